@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs a script of the project with the Node that package.json asks for, installing the packages first where they are
+# missing, so that `npm run demo` and `npm test` work right after `git clone`.
+set -eu
+top=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+if [ ! -x "$top/node_modules/.bin/node" ] || [ "$top/package-lock.json" -nt "$top/node_modules/.package-lock.json" ]; then
+  echo "installing packages (npm ci) …" >&2
+  (cd "$top" && npm ci --no-fund --no-audit --loglevel=error >&2)
+fi
+script=$1
+shift
+exec "$top/node_modules/.bin/node" --disable-warning=ExperimentalWarning "$top/$script" "$@"
