@@ -13,7 +13,12 @@ export class TidemarkError extends Error {
   readonly kind: ErrorKind;
   readonly hint: string;
 
-  constructor(code: string, message: string, hint: string, options: { kind?: ErrorKind; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    hint: string,
+    options: { kind?: ErrorKind; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.name = 'TidemarkError';
     this.code = code;
@@ -57,5 +62,10 @@ export function asTidemarkError(error: unknown): TidemarkError {
 
 /** A broken invariant: a defect of ours, never an operating error. */
 export function invariant(condition: unknown, what: string): asserts condition {
-  if (!condition) throw new TidemarkError('INTERNAL', `broken invariant: ${what}`, 'this is a defect in tidemark; please report it');
+  if (!condition)
+    throw new TidemarkError(
+      'INTERNAL',
+      `broken invariant: ${what}`,
+      'this is a defect in tidemark; please report it',
+    );
 }

@@ -1,0 +1,11 @@
+CREATE UNIQUE INDEX documents_slug ON documents (slug);
+CREATE INDEX documents_author ON documents (author_id);
+CREATE INDEX documents_updated ON documents (status, updated);
+CREATE INDEX accounts_branch ON accounts (bid);
+CREATE INDEX events_document ON events (document_id);
+CREATE INDEX events_at ON events (at);
+CREATE INDEX attachments_document ON attachments (document_id);
+ALTER TABLE documents ADD FOREIGN KEY (author_id) REFERENCES authors;
+ALTER TABLE accounts ADD FOREIGN KEY (bid) REFERENCES branches;
+ALTER TABLE events ADD FOREIGN KEY (document_id) REFERENCES documents;
+ALTER TABLE attachments ADD FOREIGN KEY (document_id) REFERENCES documents;

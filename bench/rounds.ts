@@ -1,0 +1,130 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Work } from './budgets.ts';
+import { drop, settle, updateNewest, updateScattered, vacuum } from './database.ts';
+import { type Command, type Measurement, measure } from './measure.ts';
+import type { Place, Source, Tool, ToolName } from './tools/tool.ts';
+
+/** One tool's work, measured once. */
+export interface Sample extends Measurement {
+  work: Work;
+  tool: ToolName;
+  round: number;
+  /** Bytes by which what is stored grew. */
+  addedBytes: number;
+}
+
+export interface RoundOptions {
+  source: Source;
+  tools: Tool[];
+  wanted: ReadonlySet<Work>;
+  /** Called with every sample as soon as it is there. */
+  record(sample: Sample): void;
+}
+
+/** Every tool in turn does each work on the same data; who goes first changes from round to round. */
+export async function runRound(round: number, options: RoundOptions): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+  try {
+    await new Round(round, options, folder).run();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+class Round {
+  readonly #round: number;
+  readonly #options: RoundOptions;
+  readonly #folder: string;
+  readonly #places = new Map<Tool, Place>();
+
+  constructor(round: number, options: RoundOptions, folder: string) {
+    this.#round = round;
+    this.#options = options;
+    this.#folder = folder;
+  }
+
+  async run(): Promise<void> {
+    const { wanted, source } = this.#options;
+    const { server, database } = source;
+    await vacuum(server, database);
+    await this.#prepare();
+    await this.#backup('first', () => true);
+    if (wanted.has('restore')) await this.#each('restore', () => true, this.#restored('restore'));
+    if (wanted.has('verify'))
+      await this.#each(
+        'verify',
+        () => true,
+        place => place.verify,
+      );
+    if (wanted.has('unchanged')) await this.#backup('unchanged', tool => tool.incremental);
+    if (wanted.has('newest')) {
+      await updateNewest(server, database);
+      await this.#backup('newest', tool => tool.incremental);
+    }
+    if (wanted.has('scattered')) {
+      await updateScattered(server, database, this.#round);
+      await this.#backup('scattered', tool => tool.incremental);
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    const { tools, source } = this.#options;
+    const turned = tools.map((_, i) => tools[(i + this.#round) % tools.length]!);
+    for (const [i, tool] of turned.entries()) {
+      const folder = join(this.#folder, String(i));
+      await mkdir(folder);
+      this.#places.set(tool, await tool.prepare(folder, source));
+    }
+  }
+
+  #backup(work: Work, takesPart: (tool: Tool) => boolean): Promise<void> {
+    return this.#each(work, takesPart, place => place.backup);
+  }
+
+  #restored(work: Work): (place: Place) => Command | undefined {
+    return place => place.restore?.(`restored_${work}`);
+  }
+
+  async #each(
+    work: Work,
+    takesPart: (tool: Tool) => boolean,
+    command: (place: Place) => Command | undefined,
+  ): Promise<void> {
+    const { server } = this.#options.source;
+    for (const [tool, place] of this.#places) {
+      const todo = takesPart(tool) ? command(place) : undefined;
+      if (!todo) continue;
+      await settle(server);
+      const before = place.storedBytes();
+      const measured = await measure(todo, server.pid);
+      const sample = { work, tool: tool.name, round: this.#round, ...measured };
+      this.#options.record({ ...sample, addedBytes: place.storedBytes() - before });
+      await drop(server, `restored_${work}`);
+    }
+  }
+}
+
+/** A backup and a restore of one database by one tool, for the sake of memory. */
+export async function backUpAndRestore(
+  name: 'tables' | 'rows',
+  { server, database }: Source,
+  tool: Tool,
+  record: (sample: Sample) => void,
+): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+  try {
+    const place = await tool.prepare(folder, { server, database });
+    await settle(server);
+    const backup = await measure(place.backup, server.pid);
+    const stored = { tool: tool.name, round: 0, addedBytes: place.storedBytes() };
+    record({ work: `${name} backup`, ...stored, ...backup });
+    await settle(server);
+    const restore = await measure(place.restore!(`restored_${name}`), server.pid);
+    record({ work: `${name} restore`, ...stored, addedBytes: 0, ...restore });
+    await drop(server, `restored_${name}`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+const TOP = join(import.meta.dirname, '..');
+const SERVERS = join(TOP, 'tests/servers');
+const STOCK_15 = '/usr/lib/postgresql/15/bin';
+/** What the tests run of it: the server, and clients to compare with. */
+const STOCK_PROGRAMS = [
+  'postgres',
+  'psql',
+  'pg_dump',
+  'pg_dumpall',
+  'pg_restore',
+  'pg_basebackup',
+  'pgbench',
+];
+/** The pooler that the tests go through. */
+const PGBOUNCER = '/usr/sbin/pgbouncer';
+const DEBIAN_PACKAGES = 'postgresql-15 pgbouncer';
+
+/** Installs what the tests need and is not there; returns what can't be had, with the command that would get it. */
+export function prepareTests(): string[] {
+  return [serverPackages(), stockPrograms()].filter(lack => lack !== undefined);
+}
+
+/** PostgreSQL 16 and 17 (and 15) from npm. Version 18 is a dependency of the project itself. */
+function serverPackages(): string | undefined {
+  const installed = join(SERVERS, 'node_modules/.package-lock.json');
+  const wanted = statSync(join(SERVERS, 'package-lock.json')).mtimeMs;
+  if (existsSync(installed) && statSync(installed).mtimeMs >= wanted) return undefined;
+  console.error('installing PostgreSQL servers to test with (npm ci in tests/servers) …');
+  const done = run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], SERVERS);
+  return done ? undefined : 'npm ci failed in tests/servers; run it there and read what it says';
+}
+
+function stockPrograms(): string | undefined {
+  const missing = (): string[] =>
+    [...STOCK_PROGRAMS.map(program => join(STOCK_15, program)), PGBOUNCER].filter(
+      program => !existsSync(program),
+    );
+  if (missing().length === 0) return undefined;
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${DEBIAN_PACKAGES}`;
+  if (existsSync('/etc/debian_version') && process.geteuid?.() === 0) {
+    console.error(`installing ${DEBIAN_PACKAGES} (apt-get) …`);
+    if (run('sh', ['-c', command], TOP) && missing().length === 0) return undefined;
+  }
+  return `the tests need ${missing().join(', ')}; run: ${command}`;
+}
+
+/** Everything it prints goes to our standard error: standard output is the tests'. */
+function run(program: string, args: string[], cwd: string): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  return spawnSync(program, args, { cwd, env, stdio: ['ignore', 2, 2] }).status === 0;
+}

@@ -1,0 +1,206 @@
+import { TidemarkError } from '../../base/errors.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
+import { quoteName, Session } from '../../postgres/session.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
+import { sqlFile } from '../../postgres/sqlFile.ts';
+import { explainCaptureError } from './explain.ts';
+
+/** How long a capture waits for the lock of a table that somebody is changing. */
+const LOCK_WAIT_MS = 10 * 60 * 1000;
+/** Times the set of tables may change between listing and locking before we give up. */
+const LOCK_ATTEMPTS = 6;
+/** Bytes of one LOCK statement. */
+const LOCK_BATCH_BYTES = 100_000;
+
+export interface SourceTable {
+  oid: string;
+  schema: string;
+  name: string;
+  kind: 'r' | 'p';
+  accessMethod: string;
+  readable: boolean;
+  hidesRows: boolean;
+  mainBytes: number;
+  tableBytes: number;
+  columns: string;
+  condition: string | null;
+}
+
+export interface ServerFacts {
+  database: string;
+  serverVersion: string;
+  serverVersionNum: number;
+  encoding: string;
+  collate: string;
+  ctype: string;
+  localeProvider: string;
+  icuLocale: string | null;
+  sizeBytes: number;
+  inRecovery: boolean;
+  superuser: boolean;
+  role: string;
+}
+
+/** The transaction that everything is read under: its snapshot is exported, its locks keep the tables as they are. */
+export interface Anchor {
+  session: Session;
+  facts: ServerFacts;
+  snapshot: string;
+  tables: SourceTable[];
+}
+
+/**
+ * What pg_dump sets in its own sessions (pg_dump.c, setup_connection), and parallel plans off, so that a page range comes
+ * in the order of its pages. Names and statements are UTF-8; rows come in the encoding that their COPY names.
+ */
+export const CAPTURE_SETTINGS = [
+  "SET client_encoding = 'UTF8'",
+  'SET standard_conforming_strings = on',
+  "SELECT pg_catalog.set_config('search_path', '', false)",
+  'SET DateStyle = ISO',
+  'SET IntervalStyle = POSTGRES',
+  'SET extra_float_digits = 3',
+  'SET synchronize_seqscans = off',
+  'SET statement_timeout = 0',
+  'SET lock_timeout = 0',
+  'SET idle_in_transaction_session_timeout = 0',
+  "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')",
+  'SET row_security = off',
+  "SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind'",
+  'SET max_parallel_workers_per_gather = 0',
+].join(';\n');
+
+/** Locks first, snapshot second, so that nothing can change a table between the two. */
+export async function openAnchor(
+  settings: ConnectionSettings,
+  wanted: (schema: string, table: string) => boolean,
+  signal: AbortSignal,
+): Promise<Anchor> {
+  const session = await Session.open(settings, 'tidemark backup');
+  signal.addEventListener('abort', () => session.destroy(), { once: true });
+  try {
+    await refusePooler(session);
+    await session.run(CAPTURE_SETTINGS);
+    await session.run(`SET lock_timeout = ${LOCK_WAIT_MS}`);
+    const facts = await readFacts(session);
+    const tables = await lockTables(session, wanted);
+    const [exported] = await session.query('select pg_catalog.pg_export_snapshot() as id');
+    return { session, facts, snapshot: exported!.id!, tables };
+  } catch (error) {
+    await session.close();
+    throw explainCaptureError(error, describeSettings(settings));
+  }
+}
+
+async function lockTables(
+  session: Session,
+  wanted: (schema: string, table: string) => boolean,
+): Promise<SourceTable[]> {
+  for (let attempt = 1; ; attempt++) {
+    const before = (await listTables(session)).filter(
+      table => wanted(table.schema, table.name) && table.readable,
+    );
+    await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    try {
+      for (const statement of lockStatements(before)) await session.run(statement);
+    } catch (error) {
+      const dropped = error instanceof PostgresError && error.code === '42P01';
+      if (!dropped || attempt === LOCK_ATTEMPTS) throw error;
+      await session.run('ROLLBACK');
+      continue;
+    }
+    // The transaction's snapshot is taken by this query.
+    const tables = await listTables(session);
+    const locked = new Set(before.map(table => table.oid));
+    const missed = tables.filter(
+      table => wanted(table.schema, table.name) && table.readable && !locked.has(table.oid),
+    );
+    if (missed.length === 0) return tables;
+    if (attempt === LOCK_ATTEMPTS) {
+      throw new TidemarkError(
+        'TABLES_UNSTEADY',
+        `tables are created faster than they can be locked, e.g. ${missed[0]!.schema}.${missed[0]!.name}`,
+        'run the backup when no job creates tables, or exclude them with --exclude-table',
+      );
+    }
+    await session.run('ROLLBACK');
+  }
+}
+
+function* lockStatements(tables: SourceTable[]): Iterable<string> {
+  let names: string[] = [];
+  let bytes = 0;
+  const statement = () => `LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`;
+  for (const table of tables) {
+    const name = `ONLY ${quoteName(table.schema)}.${quoteName(table.name)}`;
+    if (bytes + name.length > LOCK_BATCH_BYTES) {
+      yield statement();
+      names = [];
+      bytes = 0;
+    }
+    names.push(name);
+    bytes += name.length + 2;
+  }
+  if (names.length > 0) yield statement();
+}
+
+async function listTables(session: Session): Promise<SourceTable[]> {
+  const rows = await session.query(sqlFile('dump_tables'));
+  return rows.map(row => ({
+    oid: row.oid!,
+    schema: row.schema!,
+    name: row.name!,
+    kind: row.kind as 'r' | 'p',
+    accessMethod: row.access_method!,
+    readable: row.readable === 't',
+    hidesRows: row.hides_rows === 't',
+    mainBytes: Number(row.main_bytes),
+    tableBytes: Number(row.table_bytes),
+    columns: row.columns!,
+    condition: row.condition ?? null,
+  }));
+}
+
+async function readFacts(session: Session): Promise<ServerFacts> {
+  const [row] = await session.query(sqlFile('server_facts'));
+  return {
+    database: row!.database!,
+    serverVersion: row!.server_version!,
+    serverVersionNum: Number(row!.server_version_num),
+    encoding: row!.encoding!,
+    collate: row!.collate!,
+    ctype: row!.ctype!,
+    localeProvider: row!.locale_provider!,
+    icuLocale: row!.icu_locale ?? null,
+    sizeBytes: Number(row!.size_bytes),
+    inRecovery: row!.in_recovery === 't',
+    superuser: row!.superuser === 't',
+    role: row!.role!,
+  };
+}
+
+/**
+ * A transaction pooler gives each transaction another server session, so neither a snapshot nor a setting would last.
+ * A pooler makes up the process id it announces; one in transaction mode gives a second client the server session that
+ * the first one is idle on.
+ */
+export async function refusePooler(session: Session): Promise<void> {
+  const pid = async (of: Session) => (await of.query('select pg_catalog.pg_backend_pid() as pid'))[0]!.pid;
+  const first = await pid(session);
+  if (Number(first) === session.announcedPid) return;
+  const other = await Session.open(session.settings, 'tidemark backup');
+  try {
+    await other.run('BEGIN');
+    const second = await pid(other);
+    const again = await pid(session);
+    if (second !== first && again === first) return;
+  } finally {
+    await other.close();
+  }
+  throw new TidemarkError(
+    'TRANSACTION_POOLER',
+    `${describeSettings(session.settings)} is a connection pooler in transaction mode: a snapshot can't be held through it`,
+    "use the database's direct address, or the pooler's session mode (Supabase: port 5432 instead of 6543; Neon: the host without -pooler)",
+  );
+}

@@ -1,0 +1,139 @@
+import { TidemarkError, usageError } from '../../base/errors.ts';
+import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
+import { anyPattern } from '../../postgres/archive/pattern.ts';
+import { isEmptySelection, selectEntries } from '../../postgres/archive/select.ts';
+import { writeArchive } from '../../postgres/archive/write.ts';
+import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { Anchor, SourceTable } from './anchor.ts';
+import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
+
+export interface CaptureScope {
+  /** Patterns; empty means all. */
+  tables: string[];
+  excludeTables: string[];
+  schemaOnly: boolean;
+  dataOnly: boolean;
+}
+
+export interface CapturePlan {
+  /** Header and table of contents: as pg_dump wrote them, unless only some tables are wanted. */
+  archive: Buffer;
+  /** The biggest table first, its parts in order. */
+  jobs: PartJob[];
+  tables: number;
+  largeObjects: number;
+  pgDump: string;
+  warnings: string[];
+}
+
+/** What there is to capture under the anchor's snapshot, and the statements that read it. */
+export async function planCapture(
+  anchor: Anchor,
+  scope: CaptureScope & { settings: ConnectionSettings; signal: AbortSignal },
+): Promise<CapturePlan> {
+  const head = await readArchiveHead({
+    settings: scope.settings,
+    serverVersion: anchor.facts.serverVersionNum,
+    snapshot: anchor.snapshot,
+    args: pgDumpArguments(scope),
+    signal: scope.signal,
+  }).catch(error => {
+    throw withUnreadable(error, anchor, scope);
+  });
+  const { archive, changed } = narrow(head.archive, scope);
+  const tables = tablesWithRows(archive, anchor);
+  const batches = scope.schemaOnly ? [] : largeObjectBatches(archive);
+  const jobs = tables
+    .sort((a, b) => b.tableBytes - a.tableBytes)
+    .flatMap(table => tableParts(table, anchor.facts.encoding));
+  return {
+    archive: changed ? writeArchive(archive) : head.bytes,
+    jobs: [...(scope.schemaOnly ? [] : jobs), ...batches.map(({ oids }, i) => largeObjectPart(oids, i))],
+    tables: tables.length,
+    largeObjects: batches.reduce((sum, batch) => sum + batch.oids.length, 0),
+    pgDump: `${head.tool.kind} ${head.tool.version}`,
+    warnings: head.warnings,
+  };
+}
+
+function pgDumpArguments(scope: CaptureScope): string[] {
+  if (scope.schemaOnly && scope.dataOnly) {
+    throw usageError('SCOPE_EMPTY', 'schema only and data only leave nothing', 'give one of them');
+  }
+  return [
+    ...(scope.schemaOnly ? ['--schema-only'] : []),
+    ...(scope.dataOnly ? ['--data-only'] : []),
+    ...scope.excludeTables.map(pattern => `--exclude-table=${inAnySchema(pattern)}`),
+  ];
+}
+
+/** pg_dump looks for a pattern without a schema in the search path, which is empty; here it means every schema. */
+function inAnySchema(pattern: string): string {
+  return pattern.replace(/"(?:[^"]|"")*"/g, '').includes('.') ? pattern : `*.${pattern}`;
+}
+
+/** Only the tables asked for, with what they need. */
+function narrow(archive: Archive, scope: CaptureScope): { archive: Archive; changed: boolean } {
+  if (scope.tables.length === 0) return { archive, changed: false };
+  const selected = selectEntries(archive, { tables: anyPattern(scope.tables), database: true });
+  if (isEmptySelection(selected)) {
+    throw usageError(
+      'TABLES_UNMATCHED',
+      `no table matches ${scope.tables.join(', ')}`,
+      'names are folded to lower case unless quoted: \'"Users"\' finds Users',
+    );
+  }
+  return { archive: { ...archive, entries: selected.entries }, changed: true };
+}
+
+/** pg_dump stops at the first table it may not read; here all of them are named. */
+function withUnreadable(error: unknown, anchor: Anchor, scope: CaptureScope): unknown {
+  if (!(error instanceof TidemarkError) || error.code !== 'PERMISSION_DENIED') return error;
+  const excluded = anyPattern(scope.excludeTables);
+  const unreadable = anchor.tables.filter(table => !table.readable && !excluded(table.schema, table.name));
+  return unreadable.length > 0 ? privilegeMissing(unreadable, anchor) : error;
+}
+
+function privilegeMissing(tables: SourceTable[], anchor: Anchor): TidemarkError {
+  return new TidemarkError(
+    'PRIVILEGE_MISSING',
+    `role ${anchor.facts.role} may not read ${nameSome(tables)}`,
+    `GRANT pg_read_all_data TO "${anchor.facts.role}", or leave them out with --exclude-table`,
+  );
+}
+
+/** The tables whose rows the archive has an entry for, each checked to be wholly readable and locked. */
+function tablesWithRows(archive: Archive, anchor: Anchor): SourceTable[] {
+  const byOid = new Map(anchor.tables.map(table => [table.oid, table]));
+  const tables = archive.entries
+    .filter(entry => entry.desc === 'TABLE DATA')
+    .map(entry => tableOf(entry, byOid));
+  const unreadable = tables.filter(table => !table.readable);
+  if (unreadable.length > 0) throw privilegeMissing(unreadable, anchor);
+  const hidden = tables.filter(table => table.hidesRows);
+  if (hidden.length > 0) {
+    throw new TidemarkError(
+      'ROWS_HIDDEN',
+      `row-level security would hide rows of ${nameSome(hidden)} from role ${anchor.facts.role}`,
+      'back up with a role that has BYPASSRLS or owns the tables (without FORCE ROW LEVEL SECURITY); a backup with rows missing is none',
+    );
+  }
+  return tables;
+}
+
+function tableOf(entry: ArchiveEntry, byOid: Map<string, SourceTable>): SourceTable {
+  const table = byOid.get(entry.oid);
+  if (table) return table;
+  throw new TidemarkError(
+    'TABLE_UNKNOWN',
+    `pg_dump lists rows of ${entry.namespace}.${entry.tag}, which is not among the tables that were locked`,
+    'run the backup again; if it stays so, leave the table out with --exclude-table and report it',
+  );
+}
+
+function nameSome(tables: SourceTable[]): string {
+  const names = tables.slice(0, 10).map(table => `${table.schema}.${table.name}`);
+  return names.join(', ') + (tables.length > 10 ? ` and ${tables.length - 10} more` : '');
+}

@@ -1,0 +1,46 @@
+import { demo } from '../../operations/demo/demo.ts';
+import type { CliCommand } from '../command.ts';
+import { formatBytes, formatCount, formatSeconds, paint } from '../output.ts';
+
+export const command: CliCommand = {
+  name: 'demo',
+  summary: 'show the whole job on a throw-away PostgreSQL',
+  define() {},
+  async run({ output, signal, version }) {
+    const units = { bytes: formatBytes, count: formatCount, seconds: formatSeconds };
+    const result = await demo(output.json ? QUIET : teller(), units, version, signal);
+    output.result(result, () => [
+      '',
+      `${paint('green', 'It came back, byte for byte.')} All of it took ${formatSeconds(result.seconds.total)}; nothing was left on this machine.`,
+      'Now with a database of yours: tidemark init "$DATABASE_URL"',
+    ]);
+    return undefined;
+  },
+};
+
+const QUIET = { begin() {}, end() {} };
+
+/** A line a step; on a terminal the step is there while it runs, with what came of it behind it at the end. */
+function teller() {
+  const live = process.stdout.isTTY === true && process.env.TERM !== 'dumb';
+  let step = '';
+  let spinner: NodeJS.Timeout | undefined;
+  let turn = 0;
+  const marks = ['·', '✢', '✳', '✶', '✳', '✢'];
+  return {
+    begin(text: string) {
+      step = text;
+      if (!live) return;
+      const draw = () =>
+        process.stdout.write(`\r\x1b[2K${paint('cyan', marks[turn++ % marks.length]!)} ${step} …`);
+      draw();
+      spinner = setInterval(draw, 120);
+    },
+    end(outcome: string) {
+      clearInterval(spinner);
+      process.stdout.write(
+        `${live ? '\r\x1b[2K' : ''}${paint('green', '✓')} ${step}: ${paint('bold', outcome)}\n`,
+      );
+    },
+  };
+}

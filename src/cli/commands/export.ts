@@ -1,0 +1,56 @@
+import { usageError } from '../../base/errors.ts';
+import { exportSnapshot } from '../../operations/export.ts';
+import { openSnapshot } from '../../operations/restore/snapshot.ts';
+import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { exportFormat, exportFormats } from '../../restore/export/index.ts';
+import type { CliCommand } from '../command.ts';
+import { formatBytes, formatCount, formatSeconds } from '../output.ts';
+
+export const command: CliCommand = {
+  name: 'export <snapshot>',
+  summary: 'write a snapshot as stock psql and pg_restore read it',
+  define(command) {
+    const formats = exportFormats.map(format => `  ${format.name.padEnd(10)} ${format.summary}`).join('\n');
+    command
+      .addHelpText(
+        'after',
+        `\nFormats:\n${formats}\n\nSNAPSHOT may also be a database's name: its latest snapshot.`,
+      )
+      .requiredOption('--format <format>', `one of ${exportFormats.map(format => format.name).join(', ')}`)
+      .option('--table <pattern...>', 'only these tables, with what they need')
+      .option('--schema-only', 'definitions, no rows')
+      .option('--data-only', 'rows, no definitions')
+      .option('-o, --output <path>', 'a file or folder that doesn’t exist yet; - for standard output', '-');
+  },
+  async run({ output, progress, signal, strategy }, [what], options) {
+    const format = exportFormat(options.format as string);
+    const toStdout = options.output === '-';
+    if (toStdout && output.json) {
+      throw usageError(
+        'OUTPUT_TWICE',
+        'the export and the JSON both go to standard output',
+        'write the export to a file with -o',
+      );
+    }
+    const loaded = await strategy();
+    const place = loaded.databases.has(what as string)
+      ? await latestSnapshot(loaded, what as string)
+      : await findSnapshot(loaded, what as string);
+    const result = await exportSnapshot({
+      snapshot: await openSnapshot(place.repository, place.id),
+      format,
+      target: toStdout ? { stream: process.stdout } : { path: options.output as string },
+      tables: (options.table as string[] | undefined) ?? [],
+      only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
+      reporter: progress,
+      signal,
+    });
+    const summary =
+      `exported ${result.snapshot} as ${result.format}: ${formatCount(result.tables)} tables, ` +
+      `${formatCount(result.rows)} rows, ${formatBytes(result.bytes)}, ${formatSeconds(result.seconds)}`;
+    for (const line of result.leftOut) output.note(`left out: ${line}`);
+    if (toStdout) output.note(summary);
+    else output.result(result, () => [summary]);
+    return undefined;
+  },
+};

@@ -1,0 +1,30 @@
+import type { CliCommand } from '../command.ts';
+
+/** Every command, loaded when it is asked for. */
+export const COMMANDS: Record<string, () => Promise<CliCommand>> = {
+  init: async () => (await import('./init.ts')).command,
+  check: async () => (await import('./check.ts')).command,
+  backup: async () => (await import('./backup.ts')).command,
+  list: async () => (await import('./list.ts')).command,
+  show: async () => (await import('./show.ts')).command,
+  verify: async () => (await import('./verify.ts')).command,
+  restore: async () => (await import('./restore.ts')).command,
+  export: async () => (await import('./export.ts')).command,
+  forget: async () => (await import('./forget.ts')).command,
+  prune: async () => (await import('./prune.ts')).command,
+  demo: async () => (await import('./demo.ts')).command,
+};
+
+export const SUMMARIES: Record<string, string> = {
+  init: 'write a strategy file for a database, make its repository and key',
+  check: 'validate the strategy; --online also connects',
+  backup: 'capture a database into its repositories',
+  list: 'list snapshots',
+  show: 'show what a snapshot holds',
+  verify: 'read every byte back and check every seal, hash and count',
+  restore: 'restore a database or tables from a snapshot',
+  export: 'write a snapshot as stock psql and pg_restore read it',
+  forget: 'end a snapshot’s existence',
+  prune: 'apply retention and free what no snapshot needs',
+  demo: 'show the whole job on a throw-away PostgreSQL',
+};

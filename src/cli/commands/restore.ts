@@ -1,0 +1,127 @@
+import { homedir } from 'node:os';
+import { usageError } from '../../base/errors.ts';
+import { backupDatabase } from '../../operations/backup/index.ts';
+import { connectionOf, databaseOf, repositoryOf, storageSpec } from '../../operations/open.ts';
+import type { RestoreTarget } from '../../operations/restore/request.ts';
+import { restore } from '../../operations/restore/restore.ts';
+import { openSnapshot } from '../../operations/restore/snapshot.ts';
+import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { resolveSettings } from '../../postgres/settings/settings.ts';
+import type { Strategy } from '../../strategy/spec.ts';
+import type { CliCommand, Context } from '../command.ts';
+import { formatCount, formatSeconds } from '../output.ts';
+
+export const command: CliCommand = {
+  name: 'restore <what>',
+  summary: 'restore a database or tables from a snapshot',
+  define(command) {
+    command
+      .addHelpText('before', 'WHAT is a database of the strategy (its latest snapshot) or a snapshot’s id.\n')
+      .option('--snapshot <id>', 'which snapshot of the database', 'latest')
+      .option('--new <name>', 'into a new database of that name on the source’s server')
+      .option('--to <url>', 'into the database at this URL, which must be empty')
+      .option('--clean', 'with --to: remove everything in it first')
+      .option('--in-place', 'in place of the database itself; a safety snapshot is taken first')
+      .option('--table <pattern...>', 'only these tables, with what they need')
+      .option('--as <name>', 'with one --table: under this name, beside the table that is there')
+      .option('--schema-only', 'definitions, no rows')
+      .option('--data-only', 'rows, no definitions')
+      .option('--roles', 'create the roles that the target lacks')
+      .option('--no-owner', 'everything belongs to the role that restores')
+      .option('--no-privileges', 'leave GRANTs out')
+      .option('--jobs <n>', 'connections that load at once')
+      .option('--yes', 'don’t ask');
+  },
+  async run(context, [what], options) {
+    const { output, progress, signal } = context;
+    const strategy = await context.strategy();
+    const place = await findWhat(strategy, what as string, options.snapshot as string);
+    const snapshot = await openSnapshot(place.repository, place.id);
+    const target = await targetOf(context, snapshot.manifest.database, options);
+    const result = await restore({
+      snapshot,
+      storage: storageSpec(repositoryOf(strategy, place.repositoryName)),
+      target,
+      tables: (options.table as string[] | undefined) ?? [],
+      only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
+      beside: options.as as string | undefined,
+      roles: options.roles === true,
+      owner: options.owner !== false,
+      privileges: options.privileges !== false,
+      jobs: options.jobs === undefined ? null : Number(options.jobs),
+      reporter: progress,
+      signal,
+      async confirm(plan, destructive) {
+        for (const line of plan) output.note(line);
+        return !destructive || options.yes === true || context.ask('Go on?');
+      },
+    });
+    const rows = result.tables.reduce((sum, each) => sum + each.rows, 0);
+    output.result(result, () => [
+      ...result.notes.map(note => `note: ${note}`),
+      `restored ${result.snapshot} into ${result.target}: ${formatCount(result.tables.length)} tables, ` +
+        `${formatCount(rows)} rows, ${formatSeconds(result.seconds)}`,
+    ]);
+    return undefined;
+  },
+};
+
+async function findWhat(strategy: Strategy, what: string, snapshot: string) {
+  if (!strategy.databases.has(what)) return findSnapshot(strategy, what);
+  if (snapshot === 'latest') return latestSnapshot(strategy, what);
+  const found = await findSnapshot(strategy, snapshot);
+  const { database } = await found.repository.manifest(found.id);
+  if (database === what) return found;
+  throw usageError(
+    'SNAPSHOT_OTHER_DATABASE',
+    `snapshot ${found.id} is of ${database}, not of ${what}`,
+    `tidemark list ${what}`,
+  );
+}
+
+async function targetOf(
+  context: Context,
+  database: string,
+  options: Record<string, unknown>,
+): Promise<RestoreTarget> {
+  const given = ['new', 'to', 'inPlace'].filter(name => options[name] !== undefined);
+  if (given.length !== 1) {
+    throw usageError(
+      'TARGET_NEEDED',
+      given.length === 0 ? 'where to restore is not said' : 'more than one target is given',
+      'give one of --new NAME, --to URL, --in-place',
+    );
+  }
+  if (typeof options.to === 'string') {
+    const settings = await resolveSettings({ url: options.to }, context.environment, homedir());
+    return { kind: 'to', settings, clean: options.clean === true };
+  }
+  const loaded = await context.strategy({ databases: [database] });
+  const settings = await connectionOf(loaded, databaseOf(loaded, database));
+  if (typeof options.new === 'string') return { kind: 'new', name: options.new, server: settings };
+  return { kind: 'inPlace', settings, safety: () => safetySnapshot(context, loaded, database) };
+}
+
+/** The state that is about to be replaced, wholly, in the first repository that backs the database up. */
+async function safetySnapshot(context: Context, strategy: Strategy, database: string): Promise<string> {
+  const plan = [...strategy.plans.values()].find(each => each.database === database) ?? null;
+  const whole = plan && {
+    ...plan,
+    name: 'safety',
+    store: plan.store.slice(0, 1),
+    tables: { include: [], exclude: [] },
+    schemaOnly: false,
+    dataOnly: false,
+  };
+  const { snapshot } = await backupDatabase(strategy, database, whole, {
+    schemaOnly: false,
+    dataOnly: false,
+    rolePasswords: null,
+    jobs: null,
+    version: context.version,
+    reporter: context.progress,
+    signal: context.signal,
+  });
+  context.output.note(`safety snapshot ${snapshot} of the present state is stored`);
+  return snapshot;
+}

@@ -1,0 +1,73 @@
+import { type Shown, show } from '../../operations/show/show.ts';
+import type { CliCommand } from '../command.ts';
+import { formatBytes, formatCount, formatTime, table } from '../output.ts';
+
+/** With --json it prints a `Shown` (src/operations/show/show.ts). */
+export const command: CliCommand = {
+  name: 'show <snapshot>',
+  summary: 'show what a snapshot holds',
+  define(command) {
+    command.addHelpText('before', 'SNAPSHOT is its id, or a database: then its latest snapshot.\n');
+  },
+  async run({ output, signal, strategy }, [given]) {
+    const shown = await show(await strategy(), given as string, signal);
+    output.result(shown, () => lines(shown));
+    return undefined;
+  },
+};
+
+function* lines(shown: Shown): Iterable<string> {
+  const { source, counts, largeObjects, roles, storedBytesBy } = shown;
+  const at = source.provider === 'selfHosted' ? '' : ` (${source.provider})`;
+  const passwords = shown.scope.rolePasswords ? 'with' : 'without';
+  const facts: [string, string][] = [
+    ['snapshot', shown.snapshot],
+    ['database', shown.plan === null ? shown.database : `${shown.database}, plan ${shown.plan}`],
+    ['repository', shown.repository],
+    ['taken', `${formatTime(shown.started)} to ${formatTime(shown.finished)}`],
+    [
+      'source',
+      `${source.database} on ${source.host}${at}, PostgreSQL ${source.serverVersion}, ${source.encoding}`,
+    ],
+    ['scope', describeScope(shown.scope)],
+    ['base', shown.base ?? 'none: the first of its kind'],
+    ['made by', `tidemark ${shown.tool}, pg_dump ${shown.pgDump}`],
+    ['rows', `${formatCount(counts.rows)} in ${formatCount(counts.tables)} tables`],
+    [
+      'bytes',
+      `${formatBytes(counts.bytesRead)} read, ${formatBytes(counts.bytesAdded)} added to the repository`,
+    ],
+    ['roles', `${roles.length}, ${passwords} passwords`],
+    [
+      'objects',
+      Object.entries(shown.objects)
+        .map(([kind, count]) => `${count} ${kind}`)
+        .join(', ') || 'none',
+    ],
+  ];
+  for (const [name, text] of facts) yield `${name.padEnd(12)}${text}`;
+  yield '';
+  const rows = shown.tables.map(each => [
+    `${each.schema}.${each.name}`,
+    formatCount(each.rows),
+    formatBytes(each.bytes),
+    `~ ${formatBytes(each.storedBytes)}`,
+  ]);
+  if (largeObjects.count > 0) {
+    const { count, bytes, storedBytes } = largeObjects;
+    rows.push(['large objects', formatCount(count), formatBytes(bytes), `~ ${formatBytes(storedBytes)}`]);
+  }
+  if (rows.length === 0) yield 'no rows: only definitions';
+  else yield* table([['table', 'rows', 'plain', 'stored'], ...rows], new Set([1, 2, 3]));
+  if (storedBytesBy === 'ratio') yield 'stored: estimated from the compression of a sample of its packs';
+}
+
+function describeScope({ tables, excludeTables, schemaOnly, dataOnly }: Shown['scope']): string {
+  const parts = [
+    tables.length > 0 ? `only ${tables.join(', ')}` : '',
+    excludeTables.length > 0 ? `without ${excludeTables.join(', ')}` : '',
+    schemaOnly ? 'definitions only' : '',
+    dataOnly ? 'rows only' : '',
+  ].filter(part => part !== '');
+  return parts.join('; ') || 'everything';
+}

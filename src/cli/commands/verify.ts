@@ -1,0 +1,63 @@
+import type { VerifyFault } from '../../operations/verify/faults.ts';
+import { type VerifyResult, verify } from '../../operations/verify/index.ts';
+import type { CliCommand } from '../command.ts';
+import { EXIT } from '../exit.ts';
+import { formatBytes, formatCount, formatSeconds, paint } from '../output.ts';
+
+/** Names listed on a line before the rest is only counted; --json has all. */
+const NAMES_SHOWN = 8;
+/** A backup does not rely on a snapshot of which a pack is missing; one that is merely damaged it can't tell. */
+const REMEDY =
+  '  Bring the objects back from another copy of the repository. Where there is none, move damaged packs out of it before' +
+  '\n  the next backup: that one then stores anew what they held.';
+
+export const command: CliCommand = {
+  name: 'verify [snapshot...]',
+  summary: 'read every byte back and check every seal, hash and count',
+  define(command) {
+    command
+      .option('--all', 'every snapshot of every repository')
+      .addHelpText(
+        'after',
+        '\nSNAPSHOT may also be a database’s name: its latest snapshot. Without one, the latest snapshot of each database' +
+          '\nin each repository is verified. Exit code 3 if anything is wrong.',
+      );
+  },
+  async run({ progress, output, signal, strategy }, [given], options) {
+    const result = await verify({
+      strategy: await strategy(),
+      given: given as string[],
+      all: options.all === true,
+      reporter: progress,
+      signal,
+    });
+    output.result(result, () => lines(result));
+    return result.ok ? EXIT.done : EXIT.fault;
+  },
+};
+
+function* lines({ ok, snapshots, objects, bytesRead, faults, seconds }: VerifyResult): Iterable<string> {
+  for (const fault of faults) yield* faultLines(fault);
+  for (const { snapshot, database, repository, ok, tables, rows, bytes } of snapshots) {
+    const state = ok ? paint('green', 'ok     ') : paint('red', 'DAMAGED');
+    const holds = `${formatCount(tables)} tables, ${formatCount(rows)} rows, ${formatBytes(bytes)}`;
+    yield database === null
+      ? `${state} ${snapshot} in ${repository}: can't be opened`
+      : `${state} ${snapshot} of ${database} in ${repository}: ${holds}`;
+  }
+  const read = `${formatCount(objects)} objects, ${formatBytes(bytesRead)} read in ${formatSeconds(seconds)}`;
+  const verdict = ok ? 'every byte is as it was written' : paint('red', `${faults.length} faults`);
+  yield `${verdict}: ${read}`;
+  if (!ok) yield REMEDY;
+}
+
+function* faultLines({ repository, code, message, snapshots, tables }: VerifyFault): Iterable<string> {
+  yield `${paint('red', 'fault:')} ${message} [${code}, in ${repository}]`;
+  if (tables.length > 0) yield `  hurts ${some(snapshots)}: ${some(tables)}`;
+  else if (snapshots.length > 0) yield `  hurts no table; needed by ${some(snapshots)}`;
+}
+
+function some(names: string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN).join(', ');
+  return names.length > NAMES_SHOWN ? `${shown} and ${names.length - NAMES_SHOWN} more` : shown;
+}

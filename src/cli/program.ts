@@ -1,0 +1,121 @@
+import { createInterface } from 'node:readline/promises';
+import { Command, CommanderError } from 'commander';
+import { asTidemarkError, usageError } from '../base/errors.ts';
+import type { CliCommand, Context } from './command.ts';
+import { COMMANDS, SUMMARIES } from './commands/index.ts';
+import { EXIT } from './exit.ts';
+import { makeOutput, reportError } from './output.ts';
+import { ProgressLine } from './progress.ts';
+
+const DEFAULT_STRATEGY = './tidemark.yaml';
+
+/** Runs the program; resolves to its exit code. Nothing else in tidemark ends the process. */
+export async function run(argv: string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
+  const json = argv.includes('--json');
+  const interrupt = new AbortController();
+  const stop = () => interrupt.abort(interruption());
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  try {
+    const name = argv.find(word => !word.startsWith('-'));
+    const command = name && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]!() : undefined;
+    let code: number = EXIT.done;
+    const program = makeProgram(version);
+    for (const known of Object.keys(COMMANDS)) {
+      if (known !== name) program.command(known).summary(SUMMARIES[known]!).description(SUMMARIES[known]!);
+    }
+    if (command) {
+      addCommand(program, command, async (args, options) => {
+        const context = makeContext(options, environment, version, interrupt.signal);
+        code = (await command.run(context, args, options)) ?? EXIT.done;
+      });
+    }
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.done;
+      // It has been explained on stderr already.
+      if (json) makeOutput(true).result({ error: usageOf(error) }, () => []);
+      return EXIT.usage;
+    }
+    const known = asTidemarkError(interrupt.signal.aborted ? interrupt.signal.reason : error);
+    reportError(known, json);
+    return EXIT[known.kind];
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}
+
+function usageOf({ message }: CommanderError): object {
+  return { code: 'USAGE', message: message.replace(/^error: /, ''), hint: 'see --help' };
+}
+
+function makeProgram(version: string): Command {
+  return new Command('tidemark')
+    .description('Backs up PostgreSQL and proves that the backup can be recovered.')
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', '\nStart with: tidemark init "$DATABASE_URL"   or watch: tidemark demo');
+}
+
+function addCommand(
+  program: Command,
+  definition: CliCommand,
+  action: (args: unknown[], options: Record<string, unknown>) => Promise<void>,
+): void {
+  const command = program
+    .command(definition.name)
+    .summary(definition.summary)
+    .description(definition.summary);
+  command.exitOverride().showHelpAfterError('(see --help)');
+  definition.define(command);
+  command.option('--config <file>', 'the strategy file', DEFAULT_STRATEGY);
+  command.option('--json', 'print one JSON object on stdout');
+  command.action(async (...all: unknown[]) => action(all.slice(0, -2), command.opts()));
+}
+
+function makeContext(
+  options: Record<string, unknown>,
+  environment: NodeJS.ProcessEnv,
+  version: string,
+  signal: AbortSignal,
+): Context {
+  const config = options.config as string;
+  return {
+    output: makeOutput(options.json === true),
+    progress: new ProgressLine(),
+    signal,
+    environment,
+    config,
+    version,
+    async strategy(uses) {
+      const { loadStrategy } = await import('../strategy/load.ts');
+      return loadStrategy(config, environment, {
+        secrets: 'required',
+        uses: uses ?? { databases: [], repositories: [] },
+      });
+    },
+    async ask(question) {
+      if (!process.stdin.isTTY || options.json === true) return false;
+      const terminal = createInterface({ input: process.stdin, output: process.stderr });
+      try {
+        const answer = await terminal.question(`${question} [y/N] `, { signal });
+        return /^y(es)?$/i.test(answer.trim());
+      } finally {
+        terminal.close();
+      }
+    },
+  };
+}
+
+function interruption(): Error {
+  const error = usageError(
+    'INTERRUPTED',
+    'interrupted',
+    'nothing half-done was left behind; run the command again',
+  );
+  return Object.assign(error, { kind: 'interrupted' });
+}

@@ -1,0 +1,90 @@
+import type { PartName } from '../../capture/part.ts';
+import { packName } from '../../repository/keys.ts';
+import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import { SnapshotReader } from '../../repository/reader.ts';
+import type { Repository } from '../../repository/repository.ts';
+import type { PreviousLists } from './protocol.ts';
+
+/** Lists of the previous snapshot given along with one part at the most: bounds a worker's memory. */
+const LISTS_MAX = 8;
+
+/** The snapshot that a backup is deduplicated against: which parts it had, and where their chunks are. */
+export class PreviousSnapshot {
+  readonly manifest: Manifest;
+  readonly reader: SnapshotReader;
+  readonly #parts = new Map<string, PartRecord[]>();
+
+  private constructor(manifest: Manifest, reader: SnapshotReader) {
+    this.manifest = manifest;
+    this.reader = reader;
+  }
+
+  /**
+   * The newest snapshot of the database, if all its packs are there: what is not there whole must not be relied on. One
+   * that can't be read is passed over; `verify` is where it is reported.
+   */
+  static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
+    for (const id of (await repository.snapshotIds()).reverse()) {
+      const manifest = await repository.manifest(id).catch(() => undefined);
+      if (manifest?.database !== database || !(await packsAreThere(repository, manifest))) continue;
+      const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: false });
+      const previous = new PreviousSnapshot(manifest, reader);
+      const read = await previous.#readParts().catch(() => false);
+      if (read) return previous;
+    }
+    return undefined;
+  }
+
+  async #readParts(): Promise<boolean> {
+    for (const part of await readParts(this.reader, this.manifest)) {
+      const key = keyOf(part);
+      const known = this.#parts.get(key);
+      if (known) known.push(part);
+      else this.#parts.set(key, [part]);
+    }
+    return true;
+  }
+
+  /** Chunk lists of what the part held before: page ranges that overlap it, or all batches of large objects. */
+  async listsOf(name: PartName): Promise<PreviousLists | undefined> {
+    const parts = (this.#parts.get(keyOf(name)) ?? [])
+      .filter(part => overlaps(part, name))
+      .slice(0, LISTS_MAX);
+    if (parts.length === 0) return undefined;
+    // One that is damaged costs deduplication, not the backup.
+    const lists = await Promise.all(parts.map(part => this.reader.encodedList(part).catch(() => undefined)));
+    const good = lists.flatMap((list, i) => (list ? [{ list, ref: refOf(parts[i]!) }] : []));
+    return { lists: good.map(each => each.list), refs: good.map(each => each.ref) };
+  }
+}
+
+const refOf = (part: PartRecord) => ('at' in part ? { at: part.at } : { list: part.list });
+
+function keyOf(name: PartName): string {
+  return JSON.stringify([name.kind, name.schema, name.table]);
+}
+
+function overlaps(a: PartName, b: PartName): boolean {
+  if (a.kind === 'largeObjects') return Math.abs(a.from - b.from) <= 1;
+  return a.from < (b.to ?? Number.POSITIVE_INFINITY) && b.from < (a.to ?? Number.POSITIVE_INFINITY);
+}
+
+export async function readParts(reader: SnapshotReader, manifest: Manifest): Promise<PartRecord[]> {
+  const text = await reader.whole(manifest.streams.parts, `the parts of snapshot ${manifest.snapshot}`);
+  return text
+    .toString('utf8')
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line) as PartRecord);
+}
+
+async function packsAreThere(repository: Repository, manifest: Manifest): Promise<boolean> {
+  const sizes = new Map<string, number>();
+  for (const session of Object.keys(manifest.sessions)) {
+    for await (const object of repository.storage.list(`packs/${session}/`))
+      sizes.set(object.name, object.sizeBytes);
+  }
+  return manifest.packs.every(
+    ([session, number, size]) => sizes.get(`packs/${packName(session, number)}`) === size,
+  );
+}

@@ -1,0 +1,92 @@
+import type { Writable } from 'node:stream';
+import { usageError } from '../base/errors.ts';
+import type { Reporter } from '../base/progress.ts';
+import type { Part } from '../capture/part.ts';
+import { anyPattern } from '../postgres/archive/pattern.ts';
+import { isEmptySelection, selectEntries } from '../postgres/archive/select.ts';
+import type { PartRecord } from '../repository/manifest.ts';
+import type { ExportFormat } from '../restore/export/format.ts';
+import { exportTo } from '../restore/export/index.ts';
+import { partsByEntry } from '../restore/parts.ts';
+import type { OpenSnapshot } from './restore/snapshot.ts';
+
+export interface ExportRequest {
+  snapshot: OpenSnapshot;
+  format: ExportFormat;
+  target: { path: string } | { stream: Writable };
+  tables: string[];
+  only: 'schema' | 'data' | undefined;
+  reporter: Reporter;
+  signal: AbortSignal;
+}
+
+/** What `tidemark export --json` prints. */
+export interface ExportResult {
+  snapshot: string;
+  format: string;
+  target: string;
+  tables: number;
+  rows: number;
+  bytes: number;
+  seconds: number;
+  leftOut: string[];
+}
+
+/** Writes a snapshot, or some of its tables, in a format that stock tools read. */
+export async function exportSnapshot(request: ExportRequest): Promise<ExportResult> {
+  const started = performance.now();
+  const { snapshot, format, target, reporter, signal } = request;
+  const tables = request.tables.length > 0 ? anyPattern(request.tables) : undefined;
+  const selected = selectEntries(snapshot.archive, {
+    tables,
+    only: request.only,
+    database: !tables,
+  });
+  const { entries, leftOut } = selected;
+  const rows = entries.filter(entry => entry.desc === 'TABLE DATA');
+  if (tables && isEmptySelection(selected)) {
+    throw usageError(
+      'TABLES_UNMATCHED',
+      `no table of the snapshot matches ${request.tables.join(', ')}`,
+      `'tidemark show ${snapshot.manifest.snapshot}' lists them`,
+    );
+  }
+  const partsOf = partsByEntry(snapshot.archive, snapshot.parts);
+  const parts = entries.flatMap(entry => (entry.hasData ? (partsOf(entry) ?? []) : []));
+  reporter.begin(
+    'exporting',
+    parts.reduce((sum, part) => sum + part.bytes, 0),
+  );
+  await exportTo(
+    format,
+    {
+      archive: snapshot.archive,
+      select: new Set(entries.map(entry => entry.dumpId)),
+      parts: entry => partsOf(entry) ?? [],
+      source: { read: (part, abort) => read(snapshot, part as PartRecord, abort) },
+      signal,
+      progress: bytes => reporter.advance(bytes),
+    },
+    target,
+  );
+  reporter.end();
+  return {
+    snapshot: snapshot.manifest.snapshot,
+    format: format.name,
+    target: 'path' in target ? target.path : '-',
+    tables: rows.length,
+    rows: parts.reduce((sum, part) => sum + (part.kind === 'rows' ? part.rows : 0), 0),
+    bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
+    seconds: (performance.now() - started) / 1000,
+    leftOut: leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag}: ${reason}`),
+  };
+}
+
+async function* read(
+  { reader }: OpenSnapshot,
+  part: Part & PartRecord,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const where = part.kind === 'rows' ? `table ${part.schema}.${part.table}` : 'the large objects';
+  yield* reader.stream(await reader.list(part, where), where, signal);
+}

@@ -1,0 +1,164 @@
+import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
+import { refusePooler } from '../../capture/logical/anchor.ts';
+import { explainCaptureError } from '../../capture/logical/explain.ts';
+import { type Environment, findPgDump, type PgDumpTool } from '../../postgres/pgDump/tool.ts';
+import { type Row, Session } from '../../postgres/session.ts';
+import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import { sqlFile } from '../../postgres/sqlFile.ts';
+import { detect, MARKS, poolerWarning } from '../../providers/index.ts';
+import type { PoolerWarning, Provider, ServerMarks } from '../../providers/provider.ts';
+
+/** The oldest version that is supported, and the newest that this tidemark was tried with. */
+export const OLDEST_MAJOR = 15;
+export const NEWEST_MAJOR = 19;
+
+/** What a database, its server and the connected role turned out to be. */
+export interface Inspection {
+  /** As `shop on db.example.com:5432`. */
+  where: string;
+  database: string;
+  serverVersion: string;
+  serverMajor: number;
+  sizeBytes: number;
+  encoding: string;
+  inRecovery: boolean;
+  provider: Provider;
+  rights: Rights;
+  relations: Relation[];
+  /** Null where no pooler was found; else what is wrong, and where to connect instead. */
+  pooler: TidemarkError | PoolerWarning | null;
+  pgDump: PgDumpTool | TidemarkError;
+  /** What was odd about the connection settings. */
+  warnings: string[];
+}
+
+export interface Rights {
+  role: string;
+  superuser: boolean;
+  bypassrls: boolean;
+  createdb: boolean;
+  replication: boolean;
+  readsAll: boolean;
+  readsPasswords: boolean;
+  largeObjectsDenied: number;
+  lockSlots: number;
+}
+
+/** A table or a sequence that a backup reads. */
+export interface Relation {
+  schema: string;
+  name: string;
+  kind: 'table' | 'sequence';
+  obstacle: 'denied' | 'hidden' | null;
+}
+
+/**
+ * Connects to a database and looks at everything that a backup depends on; changes nothing.
+ *
+ * @throws TidemarkError when it can't connect, and VERSION_UNSUPPORTED for servers that are too old.
+ */
+export async function inspectDatabase(
+  settings: ConnectionSettings,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  signal.throwIfAborted();
+  const session = await Session.open(settings, 'tidemark check', signal);
+  const stop = () => session.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    requireVersion(session, describeSettings(settings));
+    return await inspect(session, environment);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explainCaptureError(error, describeSettings(settings));
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await session.close();
+  }
+}
+
+async function inspect(session: Session, environment: Environment): Promise<Inspection> {
+  const { settings } = session;
+  // Names come as UTF-8 whatever the database's encoding is, and from the catalog whatever the search path says.
+  await session.run("SET client_encoding = 'UTF8'; SELECT pg_catalog.set_config('search_path', '', false)");
+  const [facts] = await session.query(sqlFile('server_facts'));
+  const [rights] = await session.query(sqlFile('backup_rights'));
+  const [marks] = await session.query(sqlFile('provider_marks'), [
+    MARKS.settings,
+    MARKS.roles,
+    MARKS.schemas,
+  ]);
+  const relations = await session.query(sqlFile('backup_obstacles'));
+  const superuser = rights!.superuser === 't';
+  const provider = detect({ addresses: settings.hosts, marks: readMarks(marks!), superuser });
+  return {
+    where: describeSettings(settings),
+    database: facts!.database!,
+    serverVersion: facts!.server_version!,
+    serverMajor: session.serverMajor,
+    sizeBytes: Number(facts!.size_bytes),
+    encoding: facts!.encoding!,
+    inRecovery: facts!.in_recovery === 't',
+    provider,
+    rights: readRights(rights!),
+    relations: relations.map(readRelation),
+    pooler: await findPooler(session, provider),
+    pgDump: await findPgDump(session.serverMajor, environment).catch(asTidemarkError),
+    warnings: settings.warnings ?? [],
+  };
+}
+
+function requireVersion({ serverMajor }: Session, where: string): void {
+  if (serverMajor >= OLDEST_MAJOR) return;
+  throw new TidemarkError(
+    'VERSION_UNSUPPORTED',
+    `${where} is PostgreSQL ${serverMajor}; tidemark needs ${OLDEST_MAJOR} or later`,
+    `upgrade the server (pg_upgrade, or a restore of its pg_dump): ${OLDEST_MAJOR} is the oldest that is supported`,
+  );
+}
+
+/** What the server does counts; what the address looks like, only where the server shows nothing. */
+async function findPooler(session: Session, provider: Provider): Promise<Inspection['pooler']> {
+  const { hosts, user } = session.settings;
+  const warning = poolerWarning(
+    provider,
+    hosts.map(({ host, port }) => ({ host, port, user })),
+  );
+  try {
+    await refusePooler(session);
+    return warning;
+  } catch (error) {
+    if (!(error instanceof TidemarkError)) throw error;
+    if (!warning || error.code !== 'TRANSACTION_POOLER') return error;
+    return new TidemarkError(error.code, error.message, `connect to ${warning.instead}`, { cause: error });
+  }
+}
+
+function readRights(row: Row): Rights {
+  return {
+    role: row.role!,
+    superuser: row.superuser === 't',
+    bypassrls: row.bypassrls === 't',
+    createdb: row.createdb === 't',
+    replication: row.replication === 't',
+    readsAll: row.reads_all === 't',
+    readsPasswords: row.reads_passwords === 't',
+    largeObjectsDenied: Number(row.largeobjects_denied),
+    lockSlots: Number(row.lock_slots),
+  };
+}
+
+function readRelation(row: Row): Relation {
+  return {
+    schema: row.schema!,
+    name: row.name!,
+    kind: row.kind === 'S' ? 'sequence' : 'table',
+    obstacle: row.obstacle as Relation['obstacle'],
+  };
+}
+
+function readMarks(row: Row): ServerMarks {
+  const names = (text: string | null | undefined) => JSON.parse(text ?? '[]') as string[];
+  return { settings: names(row.settings), roles: names(row.roles), schemas: names(row.schemas) };
+}

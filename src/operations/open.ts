@@ -1,0 +1,136 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { usageError } from '../base/errors.ts';
+import { type ConnectionSettings, resolveSettings } from '../postgres/settings/settings.ts';
+import { Repository } from '../repository/repository.ts';
+import type { Secret } from '../repository/slots.ts';
+import { openStorage } from '../storage/index.ts';
+import type { StorageSpec } from '../storage/storage.ts';
+import type { DatabaseSpec, KeySource, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
+
+/** From what a strategy says to open repositories and connection settings. */
+
+export function storageSpec(spec: RepositorySpec): StorageSpec {
+  return { kind: spec.storage.kind, path: spec.storage.path };
+}
+
+export async function openRepository(strategy: Strategy, name: string): Promise<Repository> {
+  const spec = repositoryOf(strategy, name);
+  const storage = await openStorage(storageSpec(spec));
+  return Repository.open(storage, await readSecret(spec.key, strategy.environment));
+}
+
+export function repositoryOf(strategy: Strategy, name: string): RepositorySpec {
+  return known(strategy.repositories, name, 'repository', 'repositories');
+}
+
+export function databaseOf(strategy: Strategy, name: string): DatabaseSpec {
+  return known(strategy.databases, name, 'database', 'databases');
+}
+
+function known<T>(map: Map<string, T>, name: string, what: string, section: string): T {
+  const found = map.get(name);
+  if (found !== undefined) return found;
+  const names = [...map.keys()].join(', ') || 'none';
+  throw usageError(
+    `${what.toUpperCase()}_UNKNOWN`,
+    `the strategy has no ${what} ${JSON.stringify(name)}`,
+    `it has: ${names}; see ${section} in the strategy file`,
+  );
+}
+
+/** The plan to run: the named one, the database's only one, its only scheduled one, or none where it has no plan. */
+export function planOf(strategy: Strategy, database: string, name: string | undefined): PlanSpec | null {
+  const plans = [...strategy.plans.values()].filter(plan => plan.database === database);
+  if (name !== undefined) {
+    const plan = known(strategy.plans, name, 'plan', 'plans');
+    if (plan.database === database) return plan;
+    throw usageError(
+      'PLAN_OTHER_DATABASE',
+      `plan ${name} is for ${plan.database}, not ${database}`,
+      `plans of ${database}: ${plans.map(p => p.name).join(', ') || 'none'}`,
+    );
+  }
+  if (plans.length <= 1) return plans[0] ?? null;
+  const scheduled = plans.filter(plan => plan.schedule !== null);
+  if (scheduled.length === 1) return scheduled[0]!;
+  throw usageError(
+    'PLAN_NEEDED',
+    `${database} has ${plans.length} plans`,
+    `say which: --plan ${plans.map(plan => plan.name).join(' | ')}`,
+  );
+}
+
+/** Repositories a plan stores to; without a plan the only one there is. */
+export function storesOf(strategy: Strategy, plan: PlanSpec | null): string[] {
+  if (plan) return plan.store;
+  const names = [...strategy.repositories.keys()];
+  if (names.length === 1) return names;
+  throw usageError(
+    'PLAN_NEEDED',
+    `there are ${names.length} repositories and no plan says which to use`,
+    'add a plan for the database to the strategy',
+  );
+}
+
+export async function readSecret(key: KeySource, environment: Strategy['environment']): Promise<Secret> {
+  switch (key.kind) {
+    case 'file':
+      return { kind: 'key', text: await readKeyFile(key.path), where: key.path };
+    case 'env':
+      return { kind: 'key', text: variable(environment, key.variable), where: `$${key.variable}` };
+    case 'passphraseFile':
+      return {
+        kind: 'passphrase',
+        text: (await readKeyFile(key.path)).replace(/\r?\n$/, ''),
+        where: key.path,
+      };
+    case 'passphraseEnv':
+      return { kind: 'passphrase', text: variable(environment, key.variable), where: `$${key.variable}` };
+  }
+}
+
+function variable(environment: Strategy['environment'], name: string): string {
+  const value = environment[name];
+  if (value) return value;
+  throw usageError(
+    'KEY_MISSING',
+    `the variable ${name}, which holds the key, is not set`,
+    'set it, or put it in .env beside the strategy',
+  );
+}
+
+async function readKeyFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw usageError(
+      missing ? 'KEY_MISSING' : 'KEY_UNREADABLE',
+      missing ? `there is no key file ${path}` : `the key file ${path} can't be read`,
+      missing
+        ? "bring it from where you keep the recovery kit; a new repository gets one from 'tidemark init'"
+        : 'let the user that runs tidemark read it (mode 0600)',
+      cause,
+    );
+  }
+}
+
+export async function connectionOf(strategy: Strategy, database: DatabaseSpec): Promise<ConnectionSettings> {
+  const { connection, missing } = database;
+  if (missing.length > 0) {
+    throw usageError(
+      'SECRET_MISSING',
+      `${missing.join(', ')} is not set, which database ${database.name} needs`,
+      'set it, or put it in .env beside the strategy',
+    );
+  }
+  const { urlFile, passwordFile, port, ...given } = connection;
+  const source = {
+    ...given,
+    ...(urlFile ? { url: (await readKeyFile(urlFile)).trim() } : {}),
+    ...(passwordFile ? { password: (await readKeyFile(passwordFile)).replace(/\r?\n$/, '') } : {}),
+    ...(port === undefined ? {} : { port: String(port) }),
+  };
+  return resolveSettings(source, strategy.environment as NodeJS.ProcessEnv, homedir());
+}

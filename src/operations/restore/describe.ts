@@ -1,0 +1,52 @@
+import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
+import type { Selected } from '../../postgres/archive/select.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
+import { isTableRestore, type RestoreRequest } from './request.ts';
+
+/** Tables named in full before they are only counted. */
+const NAMED = 12;
+
+/** What a restore will do, a line each: shown before anything is done. */
+export function describePlan(request: RestoreRequest, selected: Selected): string[] {
+  const { manifest, parts } = request.snapshot;
+  const tables = selected.entries.filter(entry => entry.desc === 'TABLE DATA');
+  const oids = new Set(tables.map(entry => entry.oid));
+  const rows = parts.filter(part => oids.has(part.oid)).reduce((sum, part) => sum + part.rows, 0);
+  const what = `${tables.length} tables, ${rows} rows`;
+  return [
+    `snapshot ${manifest.snapshot} of ${manifest.database}, taken ${manifest.started}: ${what}`,
+    ...(isTableRestore(request) ? describeTables(request, tables) : describeWhole(request)),
+    ...selected.leftOut.map(({ entry, reason }) => `without ${entry.desc} ${entry.tag}: ${reason}`),
+  ];
+}
+
+function describeWhole({ target }: RestoreRequest): string[] {
+  switch (target.kind) {
+    case 'new':
+      return [
+        `into the new database ${target.name} on ${describeSettings(target.server).replace(/^.* on /, '')}`,
+      ];
+    case 'to': {
+      const how = target.clean ? 'after removing everything in it' : 'which must be empty';
+      return [`into ${describeSettings(target.settings)}, ${how}`];
+    }
+    case 'inPlace':
+      return [
+        `in place of ${describeSettings(target.settings)}: everything in it is replaced`,
+        'first a safety snapshot of its present state is taken; connections to it are ended when the names change',
+      ];
+  }
+}
+
+function describeTables({ target, beside }: RestoreRequest, tables: ArchiveEntry[]): string[] {
+  const names = tables.map(entry => `${entry.namespace}.${entry.tag}`);
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+  const shown = names.slice(0, NAMED).join(', ') + more;
+  const where = target.kind === 'new' ? target.name : describeSettings(target.settings);
+  if (beside !== undefined) return [`into ${where}: ${shown} as ${beside}, beside what is there`];
+  return [
+    `into ${where}, in one transaction: ${shown}`,
+    'a table that is there keeps its definition, and all its rows are replaced; one that is missing is created with what it needs',
+    ...(target.kind === 'inPlace' ? ['first a safety snapshot of the present state is taken'] : []),
+  ];
+}

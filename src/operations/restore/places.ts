@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto';
+import { invariant, TidemarkError } from '../../base/errors.ts';
+import type { Selected } from '../../postgres/archive/select.ts';
+import { quoteName } from '../../postgres/session.ts';
+import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import { swapDatabases } from '../../restore/database/swap.ts';
+import {
+  createDatabase,
+  dropDatabase,
+  openMaintenance,
+  refuseExisting,
+  requireEmpty,
+} from '../../restore/database/target.ts';
+import { isTableRestore, type RestoredTable, type RestoreRequest } from './request.ts';
+import { restoreTables } from './tables.ts';
+import { restoreWhole } from './whole.ts';
+
+export interface Outcome {
+  target: string;
+  tables: RestoredTable[];
+  /** The snapshot that was taken before anything was replaced. */
+  safety: string | null;
+}
+
+/** Carries out a restore where it is wanted. */
+export async function intoTarget(request: RestoreRequest, selected: Selected): Promise<Outcome> {
+  const { target } = request;
+  if (isTableRestore(request)) return intoUse(request, selected);
+  if (target.kind === 'to') {
+    await requireEmpty(target.settings, target.clean);
+    const tables = await restoreWhole(request, selected, target.settings);
+    return { target: describeSettings(target.settings), tables, safety: null };
+  }
+  return target.kind === 'new' ? intoNew(request, selected) : inPlace(request, selected);
+}
+
+/** Tables into a database that is in use. */
+async function intoUse(request: RestoreRequest, selected: Selected): Promise<Outcome> {
+  const { target } = request;
+  invariant(target.kind !== 'new', 'a new database is not in use');
+  const safety = target.kind === 'inPlace' && request.beside === undefined ? await target.safety() : null;
+  const tables = await restoreTables(request, selected.entries, target.settings);
+  return { target: describeSettings(target.settings), tables, safety };
+}
+
+async function intoNew(request: RestoreRequest, selected: Selected): Promise<Outcome> {
+  const { target } = request;
+  invariant(target.kind === 'new', 'not a new database');
+  const { server, name } = target;
+  const session = await openMaintenance(server);
+  try {
+    await refuseExisting(session, name);
+  } finally {
+    await session.close();
+  }
+  const { working, tables } = await underWorkingName(request, selected, server, name);
+  await rename(request, server, working, name);
+  return { target: describeSettings(withDatabase(server, name)), tables, safety: null };
+}
+
+/**
+ * Restores beside the database under a working name and changes names at the end, so that until the last moment the
+ * database is what it was, and a failure leaves it so.
+ */
+async function inPlace(request: RestoreRequest, selected: Selected): Promise<Outcome> {
+  const { target } = request;
+  invariant(target.kind === 'inPlace', 'not in place');
+  const { settings } = target;
+  const safety = await target.safety();
+  try {
+    const { working, tables } = await underWorkingName(request, selected, settings, settings.database);
+    await swapDatabases(settings, working).catch(dropWorking(request, settings, working));
+    return { target: describeSettings(settings), tables, safety };
+  } catch (error) {
+    request.signal.throwIfAborted();
+    const { code, message, hint, kind } = error as TidemarkError;
+    const back = `the database ${settings.database} is as it was before; its state then is also snapshot ${safety}`;
+    throw new TidemarkError(code ?? 'RESTORE_FAILED', message, hint ? `${hint}\n${back}` : back, {
+      kind,
+      cause: error,
+    });
+  }
+}
+
+/**
+ * A whole database under a name that says what it is, so that what a killed restore leaves can't be taken for the real
+ * thing; a restore that fails drops it again.
+ */
+async function underWorkingName(
+  request: RestoreRequest,
+  selected: Selected,
+  server: ConnectionSettings,
+  name: string,
+) {
+  const working = `${[...name].slice(0, 12).join('')}_tidemark_${randomBytes(4).toString('hex')}`;
+  const session = await openMaintenance(server);
+  try {
+    await createDatabase(session, working, request.snapshot.manifest.source);
+  } finally {
+    await session.close();
+  }
+  try {
+    const tables = await restoreWhole(request, selected, withDatabase(server, working));
+    request.signal.throwIfAborted();
+    return { working, tables };
+  } catch (error) {
+    return await dropWorking(request, server, working)(error);
+  }
+}
+
+async function rename(request: RestoreRequest, server: ConnectionSettings, working: string, name: string) {
+  const session = await openMaintenance(server);
+  try {
+    await session.run(`ALTER DATABASE ${quoteName(working)} RENAME TO ${quoteName(name)}`);
+  } catch (error) {
+    await dropWorking(request, server, working)(error);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Removes what a failed restore began, then fails as it did. */
+function dropWorking(request: RestoreRequest, server: ConnectionSettings, working: string) {
+  return async (error: unknown): Promise<never> => {
+    try {
+      const session = await openMaintenance(server);
+      await dropDatabase(session, working).finally(() => session.close());
+    } catch (cause) {
+      request.reporter.note(
+        `the half-restored database ${working} could not be dropped: ${(cause as Error).message}`,
+      );
+    }
+    throw error;
+  };
+}

@@ -1,0 +1,33 @@
+import type { PostedError } from '../../base/worker.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { PartRecord } from '../../repository/manifest.ts';
+import type { PackTable } from '../../repository/reader.ts';
+import type { StorageSpec } from '../../storage/storage.ts';
+
+/** What the main thread and a restore worker say to each other. */
+
+export interface RestoreWorkerData {
+  settings: ConnectionSettings;
+  /** Run when the connection is open: the archive's preamble. */
+  preamble: string[];
+  /** How statements become bytes: utf8, or latin1 where they hold one character a byte. */
+  text: 'utf8' | 'latin1';
+  storage: StorageSpec;
+  master: Uint8Array;
+  repositoryId: string;
+  packs: PackTable;
+}
+
+export type RestoreWork =
+  | { kind: 'rows'; part: PartRecord; copy: string }
+  | { kind: 'largeObjects'; part: PartRecord }
+  | { kind: 'statements'; statements: string[] };
+
+export type ToRestoreWorker = { type: 'work'; id: number; work: RestoreWork } | { type: 'close' };
+
+export type FromRestoreWorker =
+  | { type: 'ready'; pid: string }
+  | { type: 'progress'; bytes: number }
+  | { type: 'done'; id: number; rows: number }
+  | { type: 'failed'; id: number | null; error: PostedError; statement?: string }
+  | { type: 'closed' };

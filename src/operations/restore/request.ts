@@ -1,0 +1,57 @@
+import type { Reporter } from '../../base/progress.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { StorageSpec } from '../../storage/storage.ts';
+import type { OpenSnapshot } from './snapshot.ts';
+
+export type RestoreTarget =
+  | { kind: 'new'; name: string; server: ConnectionSettings }
+  | { kind: 'to'; settings: ConnectionSettings; clean: boolean }
+  | { kind: 'inPlace'; settings: ConnectionSettings; safety(): Promise<string> };
+
+export interface RestoreRequest {
+  snapshot: OpenSnapshot;
+  storage: StorageSpec;
+  target: RestoreTarget;
+  /** Patterns; empty restores everything. */
+  tables: string[];
+  only: 'schema' | 'data' | undefined;
+  /** Another name for the one table that is restored, beside the one that is there. */
+  beside?: string;
+  roles: boolean;
+  owner: boolean;
+  privileges: boolean;
+  jobs: number | null;
+  reporter: Reporter;
+  signal: AbortSignal;
+  /** Shown before anything is done; false ends the restore with nothing done. */
+  confirm(plan: string[], destructive: boolean): Promise<boolean>;
+}
+
+/** What `tidemark restore --json` prints. */
+export interface RestoreResult {
+  snapshot: string;
+  target: string;
+  seconds: number;
+  tables: RestoredTable[];
+  notes: string[];
+  safetySnapshot: string | null;
+}
+
+export interface RestoredTable {
+  name: string;
+  rows: number;
+}
+
+/** Tables, or rows alone, into a database that is in use. */
+export function isTableRestore({ target, tables, only }: RestoreRequest): boolean {
+  return (
+    (tables.length > 0 || only === 'data') &&
+    (target.kind === 'inPlace' || (target.kind === 'to' && !target.clean))
+  );
+}
+
+/** Whether something that is there now will not be there afterwards. */
+export function destroys({ target, tables, beside, only }: RestoreRequest): boolean {
+  if (beside !== undefined || target.kind === 'new') return false;
+  return target.kind === 'inPlace' || target.clean || tables.length > 0 || only === 'data';
+}

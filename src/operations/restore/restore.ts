@@ -1,0 +1,57 @@
+import { usageError } from '../../base/errors.ts';
+import type { Reporter } from '../../base/progress.ts';
+import { anyPattern } from '../../postgres/archive/pattern.ts';
+import { isEmptySelection, type Selected, selectEntries } from '../../postgres/archive/select.ts';
+import { describePlan } from './describe.ts';
+import { intoTarget } from './places.ts';
+import { destroys, type RestoreRequest, type RestoreResult } from './request.ts';
+
+/** Brings a snapshot, or tables of it, back: shows the plan, asks, does it, counts. */
+export async function restore(request: RestoreRequest): Promise<RestoreResult> {
+  const started = performance.now();
+  const { snapshot, signal } = request;
+  const selected = select(request);
+  const notes = selected.leftOut.map(
+    ({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`,
+  );
+  if (!(await request.confirm(describePlan(request, selected), destroys(request)))) {
+    throw usageError(
+      'NOT_CONFIRMED',
+      'the restore was not confirmed',
+      'nothing was done; confirm it, or say --yes',
+    );
+  }
+  signal.throwIfAborted();
+  const outcome = await intoTarget({ ...request, reporter: noting(request.reporter, notes) }, selected);
+  return {
+    snapshot: snapshot.manifest.snapshot,
+    target: outcome.target,
+    seconds: (performance.now() - started) / 1000,
+    tables: outcome.tables,
+    notes,
+    safetySnapshot: outcome.safety,
+  };
+}
+
+function select(request: RestoreRequest): Selected {
+  const tables = request.tables.length > 0 ? anyPattern(request.tables) : undefined;
+  const selected = selectEntries(request.snapshot.archive, { tables, only: request.only });
+  if (tables && isEmptySelection(selected)) {
+    throw usageError(
+      'TABLES_UNMATCHED',
+      `no table of the snapshot matches ${request.tables.join(', ')}`,
+      `'tidemark show ${request.snapshot.manifest.snapshot}' lists them; quote names with capitals: '"Users"'`,
+    );
+  }
+  return selected;
+}
+
+/** Notes are part of the result. */
+function noting(reporter: Reporter, notes: string[]): Reporter {
+  return {
+    begin: (what, total) => reporter.begin(what, total),
+    advance: bytes => reporter.advance(bytes),
+    end: () => reporter.end(),
+    note: line => notes.push(line),
+  };
+}

@@ -1,0 +1,277 @@
+import { availableParallelism } from 'node:os';
+import { faultError, TidemarkError } from '../../base/errors.ts';
+import type { Reporter } from '../../base/progress.ts';
+import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { type PlanStep, type RestorePlan, restorePlan } from '../../postgres/archive/passes.ts';
+import {
+  entryStatements,
+  type StatementOptions,
+  sessionPreamble,
+} from '../../postgres/archive/statements.ts';
+import { Session } from '../../postgres/session.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { PartRecord } from '../../repository/manifest.ts';
+import { batches, type EntryStatements, joined } from '../../restore/database/batches.ts';
+import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';
+import { partsByEntry } from '../../restore/parts.ts';
+import { adapt, type TargetProfile } from '../../restore/profile.ts';
+import { Lane, LaneError } from './lanes.ts';
+import type { RestoreWork, RestoreWorkerData } from './protocol.ts';
+import type { RestoredTable } from './request.ts';
+
+const JOBS_MAX = 8;
+
+export interface RunRequest {
+  archive: Archive;
+  entries: ArchiveEntry[];
+  parts: PartRecord[];
+  settings: ConnectionSettings;
+  profile: TargetProfile;
+  options: StatementOptions;
+  jobs: number | null;
+  worker: Pick<RestoreWorkerData, 'storage' | 'master' | 'repositoryId' | 'packs'>;
+  reporter: Reporter;
+  signal: AbortSignal;
+}
+
+/** Carries out a restore of the entries into an empty database; the first error stops it. */
+export async function runRestore(request: RunRequest): Promise<RestoredTable[]> {
+  const run = new RestoreRun(request);
+  try {
+    await run.openLanes();
+    await run.statements('creating tables', run.plan.preData);
+    await run.rowsAndIndexes();
+    await run.statements('granting privileges', run.plan.acl);
+    await run.statements('refreshing', run.plan.postAcl);
+    await run.closeLanes();
+    return run.tables();
+  } catch (error) {
+    await run.abandon();
+    request.signal.throwIfAborted();
+    throw error;
+  }
+}
+
+class RestoreRun {
+  readonly plan: RestorePlan;
+  readonly #request: RunRequest;
+  readonly #lanes: Lane[] = [];
+  readonly #rows = new Map<string, number>();
+
+  constructor(request: RunRequest) {
+    this.#request = request;
+    this.plan = restorePlan(request.archive, new Set(request.entries.map(entry => entry.dumpId)));
+  }
+
+  async openLanes(): Promise<void> {
+    const { archive, settings, profile, worker, jobs, reporter, signal } = this.#request;
+    const data: RestoreWorkerData = {
+      ...worker,
+      settings,
+      text: archive.text,
+      preamble: [
+        ...sessionPreamble(archive, { transactionTimeout: profile.serverMajor >= 17 }),
+        // Nothing counts until all is there; the last commit makes everything before it durable.
+        'SET synchronous_commit = off',
+        RAISE_MAINTENANCE_MEMORY,
+      ],
+    };
+    const work = this.plan.data.length + this.plan.postData.length;
+    const lanes = Math.max(1, Math.min(jobs ?? Math.min(JOBS_MAX, availableParallelism()), work));
+    for (let i = 0; i < lanes; i++) {
+      signal.throwIfAborted();
+      this.#lanes.push(await Lane.open(data, bytes => reporter.advance(bytes)));
+    }
+  }
+
+  /** Entries one after another, many in one round trip. */
+  async statements(what: string, entries: ArchiveEntry[]): Promise<void> {
+    const { reporter, signal } = this.#request;
+    if (entries.length === 0) return;
+    reporter.begin(what, null);
+    const lane = this.#lanes[0]!;
+    for (const batch of batches(entries.map(entry => this.#adapted(entry)))) {
+      signal.throwIfAborted();
+      try {
+        await lane.run({
+          kind: 'statements',
+          statements: batch.length === 1 ? batch[0]!.statements : [joined(batch)],
+        });
+      } catch (error) {
+        if (batch.length === 1 || !isServerError(error)) throw this.#explain(error, batch[0]!.entry);
+        await this.#oneByOne(lane, batch);
+      }
+    }
+    reporter.end();
+  }
+
+  async #oneByOne(lane: Lane, batch: EntryStatements[]): Promise<void> {
+    for (const { entry, statements } of batch) {
+      try {
+        await lane.run({ kind: 'statements', statements });
+      } catch (error) {
+        throw this.#explain(error, entry);
+      }
+    }
+  }
+
+  /** Rows first where they weigh most, each table's indexes as soon as its rows are there, on all lanes at once. */
+  async rowsAndIndexes(): Promise<void> {
+    const { reporter } = this.#request;
+    const stages = this.#stages();
+    const bytes = this.#request.parts.reduce((sum, part) => sum + part.bytes, 0);
+    reporter.begin('loading', bytes);
+    const schedule = new Schedule<RestoreWork>(stages);
+    await new Promise<void>((resolve, reject) => {
+      this.#request.signal.addEventListener('abort', () => reject(this.#request.signal.reason), {
+        once: true,
+      });
+      const fill = () => {
+        if (schedule.finished) return resolve();
+        for (const lane of this.#lanes) {
+          const task = lane.busy ? undefined : schedule.next();
+          if (task) {
+            this.#work(lane, task).then(() => {
+              schedule.done(task);
+              fill();
+            }, reject);
+          }
+        }
+        if (schedule.finished) resolve();
+      };
+      fill();
+    });
+    reporter.end();
+  }
+
+  async #work(lane: Lane, { step, work }: Task<RestoreWork>): Promise<void> {
+    try {
+      const rows = await lane.run(work);
+      if (work.kind === 'rows') this.#rows.set(work.part.oid, (this.#rows.get(work.part.oid) ?? 0) + rows);
+    } catch (error) {
+      if (!this.#tolerates(error, step.entry)) throw this.#explain(error, step.entry);
+    }
+  }
+
+  /** PostgreSQL up to 17 can't attach the index of an exclusion constraint to the one above it, which pg_dump asks for. */
+  #tolerates(error: unknown, entry: ArchiveEntry): boolean {
+    const refused = error instanceof LaneError && error.posted.code === '42P17';
+    if (!refused || entry.desc !== 'INDEX ATTACH') return false;
+    const name = `${entry.namespace}.${entry.tag}`;
+    this.#request.reporter.note(
+      `index ${name} stands by itself: this server can't attach the index of an exclusion constraint; the rows are checked all the same`,
+    );
+    return true;
+  }
+
+  #stages(): Stage<RestoreWork>[] {
+    const weights = new Map<number, number>();
+    const stages: Stage<RestoreWork>[] = [];
+    const objects = partsByEntry(this.#request.archive, this.#request.parts);
+    for (const step of this.plan.data) {
+      const tasks = this.#dataTasks(step.entry, objects);
+      const weight = tasks.reduce((sum, task) => sum + ('part' in task ? task.part.bytes : 0), 0);
+      for (const id of [step.entry.dumpId, ...step.entry.dependencies]) weights.set(id, weight);
+      stages.push({ step, tasks, weight });
+    }
+    for (const step of this.plan.postData) stages.push(this.#postDataStage(step, weights));
+    return stages;
+  }
+
+  #postDataStage(step: PlanStep, weights: Map<number, number>): Stage<RestoreWork> {
+    let weight = 0;
+    for (const id of step.uses) weight = Math.max(weight, weights.get(id) ?? 0);
+    const { statements } = this.#adapted(step.entry);
+    return { step, tasks: statements.length > 0 ? [{ kind: 'statements', statements }] : [], weight };
+  }
+
+  #dataTasks(entry: ArchiveEntry, parts: (entry: ArchiveEntry) => PartRecord[] | undefined): RestoreWork[] {
+    if (entry.desc === 'BLOBS') return (parts(entry) ?? []).map(part => ({ kind: 'largeObjects', part }));
+    if (entry.desc !== 'TABLE DATA') {
+      const { statements } = this.#adapted(entry);
+      return statements.length > 0 ? [{ kind: 'statements', statements }] : [];
+    }
+    const rows = parts(entry);
+    if (!rows || entry.copyStmt === null) {
+      throw faultError(
+        'ROWS_MISSING',
+        `the snapshot lists rows of ${entry.namespace}.${entry.tag} but holds none`,
+        "run 'tidemark verify' on it, and restore another snapshot",
+      );
+    }
+    return rows.map(part => ({ kind: 'rows', part, copy: entry.copyStmt! }));
+  }
+
+  #adapted(entry: ArchiveEntry): EntryStatements {
+    const { archive, options, profile, reporter } = this.#request;
+    const { statements, notes } = adapt(entry, entryStatements(archive, entry, options), profile);
+    for (const note of notes) reporter.note(note);
+    return { entry, statements };
+  }
+
+  /** The last commit, waited for: everything before it is durable then too. */
+  async closeLanes(): Promise<void> {
+    const flush = 'SET synchronous_commit = on; SELECT pg_catalog.pg_current_xact_id()';
+    await this.#lanes[0]!.run({ kind: 'statements', statements: [flush] });
+    await Promise.all(this.#lanes.map(lane => lane.close()));
+  }
+
+  /** Stops what runs on the server, so that the database can be dropped at once. */
+  async abandon(): Promise<void> {
+    const pids = this.#lanes.filter(lane => lane.busy).map(lane => lane.pid);
+    if (pids.length > 0) {
+      const session = await Session.open(this.#request.settings).catch(() => undefined);
+      for (const pid of pids)
+        await session?.query('select pg_catalog.pg_cancel_backend($1)', [pid]).catch(() => {});
+      await session?.close();
+    }
+    await Promise.all(this.#lanes.map(lane => lane.kill()));
+  }
+
+  tables(): RestoredTable[] {
+    return this.plan.data
+      .filter(step => step.entry.desc === 'TABLE DATA')
+      .map(({ entry }) => ({
+        name: `${entry.namespace}.${entry.tag}`,
+        rows: this.#rows.get(entry.oid) ?? 0,
+      }));
+  }
+
+  #explain(error: unknown, entry: ArchiveEntry): unknown {
+    if (!(error instanceof LaneError)) return error;
+    const { posted } = error;
+    const what = `${entry.desc} ${entry.namespace ? `${entry.namespace}.` : ''}${entry.tag}`;
+    if (posted.name === 'TidemarkError') {
+      const kind = posted.kind === 'fault' ? 'fault' : 'failed';
+      return new TidemarkError(posted.code ?? 'INTERNAL', `${what}: ${posted.message}`, posted.hint ?? '', {
+        kind,
+      });
+    }
+    return new TidemarkError(
+      'RESTORE_FAILED',
+      `${what}: ${posted.message}${posted.code ? ` (SQLSTATE ${posted.code})` : ''}`,
+      [REMEDIES[posted.code ?? ''], posted.detail].filter(Boolean).join('; ') ||
+        'see the message of the server',
+      { cause: error },
+    );
+  }
+}
+
+/** Indexes are built in memory where the server has some to spare; a share of what its owner gave it, never less than set. */
+const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::int8, least(262144, b.setting::int8 * 8 / 4))::text || 'kB', false)
+ FROM pg_catalog.pg_settings m, pg_catalog.pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'`;
+
+const REMEDIES: Record<string, string> = {
+  '42501':
+    'the role of the connection may not do that; restore as the owner or a superuser, or see --no-owner and --no-privileges',
+  '42704': 'it is missing on the target; for a role, --roles creates it',
+  '0A000': "the target server can't do that; is the extension installed there?",
+  '58P01': 'a file is missing on the target server; is the extension installed there?',
+  '53100': "the target server's disk is full",
+  '23503': 'the rows in the snapshot break this foreign key; it was not valid in the source either',
+  '57014': 'somebody or a timeout canceled the query',
+};
+
+function isServerError(error: unknown): boolean {
+  return error instanceof LaneError && /^[0-9A-Z]{5}$/.test(error.posted.code ?? '');
+}

@@ -1,0 +1,82 @@
+/** A restore worker: one connection, on which it loads parts straight from the repository and runs statements. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { TidemarkError } from '../../base/errors.ts';
+import { postError } from '../../base/worker.ts';
+import { Session } from '../../postgres/session.ts';
+import { RepositoryKeys } from '../../repository/keys.ts';
+import type { PartRecord } from '../../repository/manifest.ts';
+import { SnapshotReader } from '../../repository/reader.ts';
+import { loadLargeObjects } from '../../restore/database/largeObjects.ts';
+import { openStorage } from '../../storage/index.ts';
+import type { FromRestoreWorker, RestoreWork, RestoreWorkerData, ToRestoreWorker } from './protocol.ts';
+
+const PROGRESS_BYTES = 4 << 20;
+
+const data = workerData as RestoreWorkerData;
+const port = parentPort!;
+const post = (message: FromRestoreWorker) => port.postMessage(message);
+
+let current: string | undefined;
+
+async function main(): Promise<void> {
+  const session = await Session.open(data.settings, 'tidemark restore');
+  for (const statement of data.preamble) await session.run(statement);
+  const [row] = await session.query('select pg_catalog.pg_backend_pid() as pid');
+  const keys = new RepositoryKeys(Buffer.from(data.master), data.repositoryId);
+  const reader = new SnapshotReader(await openStorage(data.storage), keys, data.packs, { verifyIds: true });
+  port.on('message', (message: ToRestoreWorker) => {
+    if (message.type === 'close') session.close().then(() => post({ type: 'closed' }));
+    else {
+      work(session, reader, message.work).then(
+        rows => post({ type: 'done', id: message.id, rows }),
+        error => post({ type: 'failed', id: message.id, error: postError(error), statement: current }),
+      );
+    }
+  });
+  post({ type: 'ready', pid: row!.pid! });
+}
+
+async function work(session: Session, reader: SnapshotReader, job: RestoreWork): Promise<number> {
+  current = undefined;
+  if (job.kind === 'statements') {
+    for (const statement of job.statements) {
+      current = statement;
+      await session.run(Buffer.from(statement, data.text));
+    }
+    return 0;
+  }
+  const source = pieces(reader, job.part);
+  const rows =
+    job.kind === 'rows'
+      ? await session.copyIn(Buffer.from(job.copy, data.text), source)
+      : await loadLargeObjects(session, source);
+  if (rows !== job.part.rows) throw miscounted(`${job.part.rows} rows were stored, the server took ${rows}`);
+  return rows;
+}
+
+/** The part's bytes; their number is checked, each of them is sealed, each chunk's id is recomputed. */
+async function* pieces(reader: SnapshotReader, part: PartRecord): AsyncGenerator<Buffer> {
+  const where = part.kind === 'rows' ? `table ${part.schema}.${part.table}` : 'the large objects';
+  let bytes = 0;
+  let reported = 0;
+  for await (const piece of reader.stream(await reader.list(part, where), where)) {
+    bytes += piece.length;
+    if (bytes - reported > PROGRESS_BYTES) {
+      post({ type: 'progress', bytes: bytes - reported });
+      reported = bytes;
+    }
+    yield piece;
+  }
+  if (bytes !== part.bytes) throw miscounted(`${where}: ${part.bytes} bytes were stored, ${bytes} came back`);
+  post({ type: 'progress', bytes: bytes - reported });
+}
+
+function miscounted(message: string): TidemarkError {
+  return new TidemarkError(
+    'ROWS_MISCOUNTED',
+    message,
+    "run 'tidemark verify' on the snapshot; does a rule or trigger swallow rows?",
+  );
+}
+
+main().catch(error => post({ type: 'failed', id: null, error: postError(error) }));

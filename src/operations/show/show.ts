@@ -1,0 +1,115 @@
+import { detect } from '../../providers/index.ts';
+import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import type { Strategy } from '../../strategy/spec.ts';
+import { type OpenSnapshot, openSnapshot } from '../restore/snapshot.ts';
+import { findSnapshot, latestSnapshot } from '../snapshots.ts';
+import { type StoredBytesBy, storedBytes } from './storedBytes.ts';
+
+/** What a snapshot holds; sizes in bytes, times ISO 8601. It is what `tidemark show --json` prints. */
+export interface Shown {
+  snapshot: string;
+  repository: string;
+  database: string;
+  plan: string | null;
+  kind: Manifest['kind'];
+  started: string;
+  finished: string;
+  /** The snapshot it was deduplicated against: it does not depend on it. */
+  base: string | null;
+  /** Versions of tidemark, and of the pg_dump that read the schema. */
+  tool: string;
+  pgDump: string;
+  /** The provider is told by the host's name. */
+  source: Manifest['source'] & { provider: string };
+  /** What was asked for; empty lists mean everything, and that nothing was left out. */
+  scope: Manifest['scope'];
+  counts: Manifest['counts'];
+  /** The biggest first. */
+  tables: ShownTable[];
+  largeObjects: { count: number; bytes: number; storedBytes: number };
+  /** How `storedBytes` was estimated; see storedBytes.ts. */
+  storedBytesBy: StoredBytesBy;
+  /** Definitions by kind, in pg_dump's words: `{ "TABLE": 12, "INDEX": 30 }`. */
+  objects: Record<string, number>;
+  roles: { name: string; login: boolean; superuser: boolean; hasPassword: boolean }[];
+}
+
+export interface ShownTable {
+  schema: string;
+  name: string;
+  rows: number;
+  /** Plain bytes: COPY text. */
+  bytes: number;
+  /** About what they take in the storage, compressed, whichever snapshot stored them. */
+  storedBytes: number;
+}
+
+/** @param given a snapshot's id, the start or the end of one, or the name of a database: then its latest snapshot. */
+export async function show(strategy: Strategy, given: string, signal: AbortSignal): Promise<Shown> {
+  const find = strategy.databases.has(given) ? latestSnapshot : findSnapshot;
+  const place = await find(strategy, given);
+  const snapshot = await openSnapshot(place.repository, place.id);
+  const { manifest, parts } = snapshot;
+  const stored = storedBytes(snapshot);
+  const tables: ShownTable[] = [];
+  for (const own of partsByTable(parts)) {
+    signal.throwIfAborted();
+    const { schema, table } = own[0]!;
+    tables.push({ schema, name: table, ...sums(own), storedBytes: await stored.of(own) });
+  }
+  const blobs = parts.filter(part => part.kind === 'largeObjects');
+  return {
+    ...{ snapshot: manifest.snapshot, repository: place.repositoryName, database: manifest.database },
+    ...{ plan: manifest.plan, kind: manifest.kind, started: manifest.started, finished: manifest.finished },
+    ...{ base: manifest.base, tool: manifest.tool, pgDump: manifest.pgDump },
+    source: { ...manifest.source, provider: providerOf(manifest.source.host) },
+    scope: manifest.scope,
+    counts: manifest.counts,
+    tables: tables.sort((a, b) => b.bytes - a.bytes),
+    largeObjects: {
+      count: manifest.counts.largeObjects,
+      bytes: sums(blobs).bytes,
+      storedBytes: await stored.of(blobs),
+    },
+    storedBytesBy: stored.by,
+    objects: countObjects(snapshot),
+    roles: snapshot.globals.roles.map(({ name, login, superuser, password }) => ({
+      ...{ name, login, superuser, hasPassword: password !== null },
+    })),
+  };
+}
+
+function partsByTable(parts: readonly PartRecord[]): PartRecord[][] {
+  const byTable = new Map<string, PartRecord[]>();
+  for (const part of parts) {
+    if (part.kind !== 'rows') continue;
+    const key = JSON.stringify([part.schema, part.table]);
+    const known = byTable.get(key);
+    if (known) known.push(part);
+    else byTable.set(key, [part]);
+  }
+  return [...byTable.values()];
+}
+
+function sums(parts: readonly PartRecord[]): { rows: number; bytes: number } {
+  const sum = (of: (part: PartRecord) => number) => parts.reduce((total, part) => total + of(part), 0);
+  return { rows: sum(part => part.rows), bytes: sum(part => part.bytes) };
+}
+
+/** Entries of the archive that are no objects of the database, but settings of the session that restores it. */
+const SETTINGS = new Set(['ENCODING', 'STDSTRINGS', 'SEARCHPATH', 'DATABASE', 'DATABASE PROPERTIES']);
+
+/** Entries that define something, rows aside. */
+function countObjects({ archive }: OpenSnapshot): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { section, desc } of archive.entries) {
+    if ((section === 'pre-data' || section === 'post-data') && !SETTINGS.has(desc))
+      counts.set(desc, (counts.get(desc) ?? 0) + 1);
+  }
+  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)));
+}
+
+/** Hosts as a manifest has them: `host:port`, with commas between. */
+function providerOf(hosts: string): string {
+  return detect({ addresses: hosts.split(',').map(each => ({ host: each.replace(/:\d+$/, '') })) }).id;
+}

@@ -1,0 +1,103 @@
+import { faultError } from '../../base/errors.ts';
+import { decodeChunkList } from '../../repository/chunkList.ts';
+import { packName } from '../../repository/keys.ts';
+import type { PartRecord } from '../../repository/manifest.ts';
+import { readPackSegments } from '../../repository/packSegments.ts';
+import type { OpenSnapshot } from '../restore/snapshot.ts';
+
+/** Above so many chunks (about 30 GB), reading every chunk list takes longer than anybody waits for an estimate. */
+const CHUNKS_MAX = 5_000_000;
+/** Packs whose directories tell the ratio then. */
+const SAMPLED_PACKS = 32;
+
+/** `segments`: from the chunk lists; `ratio`: from the plain bytes and how well a sample of the packs was compressed. */
+export type StoredBytesBy = 'segments' | 'ratio';
+
+/** Estimates what parts take in the storage. */
+export interface StoredBytes {
+  by: StoredBytesBy;
+  of(parts: readonly PartRecord[]): Promise<number>;
+}
+
+/**
+ * By segments, a table takes of each segment that its chunks lie in the share that they have of it; the result does not
+ * depend on which snapshot stored them. What two tables share is counted for both; a chunk that a table has several times
+ * in one segment may count several times, but never for more than the segment.
+ */
+export function storedBytes(snapshot: OpenSnapshot): StoredBytes {
+  return snapshot.manifest.counts.chunks <= CHUNKS_MAX ? bySegments(snapshot) : byRatio(snapshot);
+}
+
+interface Size {
+  storedBytes: number;
+  plainBytes: number;
+}
+
+function bySegments({ repository, manifest, reader }: OpenSnapshot): StoredBytes {
+  const byName = new Map(manifest.packs.map(pack => [packName(pack[0], pack[1]), pack]));
+  const known = new Map<string, Promise<Size[]>>();
+  const sizes = (pack: string) => {
+    let found = known.get(pack);
+    if (!found) {
+      const listed = byName.get(pack);
+      found = listed
+        ? readPackSegments(repository.storage, repository.keys, manifest, listed)
+        : Promise.resolve([]);
+      known.set(pack, found);
+    }
+    return found;
+  };
+  return {
+    by: 'segments',
+    async of(parts) {
+      const used = new Map<string, Map<number, number>>();
+      for (const part of parts) {
+        const where = `${part.schema}.${part.table}`;
+        const list = decodeChunkList(await reader.encodedList(part), where);
+        const packs = list.packs.map(({ session, number }) => segmentsOf(used, packName(session, number)));
+        for (let i = 0; i < list.count; i++) {
+          const segments = packs[list.pack[i]!]!;
+          const segment = list.segment[i]!;
+          segments.set(segment, (segments.get(segment) ?? 0) + list.length[i]!);
+        }
+      }
+      let total = 0;
+      for (const [pack, segments] of used) {
+        const inPack = await sizes(pack);
+        for (const [segment, bytes] of segments) total += share(bytes, inPack[segment], pack);
+      }
+      return Math.round(total);
+    },
+  };
+}
+
+function segmentsOf(used: Map<string, Map<number, number>>, pack: string): Map<number, number> {
+  const found = used.get(pack) ?? new Map<number, number>();
+  used.set(pack, found);
+  return found;
+}
+
+function share(bytes: number, size: Size | undefined, pack: string): number {
+  if (size) return Math.min(1, bytes / Math.max(1, size.plainBytes)) * size.storedBytes;
+  const hint = "run 'tidemark verify --all' to see what is hurt";
+  throw faultError('PLACE_WRONG', `packs/${pack} lacks a segment that the snapshot names`, hint);
+}
+
+function byRatio({ repository, manifest }: OpenSnapshot): StoredBytes {
+  const ratio = (async () => {
+    const step = Math.max(1, Math.floor(manifest.packs.length / SAMPLED_PACKS));
+    let [stored, plain] = [0, 0];
+    for (const pack of manifest.packs.filter((_, i) => i % step === 0)) {
+      for (const segment of await readPackSegments(repository.storage, repository.keys, manifest, pack)) {
+        stored += segment.storedBytes;
+        plain += segment.plainBytes;
+      }
+    }
+    return stored / Math.max(1, plain);
+  })();
+  ratio.catch(() => {}); // it is waited for below
+  return {
+    by: 'ratio',
+    of: async parts => Math.round(parts.reduce((sum, part) => sum + part.bytes, 0) * (await ratio)),
+  };
+}

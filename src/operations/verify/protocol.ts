@@ -1,0 +1,17 @@
+import type { PostedError } from '../../base/worker.ts';
+import type { PackFindings, PackJob } from '../../repository/check.ts';
+import type { StorageSpec } from '../../storage/storage.ts';
+
+/** What the main thread and a verify worker say to each other. */
+
+export interface VerifyWorkerData {
+  storage: StorageSpec;
+  master: Uint8Array;
+  repositoryId: string;
+}
+
+export type ToVerifyWorker = { id: number; job: PackJob };
+
+export type FromVerifyWorker =
+  | { type: 'checked'; id: number; findings: PackFindings }
+  | { type: 'failed'; error: PostedError };

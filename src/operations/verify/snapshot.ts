@@ -1,0 +1,179 @@
+import { asTidemarkError, faultError, type TidemarkError } from '../../base/errors.ts';
+import type { Archive } from '../../postgres/archive/entry.ts';
+import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
+import { parseArchive } from '../../postgres/archive/parse.ts';
+import type { CheckPlan } from '../../repository/checkPlan.ts';
+import type { Counts, Manifest, PartRecord } from '../../repository/manifest.ts';
+import { SnapshotReader } from '../../repository/reader.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { readParts } from '../backup/previous.ts';
+
+type Fault = Pick<TidemarkError, 'code' | 'message' | 'hint'>;
+export type ReportFault = (fault: Fault, tables: string[]) => void;
+
+const HINT = 'restore another snapshot, and report this: no tidemark writes that';
+const LARGE_OBJECTS = 'large objects';
+
+interface CheckedPart {
+  name: string;
+  kind: PartRecord['kind'];
+  rows: number;
+  bytes: number;
+  /** Its stream in the plan. */
+  stream: number;
+}
+
+/** A snapshot that is being verified: what it claims, to be held against what is found. */
+export class SnapshotCheck {
+  readonly id: string;
+  readonly database: string;
+  readonly counts: Counts;
+  bytesRead = 0;
+  readonly #report: ReportFault;
+  readonly #streams: number[] = [];
+  readonly #parts: CheckedPart[] = [];
+  /** What the archive has entries for; null where it or the list of parts can't be read. */
+  #entries: { tables: number; largeObjects: number } | null = null;
+
+  private constructor(manifest: Manifest, report: ReportFault) {
+    this.id = manifest.snapshot;
+    this.database = manifest.database;
+    this.counts = manifest.counts;
+    this.#report = report;
+  }
+
+  /** Reads what the snapshot says of itself, and enters all its streams in the plan. */
+  static async open(
+    repository: Repository,
+    manifest: Manifest,
+    plan: CheckPlan,
+    report: ReportFault,
+  ): Promise<SnapshotCheck> {
+    const check = new SnapshotCheck(manifest, report);
+    const { streams } = manifest;
+    plan.addSnapshot(manifest);
+    for (const key of ['archive', 'globals', 'parts'] as const)
+      check.#streams.push(plan.addStream(streams[key], check.id, NAMES[key]));
+    const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: true });
+    const archive = await check.#read(NAMES.archive, async () => {
+      const bytes = await reader.whole(streams.archive, NAMES.archive);
+      const { archive, length } = parseArchive(bytes);
+      if (length === bytes.length) return archive;
+      throw faultError('ARCHIVE_INVALID', `${bytes.length - length} bytes follow it`, HINT);
+    });
+    await check.#read(NAMES.globals, async () =>
+      JSON.parse((await reader.whole(streams.globals, NAMES.globals)).toString('utf8')),
+    );
+    const parts = await check.#read(NAMES.parts, () => readParts(reader, manifest));
+    check.bytesRead += reader.bytesRead;
+    for (const part of parts ?? []) {
+      const { kind, rows, bytes } = part;
+      const name = nameOf(part);
+      check.#parts.push({ name, kind, rows, bytes, stream: plan.addStream(part, check.id, name) });
+    }
+    if (archive && parts) check.#pair(archive, parts, manifest.scope.schemaOnly);
+    return check;
+  }
+
+  async #read<T>(what: string, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      const { code, message, hint } = asTidemarkError(error);
+      const known = code === 'INTERNAL' ? 'STREAM_INVALID' : code;
+      this.#fault(known, `${what} can't be read: ${message}`, [what], hint);
+      return undefined;
+    }
+  }
+
+  #fault(code: string, what: string, tables: string[], hint = HINT): void {
+    this.#report({ code, message: `snapshots/${this.id}: ${what}`, hint }, tables);
+  }
+
+  /** Each table and batch of large objects that the archive has data of has its parts, and no part is nobody's. */
+  #pair(archive: Archive, parts: PartRecord[], schemaOnly: boolean): void {
+    const entries = archive.entries.filter(entry => entry.desc === 'TABLE DATA');
+    const batches = schemaOnly ? [] : largeObjectBatches(archive);
+    this.#entries = {
+      tables: entries.length,
+      largeObjects: batches.reduce((sum, batch) => sum + batch.oids.length, 0),
+    };
+    const byOid = new Map<string, PartRecord[]>();
+    const found = new Set<number>();
+    for (const part of parts) {
+      if (part.kind === 'rows') byOid.set(part.oid, [...(byOid.get(part.oid) ?? []), part]);
+      else if (part.from >= batches.length || found.has(part.from)) this.#stray(part);
+      else found.add(part.from);
+    }
+    if (found.size < batches.length)
+      this.#fault('ROWS_MISSING', 'it holds too few large objects', [LARGE_OBJECTS]);
+    for (const entry of entries) {
+      const mine = byOid.get(entry.oid) ?? [];
+      byOid.delete(entry.oid);
+      const name = `${entry.namespace}.${entry.tag}`;
+      if (mine.length === 0) this.#fault('ROWS_MISSING', `it lists rows of ${name} but holds none`, [name]);
+      else if (!contiguous(mine))
+        this.#fault('ROWS_MISSING', `the parts of ${name} are not all of its pages once`, [name]);
+    }
+    for (const [part] of byOid.values()) this.#stray(part!);
+  }
+
+  #stray(part: PartRecord): void {
+    const name = nameOf(part);
+    this.#fault('PART_STRAY', `it holds ${name}, which its table of contents does not ask for`, [name]);
+  }
+
+  /** Holds what was counted against what the snapshot says. */
+  judge(plan: CheckPlan): void {
+    const sums = { rows: 0, bytesRead: 0, chunks: 0 };
+    for (const part of this.#parts) {
+      const stream = plan.streams[part.stream]!;
+      sums.chunks += stream.chunks;
+      sums.bytesRead += part.bytes;
+      if (part.kind === 'rows') sums.rows += part.rows;
+      if (!stream.whole) continue; // reported where it was found
+      if (stream.bytes !== part.bytes)
+        this.#wrong('BYTES_WRONG', part, `${part.bytes} bytes`, `${stream.bytes}`);
+      if (stream.lineEnds !== part.rows || !stream.ended)
+        this.#wrong('ROWS_WRONG', part, `${part.rows} rows`, `${stream.lineEnds}`);
+    }
+    for (const index of this.#streams) {
+      sums.chunks += plan.streams[index]!.chunks;
+      sums.bytesRead += plan.streams[index]!.bytes;
+    }
+    if (!this.#entries || ![...this.#streams].every(index => plan.streams[index]!.whole)) return;
+    if (this.#parts.some(part => !plan.streams[part.stream]!.whole)) return;
+    const actual: Partial<Counts> = { ...sums, ...this.#entries };
+    for (const [name, count] of Object.entries(actual)) {
+      const said = this.counts[name as keyof Counts];
+      if (said !== count)
+        this.#fault('COUNTS_WRONG', `it says that it has ${name} ${said}, but it has ${count}`, []);
+    }
+  }
+
+  #wrong(code: string, part: CheckedPart, said: string, found: string): void {
+    this.#fault(code, `${said} of ${part.name} were written, ${found} are there`, [part.name]);
+  }
+}
+
+/** The streams that every snapshot has, as they are called where tables are listed. */
+const NAMES = {
+  archive: 'the table of contents',
+  globals: 'the roles',
+  parts: 'the list of parts',
+} as const;
+
+function nameOf(part: PartRecord): string {
+  return part.kind === 'rows' ? `${part.schema}.${part.table}` : LARGE_OBJECTS;
+}
+
+/** Page ranges from 0 to the end, each where the one before ends. */
+function contiguous(parts: PartRecord[]): boolean {
+  const inOrder = [...parts].sort((a, b) => a.from - b.from);
+  let next: number | null = 0;
+  for (const { from, to } of inOrder) {
+    if (from !== next) return false;
+    next = to;
+  }
+  return next === null;
+}

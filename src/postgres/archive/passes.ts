@@ -1,0 +1,179 @@
+/**
+ * In which order, and what beside what, the entries of an archive are restored.
+ * Source: pg_backup_archiver.c: _tocEntryRestorePass, restore_toc_entries_prefork, fix_dependencies,
+ * repoint_table_dependencies, identify_locking_dependencies.
+ */
+import type { Archive, ArchiveEntry } from './entry.ts';
+import { includePartitions } from './partitions.ts';
+import { isAclEntry, isSettingsEntry } from './statements.ts';
+
+/**
+ * MAIN: everything in the order of the table of contents. ACL: privileges, once all objects are there (an owner may
+ * have revoked his own). POST_ACL: what runs the users' code with those privileges: matview refreshes, event triggers.
+ */
+export type RestorePass = 'MAIN' | 'ACL' | 'POST_ACL';
+
+export function restorePass(entry: ArchiveEntry): RestorePass {
+  const { desc } = entry;
+  if (isAclEntry(entry)) return 'ACL';
+  if (desc === 'EVENT TRIGGER' || desc === 'MATERIALIZED VIEW DATA') return 'POST_ACL';
+  if ((desc === 'COMMENT' || desc === 'SECURITY LABEL') && entry.tag.startsWith('EVENT TRIGGER '))
+    return 'POST_ACL';
+  if (desc === 'STATISTICS DATA' && entry.section === 'post-data') return 'POST_ACL';
+  return 'MAIN';
+}
+
+/** dumpId of each table → dumpId of its TABLE DATA entry. */
+export function tableDataIds(entries: readonly ArchiveEntry[]): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const entry of entries) {
+    const table = entry.dependencies[0];
+    if (entry.desc === 'TABLE DATA' && table !== undefined) found.set(table, entry.dumpId);
+  }
+  return found;
+}
+
+/** The entry with the rows of a table (or of what else has rows), if the archive has one. */
+export function dataEntryOf(archive: Archive, table: ArchiveEntry): ArchiveEntry | null {
+  return (
+    archive.entries.find(entry => entry.desc === 'TABLE DATA' && entry.dependencies[0] === table.dumpId) ??
+    null
+  );
+}
+
+/**
+ * Whether the rows of this entry go in through the partitioned table above it, so may land in any partition: then the
+ * partition must not be truncated first (pg_dump's --load-via-partition-root, always on for hash over enums).
+ */
+export function loadsViaPartitionRoot(entry: ArchiveEntry): boolean {
+  return entry.defn?.startsWith('-- load via partition root ') ?? false;
+}
+
+export interface PlanStep {
+  entry: ArchiveEntry;
+  /** dumpIds of the plan's `data` and `postData` that must be done before; what `preData` holds is done anyway. */
+  needs: Set<number>;
+  /** dumpIds of tables (by their TABLE DATA, where they have one) it locks against everything else. */
+  locks: Set<number>;
+  /** dumpIds it uses in any way: a step whose `locks` holds one of them can't run beside this one. */
+  uses: Set<number>;
+}
+
+export interface RestorePlan {
+  /** In order, one after another. Large objects are created here, empty. */
+  preData: ArchiveEntry[];
+  /**
+   * Rows, sequence values, large objects' bytes: beside each other, each after its `needs`, which are empty but for
+   * tables whose foreign keys exist already (an extension's configuration tables; an archive without schema).
+   */
+  data: PlanStep[];
+  /** Each after its `needs`; two whose locks conflict not at once. In the archive's order, which alone is right too. */
+  postData: PlanStep[];
+  /** In order, after everything above. */
+  acl: ArchiveEntry[];
+  /** In order, last. */
+  postAcl: ArchiveEntry[];
+}
+
+/** Whether two steps must not run at the same time, because one takes a lock the other would wait for. */
+export function stepsConflict(a: PlanStep, b: PlanStep): boolean {
+  return !a.locks.isDisjointFrom(b.uses) || !b.locks.isDisjointFrom(a.uses);
+}
+
+/**
+ * The restore of the selected entries in steps. Entries that aren't selected still carry order from one selected entry
+ * to another. A dependency that points forward in the archive is not followed (pg_dump sorts by dependencies, so there
+ * it broke a loop), so a plan can always be finished.
+ */
+export function restorePlan(archive: Archive, selected: ReadonlySet<number>): RestorePlan {
+  const plan: RestorePlan = { preData: [], data: [], postData: [], acl: [], postAcl: [] };
+  const graph = dependencyGraph(archive);
+  // What stands in the archive behind its first row waits for its own dependencies; what stands before runs at once.
+  let reachedData = false;
+  for (const entry of archive.entries) {
+    if (entry.section === 'data' || entry.section === 'post-data') reachedData = true;
+    if (!selected.has(entry.dumpId) || isSettingsEntry(entry)) continue;
+    const step = () => ({
+      entry,
+      needs: new Set<number>(),
+      locks: new Set<number>(),
+      uses: new Set<number>(),
+    });
+    const pass = restorePass(entry);
+    if (pass === 'ACL') plan.acl.push(entry);
+    else if (pass === 'POST_ACL') plan.postAcl.push(entry);
+    else if (runsFirst(entry, reachedData)) plan.preData.push(entry);
+    else if (entry.section === 'data') plan.data.push(step());
+    else plan.postData.push(step());
+  }
+  const pending = new Set([...plan.data, ...plan.postData].map(step => step.entry.dumpId));
+  for (const step of [...plan.data, ...plan.postData]) {
+    step.uses = new Set(graph.dependencies(step.entry.dumpId));
+    step.needs = graph.nearest(step.entry.dumpId, pending);
+    // Nearly all of post-data is ALTER TABLE in some form; CREATE INDEX alone lets others in.
+    if (step.entry.section === 'post-data' && step.entry.desc !== 'INDEX') {
+      step.locks = new Set([...step.uses].filter(id => graph.isTable(id)));
+    }
+  }
+  chainExtensionRows(archive, plan.data);
+  includePartitions(archive, plan.data, plan.postData);
+  return plan;
+}
+
+/**
+ * Tables that the archive does not create (an extension's, or all of them where there is no schema) have their foreign
+ * keys while rows are loaded. pg_dump sorts such rows by those keys but does not write the keys down as dependencies:
+ * the order of the archive is all there is.
+ */
+function chainExtensionRows(archive: Archive, data: PlanStep[]): void {
+  const created = new Set(archive.entries.filter(entry => entry.desc === 'TABLE').map(entry => entry.dumpId));
+  let before: number | undefined;
+  for (const step of data) {
+    if (step.entry.desc !== 'TABLE DATA' || created.has(step.entry.dependencies[0] ?? -1)) continue;
+    if (before !== undefined) step.needs.add(before);
+    before = step.entry.dumpId;
+  }
+}
+
+function runsFirst(entry: ArchiveEntry, reachedData: boolean): boolean {
+  if (entry.section === 'pre-data' || entry.desc === 'BLOB METADATA') return true;
+  return entry.section === 'none' && !reachedData;
+}
+
+interface DependencyGraph {
+  dependencies(dumpId: number): number[];
+  /** The nearest entries of `among` before this one, through whatever lies between. */
+  nearest(dumpId: number, among: ReadonlySet<number>): Set<number>;
+  isTable(dumpId: number): boolean;
+}
+
+function dependencyGraph(archive: Archive): DependencyGraph {
+  const order = new Map(archive.entries.map((entry, index) => [entry.dumpId, index]));
+  const byId = new Map(archive.entries.map(entry => [entry.dumpId, entry]));
+  const rows = tableDataIds(archive.entries);
+  const dependencies = (dumpId: number): number[] => {
+    const entry = byId.get(dumpId);
+    if (!entry) return [];
+    // An index is built, a constraint checked, once the rows are there: not when the table is.
+    const waitsForRows = entry.section === 'post-data';
+    const ids = waitsForRows ? entry.dependencies.map(id => rows.get(id) ?? id) : entry.dependencies;
+    const place = order.get(dumpId)!;
+    return ids.filter(id => (order.get(id) ?? Number.POSITIVE_INFINITY) < place);
+  };
+  return {
+    dependencies,
+    nearest(dumpId, among) {
+      const found = new Set<number>();
+      const seen = new Set<number>();
+      const left = dependencies(dumpId);
+      for (let id = left.pop(); id !== undefined; id = left.pop()) {
+        if (seen.has(id)) continue;
+        seen.add(id);
+        if (among.has(id)) found.add(id);
+        else left.push(...dependencies(id));
+      }
+      return found;
+    },
+    isTable: dumpId => ['TABLE', 'TABLE DATA'].includes(byId.get(dumpId)?.desc ?? ''),
+  };
+}

@@ -1,0 +1,105 @@
+import type { Client } from 'pg';
+import { TidemarkError } from '../base/errors.ts';
+import { connect } from './connect.ts';
+import type { ConnectionSettings } from './settings/settings.ts';
+import { type CopyReceiver, converse, type Outcome, sendCopyData } from './wire.ts';
+
+export type Row = Record<string, string | null>;
+
+/** Values stay text: what PostgreSQL says is what is kept. */
+const AS_TEXT = { getTypeParser: () => (value: unknown) => value };
+
+/**
+ * One server connection. One call at a time; a call that fails with a PostgresError leaves the session usable, one that
+ * fails with CONNECTION_LOST does not.
+ */
+export class Session {
+  readonly settings: ConnectionSettings;
+  readonly #client: Client;
+  #serverVersion = 0;
+
+  private constructor(client: Client, settings: ConnectionSettings) {
+    this.#client = client;
+    this.settings = settings;
+  }
+
+  /** `signal` is heeded while connecting only. */
+  static async open(
+    settings: ConnectionSettings,
+    applicationName = 'tidemark',
+    signal?: AbortSignal,
+  ): Promise<Session> {
+    const session = new Session(await connect(settings, { applicationName, signal }), settings);
+    const [row] = await session.query("select current_setting('server_version_num') as v");
+    session.#serverVersion = Number(row!.v);
+    return session;
+  }
+
+  /** server_version_num, e.g. 150020. */
+  get serverVersion(): number {
+    return this.#serverVersion;
+  }
+
+  get serverMajor(): number {
+    return Math.floor(this.#serverVersion / 10000);
+  }
+
+  /** The backend's process id as the start-up said, which a pooler makes up. */
+  get announcedPid(): number {
+    return (this.#client as unknown as { processID: number }).processID;
+  }
+
+  async query(sql: string, values: unknown[] = []): Promise<Row[]> {
+    const result = await this.#client.query({ text: sql, values, types: AS_TEXT as never });
+    return result.rows as Row[];
+  }
+
+  /** One or more statements, given as they are to be sent; for encodings other than UTF-8 as bytes. */
+  run(sql: string | Buffer): Promise<Outcome> {
+    return converse(this.#client, typeof sql === 'string' ? Buffer.from(sql) : sql);
+  }
+
+  /** COPY … TO STDOUT; resolves to the server's count of rows. */
+  async copyOut(sql: string, receiver: CopyReceiver): Promise<number> {
+    const { tags } = await converse(this.#client, Buffer.from(sql), { receiver });
+    return copyCount(tags, sql);
+  }
+
+  /** COPY … FROM STDIN; resolves to the server's count of rows. If `data` throws, so does this, and nothing is loaded. */
+  async copyIn(sql: string | Buffer, data: AsyncIterable<Uint8Array>): Promise<number> {
+    const query = typeof sql === 'string' ? Buffer.from(sql) : sql;
+    const { tags } = await converse(this.#client, query, {
+      copyIn: (socket, failed) => sendCopyData(socket, data, failed),
+    });
+    return copyCount(tags, query.toString());
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => {});
+  }
+
+  /** Drops the connection at once; what it was doing is rolled back by the server. */
+  destroy(): void {
+    (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  }
+}
+
+function copyCount(tags: string[], sql: string): number {
+  const counted = tags.map(tag => /^COPY (\d+)$/.exec(tag)).find(match => match !== null);
+  if (counted) return Number(counted[1]);
+  throw new TidemarkError(
+    'COPY_UNCOUNTED',
+    `the server did not say how many rows it copied: ${sql.slice(0, 80)}`,
+    'a proxy in between may not speak the whole protocol; connect to the server directly',
+  );
+}
+
+/** A name as SQL has it, always quoted. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted;
+}

@@ -1,0 +1,17 @@
+-- What a capture writes down about its source, and what decides whether it can go on. Parameters: none.
+select
+  current_database() as database,
+  current_setting('server_version') as server_version,
+  current_setting('server_version_num') as server_version_num,
+  pg_catalog.pg_encoding_to_char(d.encoding) as encoding,
+  d.datcollate as collate,
+  d.datctype as ctype,
+  d.datlocprovider as locale_provider,
+  coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') as icu_locale,
+  pg_catalog.pg_database_size(d.oid) as size_bytes,
+  pg_catalog.pg_is_in_recovery() as in_recovery,
+  pg_catalog.pg_backend_pid() as pid,
+  r.rolsuper as superuser,
+  current_user as role
+from pg_catalog.pg_database d, pg_catalog.pg_roles r
+where d.datname = current_database() and r.rolname = current_user

@@ -1,0 +1,221 @@
+import { randomBytes } from 'node:crypto';
+import { TidemarkError } from '../base/errors.ts';
+import type { Storage } from '../storage/storage.ts';
+
+/** A lease that was not renewed for this long, by the storage's clock, belongs to nobody. */
+export const LEASE_TTL_MS = 30 * 60 * 1000;
+const RENEW_MS = 5 * 60 * 1000;
+/** The one name under which collections take turns: `leases/prune/<number>`. */
+const PRUNE = 'prune';
+
+export interface LiveLease {
+  session: string;
+  /** When it was first and last written, by the storage's clock. */
+  since: Date;
+  renewed: Date;
+}
+
+/**
+ * Says in the repository that an operation is running, so that nothing it relies on is collected. Renewed by writing
+ * another object, since no object is ever changed. All times are the storage's: a machine that sleeps stops its own
+ * clock, the storage's goes on. Once there was a gap longer than LEASE_TTL_MS the lease is lost for good, however well
+ * it was renewed after.
+ */
+export class Lease {
+  readonly #storage: Storage;
+  readonly #session: string;
+  readonly #body: Buffer;
+  readonly #exclusive: boolean;
+  #number: number;
+  readonly #first: number;
+  /** Not later than the storage has the last renewal. */
+  #renewed: Date | undefined;
+  #lost = false;
+  #timer: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> = Promise.resolve();
+
+  private constructor(storage: Storage, session: string, kind: string, after?: number) {
+    this.#storage = storage;
+    this.#session = session;
+    this.#exclusive = after !== undefined;
+    this.#number = after ?? 0;
+    this.#first = this.#number + 1;
+    this.#body = Buffer.from(JSON.stringify({ session, kind, holder: randomBytes(8).toString('hex') }));
+  }
+
+  /** The lease of one session, which nobody else writes. */
+  static async take(storage: Storage, session: string, kind: string): Promise<Lease> {
+    const lease = new Lease(storage, session, kind);
+    await lease.#renew();
+    lease.#keep();
+    return lease;
+  }
+
+  /**
+   * The right to collect, which one has at a time; PRUNE_RUNNING while somebody else has it. Whoever writes the number
+   * after the highest has it; the highest belongs to nobody once it is older than LEASE_TTL_MS. (docs/recovery.md says
+   * why nothing is lost even where two should have it.)
+   */
+  static async takePrune(storage: Storage): Promise<Lease> {
+    const now = await storage.now();
+    const highest = await highestPrune(storage);
+    if (highest && now.getTime() - highest.modified.getTime() <= LEASE_TTL_MS)
+      throw pruneRunning(storage, highest.modified);
+    const lease = new Lease(storage, PRUNE, PRUNE, highest?.number ?? 0);
+    try {
+      await lease.#renew();
+    } catch (error) {
+      if ((error as TidemarkError).code !== 'LEASE_LOST') throw error;
+      throw pruneRunning(storage, now);
+    }
+    // Whoever looked before others began and writes only now finds what they have written meanwhile.
+    const after = await highestPrune(storage);
+    if (after?.number !== lease.#first) {
+      await storage.remove(leaseName(PRUNE, lease.#first));
+      throw pruneRunning(storage, after?.modified ?? now);
+    }
+    for await (const object of storage.list(`leases/${PRUNE}/`))
+      if (numberOf(object.name) < lease.#first) await storage.remove(object.name);
+    lease.#keep();
+    return lease;
+  }
+
+  #keep(): void {
+    this.#timer = setInterval(() => {
+      this.#queue().catch(() => {}); // judged by `hold`, which knows when the last one succeeded
+    }, RENEW_MS);
+    this.#timer.unref();
+  }
+
+  /** Renews after a renewal that is under way. */
+  #queue(): Promise<void> {
+    const next = this.#renewing.catch(() => {}).then(() => this.#renew());
+    this.#renewing = next;
+    return next;
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#lost) return;
+    const number = this.#number + 1;
+    const name = leaseName(this.#session, number);
+    const before = await this.#storage.now();
+    if (this.#exclusive) await this.#putFirst(name);
+    else await this.#storage.put(name, [this.#body]);
+    this.#number = number;
+    // Only now is the renewal to be seen; whoever looked before went by the one before.
+    await this.#mustBeHeld();
+    this.#renewed = before;
+    // The first stays: it says since when. Those in between are of no more use.
+    if (number - 1 > this.#first) await this.#storage.remove(leaseName(this.#session, number - 1));
+  }
+
+  /** Under a number that only one may have. A repeated put may meet what it wrote itself. */
+  async #putFirst(name: string): Promise<void> {
+    try {
+      await this.#storage.put(name, [this.#body], { ifAbsent: true });
+    } catch (error) {
+      if ((error as TidemarkError).code !== 'OBJECT_EXISTS') throw error;
+      const there = await this.#storage.get(name).catch(() => Buffer.alloc(0));
+      if (there.equals(this.#body)) return;
+      this.#lost = true;
+      throw leaseLost();
+    }
+  }
+
+  async #mustBeHeld(): Promise<void> {
+    const renewed = this.#renewed;
+    if (renewed && (await this.#storage.now()).getTime() - renewed.getTime() > LEASE_TTL_MS)
+      this.#lost = true;
+    if (this.#lost) throw leaseLost();
+  }
+
+  /** Renews; throws LEASE_LOST if there ever was a gap: then what the operation relied on may be gone. */
+  async hold(): Promise<void> {
+    await this.#queue();
+    if (this.#lost) throw leaseLost();
+  }
+
+  /**
+   * To be called after what the lease was for has been written: throws LEASE_LOST if that came so long after the last
+   * renewal that a collection may have taken place without seeing either.
+   */
+  async confirm(): Promise<void> {
+    await this.#renewing.catch(() => {});
+    await this.#mustBeHeld();
+  }
+
+  /** What can't be removed ends by itself, so this never fails: the operation is over, well or not. */
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#renewing.catch(() => {});
+    try {
+      for await (const object of this.#storage.list(`leases/${this.#session}/`)) {
+        const number = numberOf(object.name);
+        // The numbers of collections go on from one holder to the next.
+        if (!this.#exclusive || (number >= this.#first && number <= this.#number))
+          await this.#storage.remove(object.name);
+      }
+    } catch {}
+  }
+}
+
+/**
+ * Leases of running operations (collections apart, which protect nothing), and the names of objects of those that ended
+ * without being released.
+ */
+export async function readLeases(
+  storage: Storage,
+  now: Date,
+): Promise<{ live: LiveLease[]; dead: string[] }> {
+  const found = new Map<string, { names: string[]; since: Date; renewed: Date }>();
+  for await (const object of storage.list('leases/')) {
+    const session = object.name.split('/')[1]!;
+    if (session === PRUNE) continue;
+    const lease = found.get(session);
+    if (!lease)
+      found.set(session, { names: [object.name], since: object.modified, renewed: object.modified });
+    else {
+      lease.names.push(object.name);
+      if (object.modified < lease.since) lease.since = object.modified;
+      if (object.modified > lease.renewed) lease.renewed = object.modified;
+    }
+  }
+  const live: LiveLease[] = [];
+  const dead: string[] = [];
+  for (const [session, { names, since, renewed }] of found) {
+    if (now.getTime() - renewed.getTime() > LEASE_TTL_MS) dead.push(...names);
+    else live.push({ session, since, renewed });
+  }
+  return { live, dead };
+}
+
+async function highestPrune(storage: Storage): Promise<{ number: number; modified: Date } | undefined> {
+  let highest: { number: number; modified: Date } | undefined;
+  for await (const object of storage.list(`leases/${PRUNE}/`)) {
+    const number = numberOf(object.name);
+    if (number > (highest?.number ?? 0)) highest = { number, modified: object.modified };
+  }
+  return highest;
+}
+
+function leaseName(session: string, number: number): string {
+  return `leases/${session}/${String(number).padStart(6, '0')}`;
+}
+
+const numberOf = (name: string): number => Number(name.split('/')[2]);
+
+function leaseLost(): TidemarkError {
+  return new TidemarkError(
+    'LEASE_LOST',
+    'the run was suspended, or cut off from its storage, for so long that its lease ended',
+    'no other snapshot was touched; run the command again',
+  );
+}
+
+function pruneRunning(storage: Storage, since: Date): TidemarkError {
+  return new TidemarkError(
+    'PRUNE_RUNNING',
+    `another prune is at work in ${storage.place}`,
+    `wait until it has ended; if it was killed, its lease ends at ${new Date(since.getTime() + LEASE_TTL_MS).toISOString()}`,
+  );
+}

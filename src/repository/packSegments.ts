@@ -1,0 +1,28 @@
+import type { Storage } from '../storage/storage.ts';
+import { packName, type RepositoryKeys } from './keys.ts';
+import type { Manifest } from './manifest.ts';
+import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } from './pack.ts';
+
+/** Read at the end of a pack in one go: trailer and, nearly always, the whole directory. */
+const TAIL_BYTES = 8192;
+
+/** The segments of one pack of a snapshot, as its directory lists them; nothing of their content is read. */
+export async function readPackSegments(
+  storage: Storage,
+  keys: RepositoryKeys,
+  manifest: Pick<Manifest, 'sessions'>,
+  [session, number, sizeBytes]: Manifest['packs'][number],
+): Promise<PlacedSegment[]> {
+  const name = `packs/${packName(session, number)}`;
+  const key = keys.pack(session, number, Buffer.from(manifest.sessions[session] ?? '', 'hex'));
+  const end = async (bytes: number) => {
+    const length = Math.min(bytes, sizeBytes);
+    return storage.get(name, { offset: sizeBytes - length, length });
+  };
+  let tail = await end(TAIL_BYTES);
+  const { storedBytes, plainBytes } = parseTrailer(tail, name);
+  const needed = storedBytes + PACK_TRAILER_BYTES;
+  if (needed > tail.length) tail = await end(needed);
+  const sealed = tail.subarray(Math.max(0, tail.length - needed), tail.length - PACK_TRAILER_BYTES);
+  return openDirectory(key, sealed, plainBytes, sizeBytes, name);
+}

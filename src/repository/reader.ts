@@ -1,0 +1,185 @@
+import { hash } from 'node:crypto';
+import { faultError } from '../base/errors.ts';
+import type { Storage } from '../storage/storage.ts';
+import { type ChunkList, decodeChunkList, ID_BYTES } from './chunkList.ts';
+import type { ListRef } from './chunkWriter.ts';
+import { packName, type RepositoryKeys } from './keys.ts';
+import type { Manifest } from './manifest.ts';
+import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } from './pack.ts';
+import { openSegment, SEGMENT_KIND, type SegmentKind } from './seal.ts';
+
+/** Opened segments kept, so that chunks from a few places in turn don't open each segment again and again. */
+const SEGMENTS_KEPT = 12;
+/** Pack directories kept (a few KiB each). */
+const DIRECTORIES_KEPT = 256;
+/** Read at the end of a pack in one go: trailer and, nearly always, the whole directory. */
+const TAIL_BYTES = 8192;
+
+/** What is needed to read a snapshot's packs; plain data, for worker threads. */
+export interface PackTable {
+  sessions: Manifest['sessions'];
+  packs: Manifest['packs'];
+}
+
+interface OpenPack {
+  key: Buffer;
+  segments: PlacedSegment[];
+}
+
+/** Reads streams of one snapshot. What it gives was unsealed, and each chunk's id recomputed if `verifyIds`. */
+export class SnapshotReader {
+  readonly #storage: Storage;
+  readonly #keys: RepositoryKeys;
+  readonly #sessions: Manifest['sessions'];
+  readonly #sizes = new Map<string, number>();
+  readonly #packs = new Map<string, Promise<OpenPack>>();
+  readonly #segments = new Map<string, Promise<Buffer>>();
+  readonly #idKey: Buffer;
+  readonly #verifyIds: boolean;
+  /** Bytes read from the storage. */
+  bytesRead = 0;
+
+  constructor(storage: Storage, keys: RepositoryKeys, table: PackTable, options: { verifyIds: boolean }) {
+    this.#storage = storage;
+    this.#keys = keys;
+    this.#sessions = table.sessions;
+    for (const [session, number, sizeBytes] of table.packs)
+      this.#sizes.set(packName(session, number), sizeBytes);
+    this.#idKey = keys.chunkIdKey();
+    this.#verifyIds = options.verifyIds;
+  }
+
+  async list(ref: ListRef, where: string): Promise<ChunkList> {
+    return decodeChunkList(await this.encodedList(ref), where);
+  }
+
+  async encodedList(ref: ListRef): Promise<Buffer> {
+    if ('list' in ref) return Buffer.from(ref.list, 'base64url');
+    return this.#segment(ref.at[0], ref.at[1], ref.at[2], SEGMENT_KIND.list);
+  }
+
+  /** A short stream as one buffer. */
+  async whole(ref: ListRef, where: string): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.stream(await this.list(ref, where), where)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  /** The stream's bytes, in pieces that may be views of a segment: use them before asking for the next. */
+  async *stream(list: ChunkList, where: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    for (let at = 0; at < list.count; ) {
+      signal?.throwIfAborted();
+      const end = runEnd(list, at);
+      this.#prefetch(list, end);
+      const pack = list.packs[list.pack[at]!]!;
+      const segment = await this.#segment(pack.session, pack.number, list.segment[at]!, SEGMENT_KIND.data);
+      const from = list.offset[at]!;
+      const to = list.offset[end - 1]! + list.length[end - 1]!;
+      if (to > segment.length) throw outside(where);
+      if (this.#verifyIds) this.#verify(list, at, end, segment, where);
+      yield segment.subarray(from, to);
+      at = end;
+    }
+  }
+
+  /** Starts to read the next run's segment; its error, if any, comes when it is asked for. */
+  #prefetch(list: ChunkList, at: number): void {
+    if (at >= list.count) return;
+    const pack = list.packs[list.pack[at]!]!;
+    this.#segment(pack.session, pack.number, list.segment[at]!, SEGMENT_KIND.data).catch(() => {});
+  }
+
+  #verify(list: ChunkList, at: number, end: number, segment: Buffer, where: string): void {
+    for (let i = at; i < end; i++) {
+      const offset = list.offset[i]!;
+      const chunk = segment.subarray(offset, offset + list.length[i]!);
+      const id = hash('sha256', Buffer.concat([chunk, this.#idKey]), 'buffer');
+      if (!id.subarray(0, ID_BYTES).equals(list.ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))) {
+        throw faultError(
+          'CHUNK_WRONG',
+          `chunk ${i} of ${where} is not the one that was stored`,
+          "restore the pack from another copy; 'tidemark verify --all' shows what is hurt",
+        );
+      }
+    }
+  }
+
+  #segment(session: string, number: number, index: number, kind: SegmentKind): Promise<Buffer> {
+    const name = `${packName(session, number)}#${index}`;
+    const known = this.#segments.get(name);
+    if (known) {
+      this.#segments.delete(name);
+      this.#segments.set(name, known);
+      return known;
+    }
+    const reading = this.#readSegment(session, number, index, kind);
+    this.#segments.set(name, reading);
+    if (this.#segments.size > SEGMENTS_KEPT) this.#segments.delete(this.#segments.keys().next().value!);
+    return reading;
+  }
+
+  async #readSegment(session: string, number: number, index: number, kind: SegmentKind): Promise<Buffer> {
+    const name = packName(session, number);
+    const pack = await this.#openPack(session, number);
+    const where = `segment ${index} of packs/${name}`;
+    const placed = pack.segments[index];
+    if (!placed || placed.kind !== kind) throw outside(where);
+    const sealed = await this.#get(name, placed.offset, placed.storedBytes);
+    return openSegment(pack.key, index, kind, sealed, placed.plainBytes, where);
+  }
+
+  #openPack(session: string, number: number): Promise<OpenPack> {
+    const name = packName(session, number);
+    let pack = this.#packs.get(name);
+    if (!pack) {
+      pack = this.#readDirectory(session, number);
+      this.#packs.set(name, pack);
+      if (this.#packs.size > DIRECTORIES_KEPT) this.#packs.delete(this.#packs.keys().next().value!);
+    }
+    return pack;
+  }
+
+  async #readDirectory(session: string, number: number): Promise<OpenPack> {
+    const name = packName(session, number);
+    const salt = this.#sessions[session];
+    const sizeBytes = this.#sizes.get(name);
+    if (salt === undefined || sizeBytes === undefined) throw outside(`packs/${name}`);
+    const key = this.#keys.pack(session, number, Buffer.from(salt, 'hex'));
+    const tailBytes = Math.min(TAIL_BYTES, sizeBytes);
+    let tail = await this.#get(name, sizeBytes - tailBytes, tailBytes);
+    const { storedBytes, plainBytes } = parseTrailer(tail, `packs/${name}`);
+    const needed = storedBytes + PACK_TRAILER_BYTES;
+    if (needed > sizeBytes) throw outside(`packs/${name}`);
+    if (needed > tailBytes) tail = await this.#get(name, sizeBytes - needed, needed);
+    const sealed = tail.subarray(tail.length - needed, tail.length - PACK_TRAILER_BYTES);
+    return { key, segments: openDirectory(key, sealed, plainBytes, sizeBytes, `packs/${name}`) };
+  }
+
+  async #get(name: string, offset: number, length: number): Promise<Buffer> {
+    const bytes = await this.#storage.get(`packs/${name}`, { offset, length });
+    this.bytesRead += length;
+    return bytes;
+  }
+}
+
+/** Chunks [at, end) lie one behind the other in one segment. */
+function runEnd(list: ChunkList, at: number): number {
+  let end = at + 1;
+  while (
+    end < list.count &&
+    list.pack[end] === list.pack[at] &&
+    list.segment[end] === list.segment[at] &&
+    list.offset[end] === list.offset[end - 1]! + list.length[end - 1]!
+  ) {
+    end++;
+  }
+  return end;
+}
+
+function outside(where: string): Error {
+  return faultError(
+    'PLACE_WRONG',
+    `${where} is named by a snapshot but is not there`,
+    "run 'tidemark verify --all' to see what is hurt",
+  );
+}

@@ -1,0 +1,135 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { faultError, TidemarkError } from '../base/errors.ts';
+
+/** Sealing of segments and objects, docs/format.md ("Segments", "Manifests"). */
+
+export const SEGMENT_KIND = { data: 0, list: 1, directory: 2 } as const;
+export type SegmentKind = (typeof SEGMENT_KIND)[keyof typeof SEGMENT_KIND];
+
+/** The index of a pack's directory, which no data segment can have. */
+export const DIRECTORY_INDEX = 0xffffffff;
+
+/** No writer makes a segment longer than this; a reader refuses to be made to allocate more. */
+export const MAX_SEGMENT_BYTES = 64 << 20;
+
+const TAG_BYTES = 16;
+
+/** Compresses and seals one segment. `content` is not kept. */
+export function sealSegment(
+  key: Buffer,
+  index: number,
+  kind: SegmentKind,
+  content: Uint8Array,
+  level: number,
+): Buffer<ArrayBuffer> {
+  if (content.length > MAX_SEGMENT_BYTES) throw tooLong(content.length);
+  const compressed = zstdCompressSync(content, {
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_contentSizeFlag]: 1,
+      [constants.ZSTD_c_checksumFlag]: 0, // the seal below is stronger
+    },
+    chunkSize: content.length + (content.length >> 6) + 1024,
+  });
+  const stored = compressed.length < content.length;
+  const body = stored ? compressed : content;
+  const cipher = createCipheriv('aes-256-gcm', key, nonceOf(index));
+  cipher.setAAD(segmentLabel(kind, content.length));
+  const sealed = Buffer.allocUnsafeSlow(1 + body.length + TAG_BYTES);
+  cipher.update(Buffer.of(stored ? 1 : 0)).copy(sealed, 0);
+  cipher.update(body).copy(sealed, 1);
+  cipher.final();
+  cipher.getAuthTag().copy(sealed, 1 + body.length);
+  return sealed;
+}
+
+/** Opens a segment; anything changed, cut, or moved from its place is SEAL_BROKEN. */
+export function openSegment(
+  key: Buffer,
+  index: number,
+  kind: SegmentKind,
+  sealed: Buffer,
+  plainBytes: number,
+  where: string,
+): Buffer {
+  if (sealed.length < 1 + TAG_BYTES || plainBytes > MAX_SEGMENT_BYTES) throw broken(where);
+  const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(index));
+  decipher.setAAD(segmentLabel(kind, plainBytes));
+  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  const body = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
+  try {
+    decipher.final();
+    const content = body[0] === 1 ? expand(body.subarray(1), plainBytes) : body.subarray(1);
+    if (body[0]! <= 1 && content.length === plainBytes) return content;
+  } catch (error) {
+    throw broken(where, error);
+  }
+  throw broken(where);
+}
+
+/** Room for more than is expected, so that zlib sees the end without asking for a second buffer. */
+function expand(compressed: Buffer, plainBytes: number): Buffer {
+  const room = plainBytes + 64;
+  return zstdDecompressSync(compressed, { chunkSize: room, maxOutputLength: room });
+}
+
+const OBJECT_MAGIC = Buffer.from('TIDEOBJ1');
+
+/** Seals a small object: JSON, compressed. */
+export function sealObject(key: Buffer, value: unknown): Buffer {
+  const head = Buffer.concat([OBJECT_MAGIC, randomBytes(12)]);
+  const cipher = createCipheriv('aes-256-gcm', key, head.subarray(8));
+  cipher.setAAD(head);
+  const plain = zstdCompressSync(Buffer.from(JSON.stringify(value)), {
+    params: { [constants.ZSTD_c_compressionLevel]: 9 },
+  });
+  return Buffer.concat([head, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+export function openObject(key: Buffer, sealed: Buffer, where: string): unknown {
+  if (sealed.length < 20 + TAG_BYTES || !sealed.subarray(0, 8).equals(OBJECT_MAGIC)) throw broken(where);
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(8, 20));
+  decipher.setAAD(sealed.subarray(0, 20));
+  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  try {
+    const plain = Buffer.concat([
+      decipher.update(sealed.subarray(20, sealed.length - TAG_BYTES)),
+      decipher.final(),
+    ]);
+    return JSON.parse(zstdDecompressSync(plain, { maxOutputLength: MAX_SEGMENT_BYTES }).toString('utf8'));
+  } catch (error) {
+    throw broken(where, error);
+  }
+}
+
+function nonceOf(index: number): Buffer {
+  const nonce = Buffer.alloc(12);
+  nonce.writeUInt32BE(index >>> 0, 8);
+  return nonce;
+}
+
+function segmentLabel(kind: SegmentKind, plainBytes: number): Buffer {
+  const label = Buffer.from('TMS1\0\0\0\0\0', 'latin1');
+  label[4] = kind;
+  label.writeUInt32LE(plainBytes, 5);
+  return label;
+}
+
+/** What no reader would open must not be written. */
+function tooLong(sizeBytes: number): Error {
+  return new TidemarkError(
+    'SEGMENT_TOO_LONG',
+    `a segment of ${sizeBytes} bytes is longer than a reader takes: a table is too large to be one part`,
+    'leave the table out with --exclude-table, and report this',
+  );
+}
+
+function broken(where: string, cause?: unknown): Error {
+  return faultError(
+    'SEAL_BROKEN',
+    `${where} is damaged: its seal does not match its bytes`,
+    "the bytes changed after they were written; restore the object from another copy, 'tidemark verify --all' shows what is hurt",
+    cause,
+  );
+}

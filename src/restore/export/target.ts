@@ -1,0 +1,197 @@
+/**
+ * Where an export goes: a pipe, a file or a folder. Files and folders are written under a temporary name beside the
+ * target and appear under their own name only when they are complete and on disk. What exists is never overwritten.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, link, lstat, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import { asTidemarkError, invariant, TidemarkError, usageError } from '../../base/errors.ts';
+import type { FileSink, FolderSink } from './format.ts';
+
+/** Small writes are gathered up to this much. */
+const BUFFER_BYTES = 256 * 1024;
+
+/** Gathers small writes into large ones. */
+abstract class BufferedSink implements FileSink {
+  abstract readonly seekable: boolean;
+  position = 0;
+  readonly #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
+  #filled = 0;
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.position += bytes.length;
+    if (this.#filled + bytes.length > BUFFER_BYTES) await this.flush();
+    if (bytes.length >= BUFFER_BYTES) return this.emit(bytes);
+    this.#buffer.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#filled === 0) return;
+    const bytes = this.#buffer.subarray(0, this.#filled);
+    this.#filled = 0;
+    await this.emit(bytes);
+  }
+
+  protected abstract emit(bytes: Uint8Array): Promise<void>;
+  abstract patch(position: number, bytes: Uint8Array): Promise<void>;
+}
+
+class PipeSink extends BufferedSink {
+  readonly seekable = false;
+  readonly #stream: Writable;
+
+  constructor(stream: Writable) {
+    super();
+    this.#stream = stream;
+    // A failed write is reported by its callback; without a listener the same error would also end the process.
+    stream.on('error', () => {});
+  }
+
+  protected emit(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#stream.write(bytes, error => (error ? reject(error) : resolve()));
+    });
+  }
+
+  async patch(): Promise<void> {
+    invariant(false, 'a pipe has no earlier bytes to replace');
+  }
+}
+
+class DiskSink extends BufferedSink {
+  readonly seekable = true;
+  readonly #handle: FileHandle;
+  #written = 0;
+
+  constructor(handle: FileHandle) {
+    super();
+    this.#handle = handle;
+  }
+
+  protected async emit(bytes: Uint8Array): Promise<void> {
+    await this.#writeAt(bytes, this.#written);
+    this.#written += bytes.length;
+  }
+
+  async patch(position: number, bytes: Uint8Array): Promise<void> {
+    invariant(position + bytes.length <= this.position, 'only bytes already written are replaced');
+    await this.flush();
+    await this.#writeAt(bytes, position);
+  }
+
+  async #writeAt(bytes: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
+      done += bytesWritten;
+    }
+  }
+}
+
+/** Writes to a stream that belongs to the caller, who ends it. Returns once the last byte is handed over. */
+export async function writeToStream(
+  stream: Writable,
+  fill: (sink: FileSink) => Promise<void>,
+): Promise<void> {
+  const sink = new PipeSink(stream);
+  await fill(sink);
+  await sink.flush();
+}
+
+/** Writes a file that exists only if `fill` returned and the bytes are on disk. EXPORT_EXISTS if there is one. */
+export async function writeToFile(path: string, fill: (sink: FileSink) => Promise<void>): Promise<void> {
+  await refuseExisting(path);
+  const temporary = temporaryName(path);
+  try {
+    await writeFile(temporary, fill);
+    await publishFile(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(resolve(path)));
+}
+
+/** The same for a folder. */
+export async function writeToFolder(path: string, fill: (sink: FolderSink) => Promise<void>): Promise<void> {
+  await refuseExisting(path);
+  const temporary = temporaryName(path);
+  await mkdir(temporary, { mode: 0o700 }).catch(unwritable(temporary));
+  try {
+    await fill({ file: (name, fillFile) => writeFile(join(temporary, name), fillFile) });
+    await syncFolder(temporary);
+    await refuseExisting(path);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  await syncFolder(dirname(resolve(path)));
+}
+
+async function writeFile(path: string, fill: (sink: FileSink) => Promise<void>): Promise<void> {
+  // Rows may be anybody's secrets: readable by the owner alone.
+  const handle = await open(path, 'wx', 0o600).catch(unwritable(path));
+  try {
+    const sink = new DiskSink(handle);
+    await fill(sink);
+    await sink.flush();
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A link, unlike a rename, fails if the name was taken meanwhile. Not every file system has links. */
+async function publishFile(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw exists(path);
+    await refuseExisting(path);
+    await rename(temporary, path);
+    return;
+  }
+  await unlink(temporary);
+}
+
+function temporaryName(path: string): string {
+  return `${resolve(path)}.${randomBytes(6).toString('hex')}.part`;
+}
+
+function exists(path: string): TidemarkError {
+  return usageError(
+    'EXPORT_EXISTS',
+    `${path} exists already`,
+    'choose another name, or move what is there out of the way',
+  );
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw asTidemarkError(error);
+  });
+  if (found) throw exists(path);
+}
+
+function unwritable(path: string): (cause: Error) => never {
+  return cause => {
+    throw new TidemarkError(
+      'EXPORT_UNWRITABLE',
+      `can't create ${path}: ${cause.message}`,
+      'export into a folder that exists and that you may write to',
+      { cause },
+    );
+  };
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

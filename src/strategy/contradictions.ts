@@ -1,0 +1,109 @@
+/** What is wrong between entries, each of which is right by itself. */
+import { intervalMs } from './cron.ts';
+import { formatDuration } from './duration.ts';
+import { nearest } from './nearest.ts';
+import { isMapping, keyOf, type Mapping, type Source } from './source.ts';
+import type { DatabaseSpec, PlanSpec, RepositorySpec } from './spec.ts';
+
+/** The names that a plan refers to and that nothing has. Looks at what was written, so that broken plans are seen too. */
+export function checkReferences(
+  plans: Mapping,
+  databases: Mapping,
+  repositories: Mapping,
+  source: Source,
+): void {
+  for (const [name, plan] of Object.entries(plans)) {
+    if (!isMapping(plan)) continue;
+    checkReference(plan.database, ['plans', name, 'database'], databases, 'database', source);
+    if (!Array.isArray(plan.store)) continue;
+    plan.store.forEach((repository, i) => {
+      checkReference(repository, ['plans', name, 'store', i], repositories, 'repository', source);
+    });
+  }
+}
+
+type ReferencePath = [string, string, ...(string | number)[]];
+
+function checkReference(
+  written: unknown,
+  path: ReferencePath,
+  known: Mapping,
+  what: string,
+  source: Source,
+): void {
+  if (typeof written !== 'string' || written === '' || written in known || source.missing.has(keyOf(path)))
+    return;
+  const names = Object.keys(known);
+  const meant = nearest(written, names);
+  const those =
+    names.length > 0 ? `there is ${names.map(name => JSON.stringify(name)).join(', ')}` : `there is none yet`;
+  const shown = JSON.stringify(source.written(path));
+  source.report(
+    path,
+    'value',
+    `plans.${path[1]}: no ${what} is called ${shown}`,
+    meant ? `did you mean ${JSON.stringify(meant)}?` : those,
+  );
+}
+
+/** Two repositories on one storage would collect each other's packs. */
+export function checkLocations(repositories: Iterable<RepositorySpec>, source: Source): void {
+  const first = new Map<string, string>();
+  for (const { name, storage } of repositories) {
+    const other = first.get(storage.path);
+    if (other === undefined) {
+      first.set(storage.path, name);
+      continue;
+    }
+    const message = `repositories.${name} lies on the same storage as repositories.${other}`;
+    source.report(
+      ['repositories', name, 'storage'],
+      'value',
+      message,
+      'give each its own folder, or remove one and share the other',
+    );
+  }
+}
+
+/** A retention that forgets a snapshot before the next one is there. */
+export function checkRetention(plans: Iterable<PlanSpec>, source: Source): void {
+  for (const { name, schedule, keep } of plans) {
+    if (!schedule || !keep?.withinMs || keep.withinMs >= schedule.intervalMs) continue;
+    const within = formatDuration(keep.withinMs);
+    const message = `plans.${name} keeps for ${within}, but up to ${formatDuration(schedule.intervalMs)} pass between snapshots`;
+    const path = ['plans', name, 'keep', 'within'];
+    source.report(path, 'value', message, 'keep longer than that, or count snapshots instead: { last: 3 }');
+  }
+}
+
+/**
+ * An RPO that no plan can meet: the longest time in which no plan of the database captures its rows is longer. Plans of
+ * one database help each other; schema-only plans don't count.
+ */
+export function checkObjectives(
+  databases: Iterable<DatabaseSpec>,
+  plans: readonly PlanSpec[],
+  source: Source,
+): void {
+  for (const { name, objectives } of databases) {
+    if (objectives.rpoMs === null) continue;
+    const own = plans.filter(plan => plan.database === name && !plan.schemaOnly);
+    const crons = own.flatMap(plan => (plan.schedule ? [plan.schedule.cron] : []));
+    const rpo = formatDuration(objectives.rpoMs);
+    const report = (why: string, hint: string) => {
+      const path = ['databases', name, 'objectives', 'rpo'];
+      source.report(path, 'value', `databases.${name}: no plan can meet the RPO of ${rpo}: ${why}`, hint);
+    };
+    if (own.length === 0)
+      report('none captures its rows', `add a plan that runs at least every ${rpo}, or remove rpo`);
+    else if (crons.length === 0)
+      report('all of its plans are manual', `give one a schedule, at least every ${rpo}, or remove rpo`);
+    else if (intervalMs(...crons) > objectives.rpoMs) {
+      const passes = formatDuration(intervalMs(...crons));
+      report(
+        `up to ${passes} pass between snapshots`,
+        `schedule a plan at least every ${rpo}, or promise ${passes}`,
+      );
+    }
+  }
+}

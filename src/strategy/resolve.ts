@@ -1,0 +1,118 @@
+/** From what is written to what is meant. Every function expects an entry whose shape and rules have been checked. */
+import { intervalMs, parseCron } from './cron.ts';
+import { parseDuration } from './duration.ts';
+import { absolutePath, type Environment } from './environment.ts';
+import type { KeepRules } from './retention.ts';
+import type { DatabaseEntry, KeepEntry, PlanEntry, RepositoryEntry } from './schema.ts';
+import { keyOf, type Source } from './source.ts';
+import type { ConnectionSpec, DatabaseSpec, KeySource, PlanSpec, ScheduleSpec } from './spec.ts';
+
+const DEFAULT_COMPRESSION_LEVEL = 2;
+
+export interface Surroundings {
+  folder: string;
+  environment: Environment;
+}
+
+type ConnectionKey = Exclude<keyof DatabaseEntry, 'objectives'>;
+
+/** The keys of a database that say how to reach it, with what each is called in a `ConnectionSpec`. */
+export const CONNECTION_KEYS: Readonly<Record<ConnectionKey, keyof ConnectionSpec>> = {
+  url: 'url',
+  url_file: 'urlFile',
+  host: 'host',
+  port: 'port',
+  user: 'user',
+  password: 'password',
+  password_file: 'passwordFile',
+  dbname: 'dbname',
+  sslmode: 'sslmode',
+  sslrootcert: 'sslrootcert',
+  sslcert: 'sslcert',
+  sslkey: 'sslkey',
+  service: 'service',
+};
+
+const FILE_KEYS: readonly string[] = ['url_file', 'password_file', 'sslrootcert', 'sslcert', 'sslkey'];
+
+export function resolveDatabase(
+  name: string,
+  entry: DatabaseEntry,
+  source: Source,
+  around: Surroundings,
+): DatabaseSpec {
+  const connection: Record<string, unknown> = {};
+  const missing: string[] = [];
+  for (const [key, field] of Object.entries(CONNECTION_KEYS)) {
+    const value = entry[key as ConnectionKey];
+    const names = source.missing.get(keyOf(['databases', name, key]));
+    if (names) missing.push(...names);
+    else if (value !== undefined) connection[field] = connectionValue(key, String(value), around);
+  }
+  const { rpo, rto } = entry.objectives ?? {};
+  return {
+    name,
+    connection: connection as ConnectionSpec,
+    objectives: { rpoMs: rpo ? parseDuration(rpo) : null, rtoMs: rto ? parseDuration(rto) : null },
+    missing: [...new Set(missing)],
+  };
+}
+
+function connectionValue(key: string, text: string, { folder, environment }: Surroundings): string | number {
+  if (key === 'port') return Number(text);
+  const isFile = FILE_KEYS.includes(key) && !(key === 'sslrootcert' && text === 'system');
+  return isFile ? absolutePath(text, folder, environment) : text;
+}
+
+export function resolveKey(key: RepositoryEntry['key'], { folder, environment }: Surroundings): KeySource {
+  if (key.env !== undefined) return { kind: 'env', variable: key.env };
+  if (key.passphrase_env !== undefined) return { kind: 'passphraseEnv', variable: key.passphrase_env };
+  const kind = key.file === undefined ? 'passphraseFile' : 'file';
+  return { kind, path: absolutePath(key.file ?? key.passphrase_file ?? '', folder, environment) };
+}
+
+export function resolvePlan(name: string, entry: PlanEntry): PlanSpec {
+  return {
+    name,
+    database: entry.database,
+    capture: entry.capture ?? 'logical',
+    schedule: resolveSchedule(entry.schedule),
+    store: [...entry.store],
+    keep: entry.keep === undefined ? null : resolveKeep(entry.keep),
+    tables: { include: entry.tables?.include ?? [], exclude: entry.tables?.exclude ?? [] },
+    schemaOnly: isYes(entry.schema_only),
+    dataOnly: isYes(entry.data_only),
+    jobs: count(entry.jobs) ?? null,
+    compression: count(entry.compression) ?? DEFAULT_COMPRESSION_LEVEL,
+    rolePasswords: entry.role_passwords === undefined ? null : isYes(entry.role_passwords),
+  };
+}
+
+function resolveSchedule(written: string): ScheduleSpec | null {
+  if (written === 'manual') return null;
+  const cron = parseCron(written);
+  return { cron, intervalMs: intervalMs(cron) };
+}
+
+/** Rules that keep nothing (a count of 0) are left out. */
+export function resolveKeep(keep: KeepEntry): KeepRules {
+  if (typeof keep === 'string') return { withinMs: parseDuration(keep) };
+  const { within, count: alsoLast, last, ...tiers } = keep;
+  const rules: KeepRules = {};
+  if (within !== undefined) rules.withinMs = parseDuration(within);
+  const counts = { last: last ?? alsoLast, ...tiers };
+  for (const [rule, written] of Object.entries(counts)) {
+    const number = count(written);
+    if (number) rules[rule as keyof KeepRules] = number;
+  }
+  return rules;
+}
+
+/** What came out of a variable is text, even where it is a number. */
+function count(written: number | string | undefined): number | undefined {
+  return written === undefined ? undefined : Number(written);
+}
+
+export function isYes(written: boolean | string | undefined): boolean {
+  return written === true || written === 'true';
+}

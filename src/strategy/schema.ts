@@ -1,0 +1,197 @@
+/**
+ * The shape of the strategy file, once: it checks what was written, types it, and becomes the JSON Schema for editors.
+ * It converts nothing; what is written becomes what is meant in resolve.ts.
+ */
+import * as z from 'zod';
+import { parseCron } from './cron.ts';
+import { DURATION_PATTERN, readDuration } from './duration.ts';
+import { isVariableName } from './environment.ts';
+
+const MAX_NAME_LENGTH = 63;
+const MAX_JOBS = 64;
+const MAX_COMPRESSION_LEVEL = 19;
+const MAX_KEPT = 1_000_000;
+
+/** In messages, this stands for the value as it was written; never used where that could be a secret. */
+export const WRITTEN = '%written%';
+
+/** In messages, what follows it is the hint; without it, the hint is the description of what may stand there. */
+export const HINT = '%hint%';
+
+/** For editors, which see `${NAME}` where the program sees what it stands for. */
+const REFERENCE_PATTERN = '\\$\\{';
+
+const text = () => z.string().min(1, { error: 'must not be empty' });
+
+const duration = () =>
+  z
+    .string()
+    .refine(value => (readDuration(value) ?? 0) > 0, {
+      error: `${WRITTEN} is not a duration${HINT}write a number and its unit, such as 15m, 24h, 7d or 2w`,
+    })
+    .meta({ pattern: `^${DURATION_PATTERN}$|${REFERENCE_PATTERN}` });
+
+const whole = (from: number, to: number) => {
+  const error = `must be a whole number from ${from} to ${to}`;
+  const written = z
+    .string()
+    .refine(value => /^[0-9]{1,9}$/.test(value) && Number(value) >= from && Number(value) <= to, { error })
+    .meta({ pattern: `^[0-9]+$|${REFERENCE_PATTERN}` });
+  return z.union([z.int({ error }).min(from, { error }).max(to, { error }), written], { error });
+};
+
+const yesOrNo = () => {
+  const error = 'must be true or false';
+  const written = z
+    .string()
+    .refine(value => value === 'true' || value === 'false', { error })
+    .meta({ pattern: `^(true|false)$|${REFERENCE_PATTERN}` });
+  return z.union([z.boolean(), written], { error });
+};
+
+const variableName = () =>
+  text().refine(isVariableName, { error: 'must be the name of an environment variable, not its value' });
+
+/** What databases, repositories and plans may be called. */
+export const nameSchema = z
+  .string()
+  .refine(
+    name =>
+      name.length > 0 && [...name].length <= MAX_NAME_LENGTH && !/[\u0000-\u001f\u007f-\u009f/]/.test(name),
+    {
+      error: `a name has 1 to ${MAX_NAME_LENGTH} characters, without "/" and control characters`,
+    },
+  )
+  .meta({ pattern: `^[^/\\u0000-\\u001f\\u007f-\\u009f]{1,${MAX_NAME_LENGTH}}$` });
+
+export const databaseSchema = z
+  .strictObject({
+    url: text()
+      .optional()
+      .describe(
+        'A connection URL: postgresql://user:password@host:5432/dbname, or a variable that holds one.',
+      ),
+    url_file: text().optional().describe('A file that contains nothing but the connection URL.'),
+    host: text().optional().describe('Host name, address, or the folder of a Unix socket.'),
+    port: whole(1, 65_535).optional().describe('Default: 5432.'),
+    user: text().optional(),
+    password: text().optional().describe('Better from a variable than in the file.'),
+    password_file: text().optional().describe('A file that contains nothing but the password.'),
+    dbname: text().optional(),
+    sslmode: z.enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']).optional(),
+    sslrootcert: text()
+      .optional()
+      .describe('Certificates of the authorities to trust: a PEM file, or system.'),
+    sslcert: text().optional().describe('The client certificate, a PEM file.'),
+    sslkey: text().optional().describe('The key of the client certificate, a PEM file.'),
+    service: text().optional().describe('A section of pg_service.conf.'),
+    objectives: z
+      .strictObject({
+        rpo: duration().optional().describe('How much work may be lost at most, as time: 24h.'),
+        rto: duration().optional().describe('How long a recovery may take: 2h.'),
+      })
+      .optional()
+      .describe('What is promised; plans that can not keep it are refused.'),
+  })
+  .describe('One database to protect: url, url_file, host or service says where it is.');
+
+export const keySchema = z
+  .strictObject({
+    file: text().optional().describe('A key file; tidemark init makes it.'),
+    env: variableName().optional().describe('The environment variable that holds the key.'),
+    passphrase_env: variableName().optional().describe('The environment variable that holds a passphrase.'),
+    passphrase_file: text().optional().describe('A file that contains nothing but a passphrase.'),
+  })
+  .describe('What encrypts the repository: one of these. Without it, nothing in there can be read by anyone.')
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+export const repositorySchema = z
+  .strictObject({
+    storage: text().describe(
+      'Where the snapshots lie: a folder (./backups, /var/backups/x) or a file:// URL.',
+    ),
+    key: keySchema,
+  })
+  .describe('One encrypted store of snapshots.');
+
+const kept = (what: string) => whole(0, MAX_KEPT).optional().describe(what);
+
+export const keepSchema = z
+  .union([
+    duration().describe('Every snapshot stays this long: 30d.'),
+    z.strictObject({
+      within: duration().optional().describe('Every snapshot that is at most this old stays.'),
+      last: kept('The newest so many stay.'),
+      count: kept('The same as last.'),
+      hourly: kept('The newest of each of the last so many hours that have snapshots.'),
+      daily: kept('The newest of each of the last so many days (UTC) that have snapshots.'),
+      weekly: kept('The newest of each of the last so many ISO weeks that have snapshots.'),
+      monthly: kept('The newest of each of the last so many months that have snapshots.'),
+      yearly: kept('The newest of each of the last so many years that have snapshots.'),
+      min: kept('At least so many stay, whatever their age.'),
+    }),
+  ])
+  .describe('What stays; a snapshot goes when no rule wants it. Without keep, everything stays.');
+
+const schedule = () =>
+  z
+    .string()
+    .superRefine((value, context) => {
+      if (value === 'manual') return;
+      try {
+        parseCron(value);
+      } catch (error) {
+        const { message, hint } = error as { message: string; hint: string };
+        context.addIssue({ code: 'custom', message: `${WRITTEN}: ${message}${HINT}${hint}` });
+      }
+    })
+    .meta({ pattern: `^(manual|\\s*(\\S+\\s+){4}\\S+\\s*)$|${REFERENCE_PATTERN}` });
+
+export const planSchema = z
+  .strictObject({
+    database: text().describe('Which of the databases.'),
+    capture: z
+      .enum(['logical'])
+      .optional()
+      .describe('logical (the default): schema and rows, restorable anywhere.'),
+    schedule: schedule().describe(
+      'Five cron fields in UTC, in quotes: "0 2 * * *" is daily at 02:00. Or: manual.',
+    ),
+    store: z
+      .array(text())
+      .min(1, { error: 'must name at least one repository' })
+      .describe('Which of the repositories.'),
+    keep: keepSchema.optional(),
+    tables: z
+      .strictObject({
+        include: z
+          .array(text())
+          .min(1, { error: `must name at least one table${HINT}leave it out for all tables` })
+          .optional()
+          .describe('Only these tables: patterns such as public.orders or public.log_*.'),
+        exclude: z.array(text()).optional().describe('All but these tables.'),
+      })
+      .optional(),
+    schema_only: yesOrNo().optional().describe('Definitions without rows.'),
+    data_only: yesOrNo().optional().describe('Rows without definitions.'),
+    jobs: whole(1, MAX_JOBS).optional().describe('How many connections read at once.'),
+    compression: whole(1, MAX_COMPRESSION_LEVEL).optional().describe('zstd level; default: 2.'),
+    role_passwords: yesOrNo()
+      .optional()
+      .describe("Whether roles keep their passwords; needs a superuser's rights."),
+  })
+  .describe('What is captured when, where it goes and how long it stays.');
+
+/** The file as a whole. */
+export const strategySchema = z
+  .strictObject({
+    databases: z.record(nameSchema, databaseSchema).describe('What is protected.'),
+    repositories: z.record(nameSchema, repositorySchema).describe('Where copies are kept.'),
+    plans: z.record(nameSchema, planSchema).optional().describe('When what is captured, and what stays.'),
+  })
+  .meta({ title: 'Tidemark strategy' });
+
+export type DatabaseEntry = z.infer<typeof databaseSchema>;
+export type RepositoryEntry = z.infer<typeof repositorySchema>;
+export type PlanEntry = z.infer<typeof planSchema>;
+export type KeepEntry = z.infer<typeof keepSchema>;

