@@ -1,8 +1,8 @@
 /** Where chunks end (docs/format.md, "Cutting"): pure functions of the bytes and the repository's secret table. */
 
-export const CHUNK_MIN_BYTES = 2048;
+export const CHUNK_MIN_BYTES = 4096;
 /** What a row's chance to end a chunk is measured by: a row of n bytes ends one with the chance n / this. */
-export const CHUNK_SPREAD_BYTES = 4096;
+export const CHUNK_SPREAD_BYTES = 8192;
 /** After this many bytes the next row end ends the chunk. */
 export const CHUNK_SOFT_BYTES = 65536;
 /** No chunk is longer, be it in the middle of a row. */

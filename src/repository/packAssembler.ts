@@ -2,7 +2,7 @@ import type { Storage } from '../storage/storage.ts';
 import { packName } from './keys.ts';
 
 /** Bytes of packs that may wait in memory, being filled or on their way to the storage. */
-const BUFFERED_BYTES = 96 << 20;
+const BUFFERED_BYTES = 64 << 20;
 
 /**
  * Gathers the pieces of packs and stores each when it is whole. `drained` is what bounds memory: writers wait for it

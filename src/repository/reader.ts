@@ -9,7 +9,9 @@ import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } f
 import { openSegment, SEGMENT_KIND, type SegmentKind } from './seal.ts';
 
 /** Opened segments kept, so that chunks from a few places in turn don't open each segment again and again. */
-const SEGMENTS_KEPT = 12;
+const SEGMENTS_KEPT = 8;
+/** Of the key that is hashed behind each chunk. */
+const KEY_BYTES = 32;
 /** Pack directories kept (a few KiB each). */
 const DIRECTORIES_KEPT = 256;
 /** Read at the end of a pack in one go: trailer and, nearly always, the whole directory. */
@@ -36,6 +38,7 @@ export class SnapshotReader {
   readonly #segments = new Map<string, Promise<Buffer>>();
   readonly #idKey: Buffer;
   readonly #verifyIds: boolean;
+  readonly #behind = Buffer.alloc(KEY_BYTES);
   /** Bytes read from the storage. */
   bytesRead = 0;
 
@@ -90,11 +93,16 @@ export class SnapshotReader {
   }
 
   #verify(list: ChunkList, at: number, end: number, segment: Buffer, where: string): void {
+    const room = withRoom(segment);
     for (let i = at; i < end; i++) {
-      const offset = list.offset[i]!;
-      const chunk = segment.subarray(offset, offset + list.length[i]!);
-      const id = hash('sha256', Buffer.concat([chunk, this.#idKey]), 'buffer');
-      if (!id.subarray(0, ID_BYTES).equals(list.ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))) {
+      const from = list.offset[i]!;
+      const to = from + list.length[i]!;
+      // The key is hashed behind the chunk: written over what follows there, which is put back at once.
+      room.copy(this.#behind, 0, to, to + KEY_BYTES);
+      this.#idKey.copy(room, to);
+      const id = hash('sha256', room.subarray(from, to + KEY_BYTES), 'latin1' as 'hex');
+      this.#behind.copy(room, to);
+      if (!isId(list.ids, i, id)) {
         throw faultError(
           'CHUNK_WRONG',
           `chunk ${i} of ${where} is not the one that was stored`,
@@ -160,6 +168,19 @@ export class SnapshotReader {
     this.bytesRead += length;
     return bytes;
   }
+}
+
+/** The segment with room for a key behind it: its own memory where that is longer, else a copy. */
+function withRoom(segment: Buffer): Buffer {
+  const needed = segment.length + KEY_BYTES;
+  if (segment.byteOffset + needed > segment.buffer.byteLength) return Buffer.concat([segment], needed);
+  return Buffer.from(segment.buffer, segment.byteOffset, needed);
+}
+
+function isId(ids: Uint8Array, index: number, id: string): boolean {
+  const from = index * ID_BYTES;
+  for (let i = 0; i < ID_BYTES; i++) if (ids[from + i] !== id.charCodeAt(i)) return false;
+  return true;
 }
 
 /** Chunks [at, end) lie one behind the other in one segment. */

@@ -90,7 +90,7 @@ function slots() {
 // "Cutting", rows.
 function rowEnds(row: Buffer): boolean {
   const n = row.length;
-  if (n >= 4096) return true;
+  if (n >= 8192) return true;
   const middle = Math.floor(n / 2) - 8;
   const sample =
     n <= 64
@@ -99,7 +99,7 @@ function rowEnds(row: Buffer): boolean {
   let h = BigInt(n);
   for (const byte of sample) h = modulo((h + G[byte]!) * 0x9e3779b1n);
   h ^= h >> 15n;
-  return h < (BigInt(n) * MOD) / 4096n;
+  return h < (BigInt(n) * MOD) / 8192n;
 }
 
 function rowChunks(rows: Buffer[]): number[] {
@@ -113,7 +113,7 @@ function rowChunks(rows: Buffer[]): number[] {
       size = 0;
     }
     size += row.length;
-    if (size >= 65536 || (size >= 2048 && rowEnds(row))) {
+    if (size >= 65536 || (size >= 4096 && rowEnds(row))) {
       chunks.push(size);
       size = 0;
     }

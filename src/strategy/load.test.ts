@@ -40,7 +40,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     schemaOnly: false,
     dataOnly: false,
     jobs: null,
-    compression: 2,
+    compression: 3,
     rolePasswords: null,
   });
 });
@@ -75,7 +75,7 @@ proofs: {}
     `${file}:12:13: plans.daily.keep has no key "dayly" (did you mean "daily"?)`,
     `${file}:13:39: plans.yearly.schedule: "0 0 31 2 *": the schedule never fires: none of its months has such a day (choose a day that its months have)`,
     `${file}:13:70: plans.yearly: no repository is called "archive" (there is "primary")`,
-    `${file}:13:93: plans.yearly.compression must be a whole number from 1 to 19 (zstd level; default: 2)`,
+    `${file}:13:93: plans.yearly.compression must be a whole number from 1 to 19 (zstd level; default: 3)`,
     `${file}:14:1: proofs are not supported yet: this version backs up and restores, drills come with a later one (remove proofs for now)`,
   ]);
   assert.deepEqual(error.toJSON(), {

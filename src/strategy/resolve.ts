@@ -7,7 +7,7 @@ import type { DatabaseEntry, KeepEntry, PlanEntry, RepositoryEntry } from './sch
 import { keyOf, type Source } from './source.ts';
 import type { ConnectionSpec, DatabaseSpec, KeySource, PlanSpec, ScheduleSpec } from './spec.ts';
 
-const DEFAULT_COMPRESSION_LEVEL = 2;
+const DEFAULT_COMPRESSION_LEVEL = 3;
 
 export interface Surroundings {
   folder: string;

@@ -175,7 +175,7 @@ export const planSchema = z
     schema_only: yesOrNo().optional().describe('Definitions without rows.'),
     data_only: yesOrNo().optional().describe('Rows without definitions.'),
     jobs: whole(1, MAX_JOBS).optional().describe('How many connections read at once.'),
-    compression: whole(1, MAX_COMPRESSION_LEVEL).optional().describe('zstd level; default: 2.'),
+    compression: whole(1, MAX_COMPRESSION_LEVEL).optional().describe('zstd level; default: 3.'),
     role_passwords: yesOrNo()
       .optional()
       .describe("Whether roles keep their passwords; needs a superuser's rights."),

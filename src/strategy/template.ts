@@ -111,7 +111,7 @@ function plans(database: string, name: string): string {
     # Leave tables out, by schema and name; * stands for anything:
     # tables:
     #   exclude: [public.sessions, public.cache_*]
-    # compression: 2          # 1 (fast) to 19 (small)
+    # compression: 3          # 1 (fast) to 19 (small)
     # jobs: 2                 # connections that read at the same time
 
   # Run it before you deploy: ${shellCommand(['tidemark', 'backup', '--plan', 'before-deploy'], [name])}

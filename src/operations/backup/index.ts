@@ -1,6 +1,7 @@
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { Manifest } from '../../repository/manifest.ts';
+import { DEFAULT_LEVEL } from '../../repository/seal.ts';
 import type { PlanSpec, Strategy } from '../../strategy/spec.ts';
 import { connectionOf, databaseOf, openRepository, storesOf } from '../open.ts';
 import { backup } from './backup.ts';
@@ -67,7 +68,7 @@ export async function backupDatabase(
           rolePasswords: options.rolePasswords ?? plan?.rolePasswords ?? null,
         },
         jobs: options.jobs ?? plan?.jobs ?? null,
-        level: plan?.compression ?? 2,
+        level: plan?.compression ?? DEFAULT_LEVEL,
         version: options.version,
         reporter: options.reporter,
         signal: options.signal,

@@ -11,6 +11,7 @@ import { compareDigests, digestDatabase, type TableDigest } from '../../proof/co
 import { newKeyText } from '../../repository/keys.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { Repository } from '../../repository/repository.ts';
+import { DEFAULT_LEVEL } from '../../repository/seal.ts';
 import { LocalStorage } from '../../storage/local.ts';
 import { backup } from '../backup/backup.ts';
 import { restore } from '../restore/restore.ts';
@@ -186,7 +187,7 @@ class Stage {
       plan: null,
       scope: { tables: [], excludeTables: [], schemaOnly: false, dataOnly: false, rolePasswords: null },
       jobs: null,
-      level: 2,
+      level: DEFAULT_LEVEL,
       version: this.#version,
       reporter: SILENT,
       signal: this.#signal,
