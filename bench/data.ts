@@ -64,12 +64,6 @@ export async function loadData(session: Session, size: number): Promise<void> {
   await session.run('VACUUM ANALYZE');
 }
 
-/** Bytes that all columns have as text, about what COPY sends. */
-export async function describeSize(session: Session): Promise<{ databaseBytes: number }> {
-  const [row] = await session.query('SELECT pg_database_size(current_database()) AS bytes');
-  return { databaseBytes: Number(row!.bytes) };
-}
-
 function documentRow(prose: Prose, id: number): string {
   const title = prose.phrase(3 + prose.below(5));
   const day = 1 + (id % 28);

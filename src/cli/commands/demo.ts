@@ -8,7 +8,8 @@ export const command: CliCommand = {
   define() {},
   async run({ output, signal, version }) {
     const units = { bytes: formatBytes, count: formatCount, seconds: formatSeconds };
-    const result = await demo(output.json ? QUIET : teller(), units, version, signal);
+    const told = output.json ? QUIET : teller();
+    const result = await demo(told, units, version, signal).finally(() => told.stop());
     output.result(result, () => [
       '',
       `${paint('green', 'It came back, byte for byte.')} All of it took ${formatSeconds(result.seconds.total)}; nothing was left on this machine.`,
@@ -18,7 +19,7 @@ export const command: CliCommand = {
   },
 };
 
-const QUIET = { begin() {}, end() {} };
+const QUIET = { begin() {}, end() {}, stop() {} };
 
 /** A line a step; on a terminal the step is there while it runs, with what came of it behind it at the end. */
 function teller() {
@@ -28,6 +29,9 @@ function teller() {
   let turn = 0;
   const marks = ['·', '✢', '✳', '✶', '✳', '✢'];
   return {
+    stop() {
+      clearInterval(spinner);
+    },
     begin(text: string) {
       step = text;
       if (!live) return;

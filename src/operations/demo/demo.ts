@@ -71,8 +71,10 @@ export async function demo(
 
 async function play(stage: Stage, narrator: Narrator, units: Units): Promise<DemoResult> {
   narrator.begin('filling it with a shop’s customers, products and orders');
-  await stage.run('shop');
-  narrator.end('done');
+  const shop = await stage.run('shop').then(() => digestDatabase(stage.settings));
+  narrator.end(
+    `${shop.length} tables, ${units.count(shop.reduce((sum, table) => sum + table.rows, 0))} rows`,
+  );
   const repository = await stage.createRepository();
   const first = await tell(narrator, units, 'first backup, encrypted', () => stage.backup(repository));
   narrator.begin('a day passes in the shop');
