@@ -58,6 +58,22 @@ test('a table that may not be read fails the backup and is named', async t => {
   assert.equal((await made.json('backup', 'db', '--exclude-table', '"Their\'s"')).rows, 1);
 });
 
+test('more tables than the server has locks for', async t => {
+  const database = await freshDatabase(
+    await server(15, { configuration: { max_locks_per_transaction: '10', max_connections: '10' } }),
+  );
+  for (let i = 0; i < 12; i++) {
+    await query(
+      database.url,
+      `do $$ begin for k in 1..150 loop execute format('create table t_%s_%s (a int)', ${i}, k); end loop; end $$`,
+    );
+  }
+  assert.match(
+    await fails(await site(t, database.url), 'LOCKS_EXHAUSTED', 'backup', 'db'),
+    /max_locks_per_transaction/,
+  );
+});
+
 test('rows that a policy would hide fail the backup', async t => {
   const database = await freshDatabase(await server(15));
   await query(

@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../base/errors.ts';
+import { LOCKS_HINT } from '../../postgres/pgDump/failure.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 
 /** What a server's refusal means for a capture, and the cure. */
@@ -27,10 +28,7 @@ const REMEDIES: Record<string, [code: string, hint: string]> = {
     'PRIVILEGE_MISSING',
     'let the role read everything: GRANT pg_read_all_data TO the role of the connection, or run as the owner',
   ],
-  '53200': [
-    'LOCKS_EXHAUSTED',
-    'the server has room for too few locks for this many tables: raise max_locks_per_transaction (at least the number of tables divided by max_connections) and restart it, or leave tables out with --exclude-table',
-  ],
+  '53200': ['LOCKS_EXHAUSTED', LOCKS_HINT],
   '55P03': [
     'LOCK_WAIT',
     'somebody holds a lock on the table (a migration?); run the backup again when that is done',

@@ -24,6 +24,10 @@ interface KnownFailure {
   hint: string;
 }
 
+/** A backup locks every table, each lock takes a slot of a table that is as large as it was at the server's start. */
+export const LOCKS_HINT =
+  'the server has room for too few locks for this many tables: raise max_locks_per_transaction (at least the number of tables divided by max_connections) and restart it, or leave tables out with --exclude-table';
+
 const KNOWN_FAILURES: readonly KnownFailure[] = [
   {
     pattern: /server version mismatch/,
@@ -40,6 +44,11 @@ const KNOWN_FAILURES: readonly KnownFailure[] = [
     pattern: /row-level security policy|row security policy/,
     code: 'ROW_SECURITY',
     hint: 'back up as the owner of the table or as a role with BYPASSRLS: ALTER ROLE … BYPASSRLS',
+  },
+  {
+    pattern: /out of shared memory|max_locks_per_transaction/,
+    code: 'LOCKS_EXHAUSTED',
+    hint: LOCKS_HINT,
   },
   {
     pattern: /permission denied/,
