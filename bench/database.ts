@@ -19,9 +19,9 @@ const CONFIGURATION: Record<string, string> = {
   max_locks_per_transaction: '512',
 };
 
-export async function benchServer(signal: AbortSignal): Promise<Server> {
+export async function benchServer(): Promise<Server> {
   const programs = await runnablePrograms(PROGRAMS, serverAccount());
-  return startServer({ programs, configuration: CONFIGURATION, signal });
+  return startServer({ programs, configuration: CONFIGURATION });
 }
 
 /** Work in a database, on a connection of its own. */

@@ -38,9 +38,7 @@ async function main(): Promise<void> {
     samples.push(sample);
     console.error(formatSample(sample));
   };
-  const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort(new Error('interrupted')));
-  const server = await benchServer(interrupt.signal);
+  const server = await benchServer();
   try {
     await compare(server, options, record);
     await fillMemory(server, options, record);
