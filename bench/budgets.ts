@@ -22,8 +22,8 @@ export const WORK_TITLES: Record<Work, string> = {
   unchanged: 'second backup, nothing changed',
   newest: 'backup after the newest 1 % of documents were updated',
   scattered: 'backup after every 100th document was updated',
-  'tables backup': 'backup of 10,000 tables',
-  'tables restore': 'restore of 10,000 tables',
+  'tables backup': 'backup of many tables',
+  'tables restore': 'restore of many tables',
   'rows backup': 'backup of one table of small rows',
   'rows restore': 'restore of one table of small rows',
 };

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atExit } from '../src/postgres/server/disposal.ts';
 import type { Work } from './budgets.ts';
 import { drop, settle, updateNewest, updateScattered, vacuum } from './database.ts';
 import { type Command, type Measurement, measure } from './measure.ts';
@@ -24,12 +26,20 @@ export interface RoundOptions {
 }
 
 /** Every tool in turn does each work on the same data; who goes first changes from round to round. */
-export async function runRound(round: number, options: RoundOptions): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+export function runRound(round: number, options: RoundOptions): Promise<void> {
+  return inFolder(folder => new Round(round, options, folder).run());
+}
+
+/** Work in a folder that goes with it, or with this process. */
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const forget = atExit(remove);
   try {
-    await new Round(round, options, folder).run();
+    await work(folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    remove();
+    forget();
   }
 }
 
@@ -107,24 +117,21 @@ class Round {
 }
 
 /** A backup and a restore of one database by one tool, for the sake of memory. */
-export async function backUpAndRestore(
+export function backUpAndRestore(
   name: 'tables' | 'rows',
-  { server, database }: Source,
+  source: Source,
   tool: Tool,
   record: (sample: Sample) => void,
 ): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
-  try {
-    const place = await tool.prepare(folder, { server, database });
+  const { server } = source;
+  return inFolder(async folder => {
+    const place = await tool.prepare(folder, source);
     await settle(server);
     const backup = await measure(place.backup, server.pid);
-    const stored = { tool: tool.name, round: 0, addedBytes: place.storedBytes() };
-    record({ work: `${name} backup`, ...stored, ...backup });
+    record({ work: `${name} backup`, tool: tool.name, round: 0, addedBytes: place.storedBytes(), ...backup });
     await settle(server);
     const restore = await measure(place.restore!(`restored_${name}`), server.pid);
-    record({ work: `${name} restore`, ...stored, addedBytes: 0, ...restore });
+    record({ work: `${name} restore`, tool: tool.name, round: 0, addedBytes: 0, ...restore });
     await drop(server, `restored_${name}`);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

@@ -221,6 +221,23 @@ test('only some tables, with what they need; and all but some', async t => {
   assert.match(none.stderr, /TABLES_UNMATCHED/);
 });
 
+test('what did not change is not stored again, whatever was backed up in between', async t => {
+  const database = await freshDatabase(await server(15));
+  await query(
+    database.url,
+    'create table a as select i, md5(i::text) as t from generate_series(1, 20000) i; create table b (x int)',
+  );
+  const made = await site(t, database.url);
+  const first = await made.json<{ bytesAdded: number }>('backup', 'db');
+  await made.json('backup', 'db', '--table', 'b');
+  await made.json('backup', 'db', '--schema-only');
+  const again = await made.json<{ bytesAdded: number }>('backup', 'db');
+  assert.ok(
+    again.bytesAdded < first.bytesAdded / 50,
+    `${again.bytesAdded} of ${first.bytesAdded} bytes again`,
+  );
+});
+
 test('a table cut into many parts comes back whole, also while it is being changed', async t => {
   const database = await freshDatabase(await server(15));
   await query(

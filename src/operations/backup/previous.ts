@@ -20,19 +20,26 @@ export class PreviousSnapshot {
   }
 
   /**
-   * The newest snapshot of the database, if all its packs are there: what is not there whole must not be relied on. One
-   * that can't be read is passed over; `verify` is where it is reported.
+   * The newest snapshot of the database that has all its tables, or else the newest of all; and only if its packs are
+   * there: what is not there whole must not be relied on. One that can't be read is passed over; `verify` reports it.
    */
   static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
+    let partial: PreviousSnapshot | undefined;
     for (const id of (await repository.snapshotIds()).reverse()) {
       const manifest = await repository.manifest(id).catch(() => undefined);
-      if (manifest?.database !== database || !(await packsAreThere(repository, manifest))) continue;
-      const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: false });
-      const previous = new PreviousSnapshot(manifest, reader);
-      const read = await previous.#readParts().catch(() => false);
-      if (read) return previous;
+      if (manifest?.database !== database || (partial && isPartial(manifest))) continue;
+      const opened = await PreviousSnapshot.#open(repository, manifest);
+      if (opened && !isPartial(manifest)) return opened;
+      partial ??= opened;
     }
-    return undefined;
+    return partial;
+  }
+
+  static async #open(repository: Repository, manifest: Manifest): Promise<PreviousSnapshot | undefined> {
+    if (!(await packsAreThere(repository, manifest))) return undefined;
+    const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: false });
+    const previous = new PreviousSnapshot(manifest, reader);
+    return (await previous.#readParts().catch(() => false)) ? previous : undefined;
   }
 
   async #readParts(): Promise<boolean> {
@@ -56,6 +63,10 @@ export class PreviousSnapshot {
     const good = lists.flatMap((list, i) => (list ? [{ list, ref: refOf(parts[i]!) }] : []));
     return { lists: good.map(each => each.list), refs: good.map(each => each.ref) };
   }
+}
+
+function isPartial({ scope }: Manifest): boolean {
+  return scope.schemaOnly || scope.tables.length > 0 || scope.excludeTables.length > 0;
 }
 
 const refOf = (part: PartRecord) => ('at' in part ? { at: part.at } : { list: part.list });
