@@ -118,7 +118,7 @@ test('an empty stream and an empty row', async () => {
 
 test('the same rows again add nothing, and their list is used again', async () => {
   const sample = new Sample();
-  const rows = tableRows(20_000, 1);
+  const rows = tableRows(60_000, 1);
   const first = await sample.writeRows(rows);
   assert.ok(first.chunks > 100 && first.chunksAdded === first.chunks);
   assert.ok('at' in first.ref);
@@ -132,7 +132,7 @@ test('the same rows again add nothing, and their list is used again', async () =
 
 test('rows that are shuffled, deleted, inserted or changed in places leave most chunks as they were', async () => {
   const sample = new Sample();
-  const rows = tableRows(40_000, 2);
+  const rows = tableRows(80_000, 2);
   const first = await sample.writeRows(rows);
   const previous = await sample.previous(first);
   const next = random(3);
@@ -142,8 +142,8 @@ test('rows that are shuffled, deleted, inserted or changed in places leave most 
     'a third moved to the front': [...rows.slice(2 * third), ...rows.slice(0, 2 * third)],
     'a thousand in a row deleted': rows.filter((_, i) => i < 9000 || i >= 10_000),
     'a thousand inserted in the middle': [...rows.slice(0, 20_000), ...other, ...rows.slice(20_000)],
-    'some here and there changed': rows.map(row => (next() < 0.0003 ? Buffer.from(`*${row}`) : row)),
-    'some here and there deleted': rows.filter(() => next() >= 0.0003),
+    'some here and there changed': rows.map(row => (next() < 0.00015 ? Buffer.from(`*${row}`) : row)),
+    'some here and there deleted': rows.filter(() => next() >= 0.00015),
   };
   for (const [what, changed] of Object.entries(changes)) {
     const written = await sample.writeRows(changed, previous);
