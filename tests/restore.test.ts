@@ -58,6 +58,9 @@ test('a new database has the settings and the comment of the old one', async t =
     "select shobj_description(oid, 'pg_database') as comment, current_setting('work_mem') as work_mem from pg_database where datname = current_database()",
   );
   assert.deepEqual({ ...row }, { comment: 'a shop', work_mem: '8MB' });
+  const many = await site.run('restore', 'shop', '--new', 'never', '--jobs', 'many');
+  assert.equal(many.code, 2);
+  assert.match(many.stderr, /JOBS_INVALID/);
   const again = await site.run('restore', 'shop', '--new', restored);
   assert.equal(again.code, 2);
   assert.match(again.stderr, /DATABASE_EXISTS/);

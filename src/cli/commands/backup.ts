@@ -1,6 +1,7 @@
 import { backupDatabase } from '../../operations/backup/index.ts';
 import { databaseOf, planOf } from '../../operations/open.ts';
 import type { CliCommand } from '../command.ts';
+import { parseJobs } from '../jobs.ts';
 import { formatBytes, formatCount, formatSeconds } from '../output.ts';
 
 export const command: CliCommand = {
@@ -26,7 +27,7 @@ export const command: CliCommand = {
       schemaOnly: options.schemaOnly === true,
       dataOnly: options.dataOnly === true,
       rolePasswords: options.rolePasswords === false ? false : null,
-      jobs: options.jobs === undefined ? null : Number(options.jobs),
+      jobs: parseJobs(options.jobs),
       version,
       reporter: progress,
       signal,

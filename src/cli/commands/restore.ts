@@ -9,6 +9,7 @@ import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import type { CliCommand, Context } from '../command.ts';
+import { parseJobs } from '../jobs.ts';
 import { formatCount, formatSeconds } from '../output.ts';
 
 export const command: CliCommand = {
@@ -48,7 +49,7 @@ export const command: CliCommand = {
       roles: options.roles === true,
       owner: options.owner !== false,
       privileges: options.privileges !== false,
-      jobs: options.jobs === undefined ? null : Number(options.jobs),
+      jobs: parseJobs(options.jobs),
       reporter: progress,
       signal,
       async confirm(plan, destructive) {

@@ -48,6 +48,7 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
     const anchor = await openAnchor(request.settings, run.wanted, signal);
     try {
       const plan = await planCapture(anchor, { ...request.scope, settings: request.settings, signal });
+      for (const warning of warningsOf(request, anchor, plan)) request.reporter.note(`warning: ${warning}`);
       const globals = await captureGlobals(anchor.session, request.scope.rolePasswords);
       const written = await run.captureParts(anchor, plan.jobs, previous);
       const streams = await run.writeStreams(plan, globals, written, previous);
@@ -262,6 +263,12 @@ class BackupRun {
     );
     return { sessions, packs: sorted };
   }
+}
+
+/** What does not stop the backup but somebody should know. */
+function warningsOf({ settings }: BackupRequest, { facts }: Anchor, plan: CapturePlan): string[] {
+  const standby = 'this is a standby: rows of unlogged tables are not there to be read';
+  return [...(settings.warnings ?? []), ...plan.warnings, ...(facts.inRecovery ? [standby] : [])];
 }
 
 function partRecord(job: PartJob, written: WrittenStream): PartRecord {

@@ -1,4 +1,4 @@
-import { TidemarkError, usageError } from '../../base/errors.ts';
+import { TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
@@ -42,13 +42,6 @@ export async function backupDatabase(
   plan: PlanSpec | null,
   options: BackupOptions,
 ): Promise<BackupResult> {
-  if (options.jobs !== null && !(Number.isInteger(options.jobs) && options.jobs >= 1 && options.jobs <= 64)) {
-    throw usageError(
-      'JOBS_INVALID',
-      '--jobs is not a number from 1 to 64',
-      'give the number of connections that may read at once',
-    );
-  }
   const settings = await connectionOf(strategy, databaseOf(strategy, database));
   const done: { repository: string; manifest: Manifest }[] = [];
   const failures: { repository: string; error: unknown }[] = [];

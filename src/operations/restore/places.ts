@@ -69,7 +69,9 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
   const safety = await target.safety();
   try {
     const { working, tables } = await underWorkingName(request, selected, settings, settings.database);
-    await swapDatabases(settings, working).catch(dropWorking(request, settings, working));
+    const left = await swapDatabases(settings, working).catch(dropWorking(request, settings, working));
+    if (left)
+      request.reporter.note(`the replaced database could not be dropped and is still there as ${left}`);
     return { target: describeSettings(settings), tables, safety };
   } catch (error) {
     request.signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import type { Selected } from '../../postgres/archive/select.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { databaseStatements } from '../../restore/database/databaseEntries.ts';
@@ -56,7 +57,8 @@ async function databaseProperties(request: RestoreRequest, session: Session): Pr
     try {
       await session.run(Buffer.from(sql, archive.text));
     } catch (error) {
-      request.reporter.note(`the server refused ${sql.slice(0, 100)}: ${(error as Error).message}`);
+      if (!(error instanceof PostgresError)) throw error;
+      request.reporter.note(`the server refused ${sql.slice(0, 100)}: ${error.message}`);
     }
   }
 }

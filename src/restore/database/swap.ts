@@ -13,15 +13,22 @@ const END_CONNECTIONS =
 /**
  * Gives the database `working` the name of the settings' database, and drops the one that had it. Both names change in
  * one transaction, so that at any moment, whatever is killed, there is a whole database under the name, open to all.
+ * Resolves to the name of the replaced database if it could not be dropped, which undoes nothing; else to undefined.
  */
-export async function swapDatabases(settings: ConnectionSettings, working: string): Promise<void> {
+export async function swapDatabases(
+  settings: ConnectionSettings,
+  working: string,
+): Promise<string | undefined> {
   const name = settings.database;
   const old = `${working}_old`;
   const session = await openMaintenance(settings);
   try {
     const rename = `BEGIN; ALTER DATABASE ${quoteName(name)} RENAME TO ${quoteName(old)}; ALTER DATABASE ${quoteName(working)} RENAME TO ${quoteName(name)}; COMMIT`;
     await alone(settings, [name, working], () => attempt(session, rename));
-    await dropDatabase(session, old);
+    return await dropDatabase(session, old).then(
+      () => undefined,
+      () => old,
+    );
   } catch (error) {
     if (error instanceof TidemarkError) throw error;
     throw new TidemarkError(
