@@ -14,8 +14,9 @@ interface Layer {
 const LAYERS: Record<string, Layer> = {
   base: { from: [], because: 'base knows no product nouns, and everything stands on it' },
   strategy: {
-    from: ['base'],
-    because: 'what is wanted is read and explained without touching a server or a storage',
+    from: ['storage', 'base'],
+    because:
+      'what is wanted is read without touching a server; of storages it knows how they are written down',
   },
   storage: { from: ['base'], because: 'a storage keeps bytes; it knows neither repositories nor PostgreSQL' },
   repository: {

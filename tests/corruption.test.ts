@@ -73,7 +73,7 @@ before(async () => {
       signal,
     });
   await query(database.url, SCHEMA);
-  storage = await openStorage({ kind: 'local', path: root });
+  storage = await openStorage({ spec: { kind: 'local', path: root } });
   repository = await Repository.create(storage, key, new Date());
   const second = await wrapKey(repository.keys.master, repository.id, 'second', passphrase);
   await storage.put('keys/second.json', [plainObject(second)]);
@@ -85,7 +85,7 @@ before(async () => {
   for await (const { name } of storage.list('')) objects.set(name, await storage.get(name));
   await readEverything(key, (what, sum) => contents.set(what, sum));
 
-  const other = await openStorage({ kind: 'local', path: join(folder, 'other') });
+  const other = await openStorage({ spec: { kind: 'local', path: join(folder, 'other') } });
   await Repository.create(other, key, new Date());
   await backUp('other');
   for await (const { name } of other.list('')) strangers.set(name, await other.get(name));

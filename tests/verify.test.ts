@@ -42,7 +42,7 @@ before(async () => {
     `databases:\n  shop:\n    url: ${JSON.stringify(database.url)}\n` +
       `repositories:\n  primary:\n    storage: ${join(folder, 'repository')}\n    key: { file: ${join(folder, 'key')} }\n`,
   );
-  const storage = await openStorage({ kind: 'local', path: join(folder, 'repository') });
+  const storage = await openStorage({ spec: { kind: 'local', path: join(folder, 'repository') } });
   repository = await Repository.create(storage, key, new Date());
   sound = await repository.manifest(await backUp());
   const reader = new SnapshotReader(storage, repository.keys, sound, { verifyIds: true });

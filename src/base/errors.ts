@@ -12,18 +12,21 @@ export class TidemarkError extends Error {
   readonly code: string;
   readonly kind: ErrorKind;
   readonly hint: string;
+  /** There where the same call may succeed later; `afterMs` is the server's word on when. */
+  readonly retry: { afterMs?: number } | undefined;
 
   constructor(
     code: string,
     message: string,
     hint: string,
-    options: { kind?: ErrorKind; cause?: unknown } = {},
+    options: { kind?: ErrorKind; cause?: unknown; retry?: { afterMs?: number } } = {},
   ) {
     super(message, { cause: options.cause });
     this.name = 'TidemarkError';
     this.code = code;
     this.kind = options.kind ?? 'failed';
     this.hint = hint;
+    this.retry = options.retry;
   }
 
   toJSON(): { code: string; message: string; hint: string } {

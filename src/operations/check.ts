@@ -5,6 +5,7 @@ import { asTidemarkError, faultError } from '../base/errors.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { describeSettings } from '../postgres/settings/settings.ts';
 import { parseKeyText } from '../repository/keys.ts';
+import { folderOf } from '../storage/kinds.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
 import { type Finding, Findings } from './finding.ts';
@@ -118,11 +119,11 @@ async function checkKey(strategy: Strategy, spec: RepositorySpec, findings: Find
     const hint = `use at least ${PASSPHRASE_LENGTH_MIN} characters, such as five words, for the next repository`;
     findings.warning('key', `the passphrase in ${secret.where} is short`, hint);
   }
-  if ('path' in spec.key) await checkKeyFile(spec.key.path, spec.storage.path, findings);
+  if ('path' in spec.key) await checkKeyFile(spec.key.path, folderOf(spec.storage), findings);
   findings.ok('key', secret.kind === 'key' ? `the key in ${secret.where} is whole` : `from ${secret.where}`);
 }
 
-async function checkKeyFile(file: string, storage: string, findings: Findings): Promise<void> {
+async function checkKeyFile(file: string, folder: string | null, findings: Findings): Promise<void> {
   const { mode } = await stat(file);
   if ((mode & 0o077) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
@@ -132,7 +133,7 @@ async function checkKeyFile(file: string, storage: string, findings: Findings): 
       `chmod 600 ${file}`,
     );
   }
-  if (!path.relative(storage, file).startsWith('..')) {
+  if (folder !== null && !path.relative(folder, file).startsWith('..')) {
     const hint = 'move it elsewhere, and keep a copy away from this machine';
     findings.fault('key file', `${file} lies in the storage that it protects`, hint);
   }

@@ -4,19 +4,22 @@ import { usageError } from '../base/errors.ts';
 import { type ConnectionSettings, resolveSettings } from '../postgres/settings/settings.ts';
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
-import { openStorage } from '../storage/index.ts';
-import type { StorageSpec } from '../storage/storage.ts';
+import { openStorage, type StoragePlace } from '../storage/index.ts';
 import type { DatabaseSpec, KeySource, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
 
 /** From what a strategy says to open repositories and connection settings. */
 
-export function storageSpec(spec: RepositorySpec): StorageSpec {
-  return { kind: spec.storage.kind, path: spec.storage.path };
+export function storagePlace({ storage, limits }: RepositorySpec): StoragePlace {
+  const { connections, bytesPerSecond } = limits;
+  return {
+    spec: storage,
+    limits: { connections: connections ?? undefined, bytesPerSecond: bytesPerSecond ?? undefined },
+  };
 }
 
 export async function openRepository(strategy: Strategy, name: string): Promise<Repository> {
   const spec = repositoryOf(strategy, name);
-  const storage = await openStorage(storageSpec(spec));
+  const storage = await openStorage(storagePlace(spec));
   return Repository.open(storage, await readSecret(spec.key, strategy.environment));
 }
 

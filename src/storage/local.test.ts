@@ -11,7 +11,9 @@ import { refuses, storageContract } from './storage.contract.ts';
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-storage-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-storageContract('a folder', async place => openStorage({ kind: 'local', path: join(folder, place) }));
+storageContract('a folder', async place =>
+  openStorage({ spec: { kind: 'local', path: join(folder, place) } }),
+);
 
 const root = process.getuid?.() === 0;
 
@@ -61,7 +63,7 @@ test('a file system that may only be read is read, whatever lies about on it', {
     writeFileSync(abandoned, 'x');
     utimesSync(abandoned, 1, 1);
     execFileSync('mount', ['-o', 'remount,ro', path]);
-    const storage = await openStorage({ kind: 'local', path });
+    const storage = await openStorage({ spec: { kind: 'local', path } });
     assert.equal((await storage.get('object')).toString(), 'there');
     await refuses('STORAGE_READ_ONLY', 'failed', storage.put('other', [Buffer.from('x')]));
   }),
@@ -69,7 +71,7 @@ test('a file system that may only be read is read, whatever lies about on it', {
 
 test('what a writer that died left behind is swept once it is old', async () => {
   const path = join(folder, 'swept');
-  const storage = await openStorage({ kind: 'local', path });
+  const storage = await openStorage({ spec: { kind: 'local', path } });
   await storage.put('object', [Buffer.from('x')]);
   for (const [name, time] of [
     ['old', 1],
@@ -78,7 +80,7 @@ test('what a writer that died left behind is swept once it is old', async () => 
     writeFileSync(join(path, '.unfinished', name), 'x');
     utimesSync(join(path, '.unfinished', name), time, time);
   }
-  await openStorage({ kind: 'local', path });
+  await openStorage({ spec: { kind: 'local', path } });
   assert.deepEqual(readdirSync(join(path, '.unfinished')), ['new']);
 });
 

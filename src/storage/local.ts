@@ -2,8 +2,38 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { invariant, TidemarkError } from '../base/errors.ts';
-import type { Storage, StoredObject } from './storage.ts';
+import { invariant, TidemarkError, usageError } from '../base/errors.ts';
+import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
+import type { PutOptions, Storage, StoredObject } from './storage.ts';
+
+export interface LocalSpec {
+  kind: 'local';
+  /** Absolute, without a slash at the end. */
+  path: string;
+}
+
+export const localKind: StorageKind<LocalSpec> = {
+  kind: 'local',
+  schemes: ['file'],
+  classes: {},
+  parse(address: Address, settings: StorageSettings): LocalSpec {
+    if (address.host !== '' || address.path === '' || address.query.size > 0) {
+      throw usageError(
+        'STORAGE_ADDRESS',
+        'is not a file:// URL',
+        'write three slashes and an absolute path: file:///var/backups/x',
+      );
+    }
+    refuseSettings(settings, 'a folder', []);
+    return { kind: 'local', path: `/${address.path}` };
+  },
+  location: spec => spec.path,
+  async open(spec) {
+    const storage = new LocalStorage(spec.path);
+    await storage.sweep();
+    return storage;
+  },
+};
 
 /** Where unfinished writes stand; `list` never looks here, and `open` clears what crashed writers left. */
 const UNFINISHED = '.unfinished';
@@ -21,7 +51,7 @@ export class LocalStorage implements Storage {
     this.place = path;
   }
 
-  async put(name: string, data: readonly Uint8Array[], options: { ifAbsent?: boolean } = {}): Promise<void> {
+  async put(name: string, data: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
     const target = this.#path(name);
     const folder = join(this.#root, UNFINISHED);
     const temporary = join(folder, `${process.pid}-${randomBytes(8).toString('hex')}`);

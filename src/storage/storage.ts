@@ -9,32 +9,62 @@
  * - `get` gives exactly the bytes asked for. An object that is shorter is OBJECT_TRUNCATED, one that isn't there
  *   OBJECT_MISSING; never fewer bytes.
  * - `remove` of an object that isn't there resolves.
- * - Temporary faults are retried by a wrapper, not here; errors are TidemarkErrors.
+ * - Errors are TidemarkErrors. Temporary ones carry `retry` (base/errors.ts), with the server's word on when, and are
+ *   retried by wrap/retry.ts, never here. Every call ends: a server that falls silent is STORAGE_TIMEOUT, and temporary.
  * - Methods may be called concurrently; none keeps or changes the buffers it is given after it has resolved.
  */
 export interface Storage {
   /** For people: the place without credentials. */
   readonly place: string;
-  put(name: string, data: readonly Uint8Array[], options?: { ifAbsent?: boolean }): Promise<void>;
-  /** Whole object, or `length` bytes from `offset`. */
+  put(name: string, data: readonly Uint8Array[], options?: PutOptions): Promise<void>;
+  /** Whole object, or `length` bytes from `offset`. OBJECT_FROZEN where it must be thawed first. */
   get(name: string, range?: { offset: number; length: number }): Promise<Buffer>;
   stat(name: string): Promise<StoredObject | undefined>;
   /** Objects whose name starts with `prefix` (which ends in `/` or is empty), in no particular order. */
   list(prefix: string): AsyncIterable<StoredObject>;
+  /** OBJECT_LOCKED where a lock forbids it. */
   remove(name: string): Promise<void>;
-  /** The storage's own clock, the one `modified` is given by. */
+  /** The storage's own clock, the one `modified` is given by (clocks of object storages may be as coarse as a second). */
   now(): Promise<Date>;
   close(): Promise<void>;
+  /** Where the bytes lie, as the provider calls its regions; undefined where it doesn't say. Absent: it never does. */
+  region?(): Promise<string | undefined>;
+  /** Absent where no object is ever frozen. */
+  readonly freezer?: Freezer;
+  /** Absent where objects can't be locked. */
+  readonly locks?: Locks;
+}
+
+export interface PutOptions {
+  ifAbsent?: boolean;
+  /** One of the kind's classes; absent: the one that is read at once. */
+  storageClass?: string;
+  /** Nobody can remove the object before. Only where there are `locks`. */
+  lock?: Lock;
+}
+
+export interface Lock {
+  mode: 'governance' | 'compliance';
+  until: Date;
+}
+
+/** Objects in classes that must be thawed before they can be read. */
+export interface Freezer {
+  state(name: string): Promise<'readable' | 'frozen' | 'thawing'>;
+  /** Asks for a copy that can be read for so many days. Resolves when the storage has taken the order, not when it is done. */
+  thaw(name: string, days: number): Promise<void>;
+}
+
+/** Object locks: a date before which an object can't be removed or overwritten. */
+export interface Locks {
+  /** Undefined where the object is not locked. */
+  until(name: string): Promise<Date | undefined>;
+  /** Makes the lock last at least until then; never shortens one. */
+  extend(name: string, lock: Lock): Promise<void>;
 }
 
 export interface StoredObject {
   name: string;
   sizeBytes: number;
   modified: Date;
-}
-
-/** How a storage is opened again elsewhere (in a worker thread): plain data, no secrets that are not in the strategy. */
-export interface StorageSpec {
-  kind: 'local';
-  path: string;
 }

@@ -1,4 +1,5 @@
 /** What is wrong between entries, each of which is right by itself. */
+import { locationOf } from '../storage/kinds.ts';
 import { intervalMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
 import { nearest } from './nearest.ts';
@@ -50,9 +51,10 @@ function checkReference(
 export function checkLocations(repositories: Iterable<RepositorySpec>, source: Source): void {
   const first = new Map<string, string>();
   for (const { name, storage } of repositories) {
-    const other = first.get(storage.path);
+    const location = locationOf(storage);
+    const other = first.get(location);
     if (other === undefined) {
-      first.set(storage.path, name);
+      first.set(location, name);
       continue;
     }
     const message = `repositories.${name} lies on the same storage as repositories.${other}`;

@@ -27,6 +27,11 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     name: 'primary',
     storage: { kind: 'local', path: path.join(strategy.folder, 'backups') },
     key: { kind: 'file', path: '/people/ann/k' },
+    limits: { connections: null, bytesPerSecond: null },
+    storageClass: null,
+    lock: null,
+    residency: null,
+    capacityBytes: null,
   });
   const { schedule, ...plan } = strategy.plans.get('daily')!;
   assert.equal(schedule?.intervalMs, 86_400_000);
@@ -35,6 +40,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     database: 'shop',
     capture: 'logical',
     store: ['primary'],
+    storageClass: null,
     keep: { withinMs: 30 * 86_400_000 },
     tables: { include: [], exclude: [] },
     schemaOnly: false,
@@ -51,7 +57,7 @@ test('all faults at once, by line, in a message as compilers write it', async ()
     url: \${DATABASE_URL}
     objectives: { rpo: 1 hour }
 repositories:
-  primary: { storage: "s3://bucket/x", key: { env: TIDEMARK_KEY } }
+  primary: { storage: "ftp://bucket/x", key: { env: TIDEMARK_KEY } }
 plans:
   daily:
     database: shopp
@@ -67,7 +73,7 @@ proofs: {}
   assert.deepEqual(error.message.split('\n'), [
     `${file}:3:10: databases.shop.url needs the environment variable DATABASE_URL, which is not set (set it, or write it into .env beside the strategy file)`,
     `${file}:4:24: databases.shop.objectives.rpo: "1 hour" is not a duration (write a number and its unit, such as 15m, 24h, 7d or 2w)`,
-    `${file}:6:23: repositories.primary: storage is on s3://: that storage comes with a later version (use a folder for now, such as ./backups)`,
+    `${file}:6:23: repositories.primary: storage is on ftp://, which is no storage (write a folder such as ./backups; storages are file://)`,
     `${file}:8:3: plans.daily lacks schedule (Five cron fields in UTC, in quotes: "0 2 * * *" is daily at 02:00. Or: manual)`,
     `${file}:9:15: plans.daily: no database is called "shopp" (did you mean "shop"?)`,
     `${file}:10:5: plans.daily has no key "shedule" (did you mean "schedule"?)`,

@@ -6,7 +6,14 @@ import { usageError } from '../base/errors.ts';
 import { checkLocations, checkObjectives, checkReferences, checkRetention } from './contradictions.ts';
 import { type Environment, readEnvironment } from './environment.ts';
 import { type Path, pathText, StrategyError, sortedFaults } from './faults.ts';
-import { CONNECTION_KEYS, resolveDatabase, resolveKey, resolvePlan, type Surroundings } from './resolve.ts';
+import {
+  CONNECTION_KEYS,
+  repositorySpec,
+  resolveDatabase,
+  resolvePlan,
+  type Surroundings,
+  storageSettings,
+} from './resolve.ts';
 import { databaseRules, planRules, type Rule, repositoryRules } from './rules.ts';
 import {
   type DatabaseEntry,
@@ -231,8 +238,8 @@ function resolveRepository(
   source: Source,
   around: Surroundings,
 ): RepositorySpec | null {
-  const storage = readStorage(entry.storage, around.folder, around.environment);
-  if ('location' in storage) return { name, storage: storage.location, key: resolveKey(entry.key, around) };
+  const storage = readStorage(entry.storage, storageSettings(entry), around.folder, around.environment);
+  if ('spec' in storage) return repositorySpec(name, entry, storage.spec, around);
   source.report(
     ['repositories', name, 'storage'],
     'value',

@@ -1,11 +1,21 @@
 /** From what is written to what is meant. Every function expects an entry whose shape and rules have been checked. */
+import type { StorageSettings } from '../storage/kind.ts';
+import type { StorageSpec } from '../storage/kinds.ts';
 import { intervalMs, parseCron } from './cron.ts';
 import { parseDuration } from './duration.ts';
 import { absolutePath, type Environment } from './environment.ts';
 import type { KeepRules } from './retention.ts';
 import type { DatabaseEntry, KeepEntry, PlanEntry, RepositoryEntry } from './schema.ts';
+import { readSize } from './size.ts';
 import { keyOf, type Source } from './source.ts';
-import type { ConnectionSpec, DatabaseSpec, KeySource, PlanSpec, ScheduleSpec } from './spec.ts';
+import type {
+  ConnectionSpec,
+  DatabaseSpec,
+  KeySource,
+  PlanSpec,
+  RepositorySpec,
+  ScheduleSpec,
+} from './spec.ts';
 
 const DEFAULT_COMPRESSION_LEVEL = 3;
 
@@ -71,6 +81,41 @@ export function resolveKey(key: RepositoryEntry['key'], { folder, environment }:
   return { kind, path: absolutePath(key.file ?? key.passphrase_file ?? '', folder, environment) };
 }
 
+/** What the storage has to know of a repository's entry. */
+export function storageSettings({
+  region,
+  encryption,
+  credentials,
+  ...entry
+}: RepositoryEntry): StorageSettings {
+  const settings: StorageSettings = { region, storageClass: entry.class, credentials };
+  if (encryption === 'provider') settings.encryption = { mode: 'provider' };
+  else if (encryption) settings.encryption = { mode: 'kms', keyId: encryption.kms };
+  return settings;
+}
+
+export function repositorySpec(
+  name: string,
+  entry: RepositoryEntry,
+  storage: StorageSpec,
+  around: Surroundings,
+): RepositorySpec {
+  const { lock, limit, capacity, residency } = entry;
+  return {
+    name,
+    storage,
+    key: resolveKey(entry.key, around),
+    limits: {
+      connections: count(entry.connections) ?? null,
+      bytesPerSecond: limit === undefined ? null : (readSize(limit.replace(/\/s$/, '')) ?? null),
+    },
+    storageClass: entry.class ?? null,
+    lock: lock ? { mode: lock.mode, forMs: parseDuration(lock.for) } : null,
+    residency: residency ? [...residency] : null,
+    capacityBytes: capacity === undefined ? null : (readSize(capacity) ?? null),
+  };
+}
+
 export function resolvePlan(name: string, entry: PlanEntry): PlanSpec {
   return {
     name,
@@ -78,6 +123,7 @@ export function resolvePlan(name: string, entry: PlanEntry): PlanSpec {
     capture: entry.capture ?? 'logical',
     schedule: resolveSchedule(entry.schedule),
     store: [...entry.store],
+    storageClass: entry.class ?? null,
     keep: entry.keep === undefined ? null : resolveKeep(entry.keep),
     tables: { include: entry.tables?.include ?? [], exclude: entry.tables?.exclude ?? [] },
     schemaOnly: isYes(entry.schema_only),

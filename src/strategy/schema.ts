@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { parseCron } from './cron.ts';
 import { DURATION_PATTERN, readDuration } from './duration.ts';
 import { isVariableName } from './environment.ts';
+import { readSize, SIZE_PATTERN } from './size.ts';
 
 const MAX_NAME_LENGTH = 63;
 const MAX_JOBS = 64;
@@ -30,6 +31,14 @@ const duration = () =>
       error: `${WRITTEN} is not a duration${HINT}write a number and its unit, such as 15m, 24h, 7d or 2w`,
     })
     .meta({ pattern: `^${DURATION_PATTERN}$|${REFERENCE_PATTERN}` });
+
+const size = (what: string, example: string, end = '') =>
+  z
+    .string()
+    .refine(value => value.endsWith(end) && (readSize(value.slice(0, value.length - end.length)) ?? 0) > 0, {
+      error: `${WRITTEN} is not ${what}${HINT}write a number and its unit, such as ${example}`,
+    })
+    .meta({ pattern: `^${SIZE_PATTERN}${end}$|${REFERENCE_PATTERN}` });
 
 const whole = (from: number, to: number) => {
   const error = `must be a whole number from ${from} to ${to}`;
@@ -108,9 +117,39 @@ export const keySchema = z
 export const repositorySchema = z
   .strictObject({
     storage: text().describe(
-      'Where the snapshots lie: a folder (./backups, /var/backups/x) or a file:// URL.',
+      'Where the snapshots lie: a folder (./backups, /var/backups/x), s3://bucket/folder, azure://account/container/folder, gs://bucket/folder or sftp://user@host/folder.',
     ),
     key: keySchema,
+    region: text().optional().describe('The region of the bucket, as its provider calls it.'),
+    residency: z
+      .array(text())
+      .min(1, { error: `must name at least one region or area${HINT}leave it out where any will do` })
+      .optional()
+      .describe('Where the bucket may lie: regions, or the areas eu, us, uk, ch, ca, ap. Refused elsewhere.'),
+    class: text()
+      .optional()
+      .describe('The storage class of the data: STANDARD_IA, GLACIER_IR, DEEP_ARCHIVE, Cool, ARCHIVE …'),
+    encryption: z
+      .union([
+        z.enum(['provider']),
+        z.strictObject({ kms: text().describe("The provider's name of the key.") }),
+      ])
+      .optional()
+      .describe("Encryption by the provider, besides tidemark's own: provider, or { kms: KEY }."),
+    lock: z
+      .strictObject({
+        mode: z.enum(['governance', 'compliance']),
+        for: duration().describe('What is kept stays locked for this long, renewed when half of it is over.'),
+      })
+      .optional()
+      .describe('Object lock: nobody, compliance not even the owner, can remove what is kept.'),
+    credentials: z
+      .record(z.string(), text())
+      .optional()
+      .describe("Absent: the provider's standard chain. Better from variables than in the file."),
+    connections: whole(1, 64).optional().describe('How many requests run at once.'),
+    limit: size('a rate', '50MB/s', '/s').optional().describe('Bytes a second that may be used: 50MB/s.'),
+    capacity: size('a size', '500GB or 2TiB').optional().describe('At 80 % of it there is a warning.'),
   })
   .describe('One encrypted store of snapshots.');
 
@@ -161,6 +200,7 @@ export const planSchema = z
       .array(text())
       .min(1, { error: 'must name at least one repository' })
       .describe('Which of the repositories.'),
+    class: text().optional().describe("The storage class of this plan's data, instead of the repositories'."),
     keep: keepSchema.optional(),
     tables: z
       .strictObject({

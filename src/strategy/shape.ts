@@ -10,8 +10,6 @@ const LATER: Record<string, string> = {
   proofs: 'proofs are not supported yet: this version backs up and restores, drills come with a later one',
   alerts: 'alerts are not supported yet: until they are, watch the exit code of tidemark backup',
   recovery: 'recovery is not supported yet: its hooks and runbooks come with a later version',
-  'repositories.*.class': 'storage classes come with a later version, along with cloud storage',
-  'repositories.*.region': 'regions come with a later version, along with cloud storage',
 };
 
 /**

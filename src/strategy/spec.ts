@@ -1,4 +1,5 @@
 /** What a strategy means, once it has been read: durations in milliseconds, paths absolute, defaults filled in. */
+import type { StorageSpec } from '../storage/kinds.ts';
 import type { Cron } from './cron.ts';
 import type { Environment } from './environment.ts';
 import type { KeepRules } from './retention.ts';
@@ -47,14 +48,18 @@ export interface ConnectionSpec {
 
 export interface RepositorySpec {
   name: string;
-  storage: StorageLocation;
+  storage: StorageSpec;
   key: KeySource;
-}
-
-export interface StorageLocation {
-  kind: 'local';
-  /** Absolute, without a slash at the end. */
-  path: string;
+  /** Null: the storage's own. */
+  limits: { connections: number | null; bytesPerSecond: number | null };
+  /** The class that rows are stored in; null: the one that is read at once. Chunk lists and manifests always are in that. */
+  storageClass: string | null;
+  /** Every object that a kept snapshot needs can't be removed for at least half of this time, and at most all of it. */
+  lock: { mode: 'governance' | 'compliance'; forMs: number } | null;
+  /** Regions, or areas such as `eu`, that it may lie in; null: anywhere. */
+  residency: string[] | null;
+  /** Null: unbounded. */
+  capacityBytes: number | null;
 }
 
 /** Where the key or the passphrase is; nothing of it has been read but that the variables are set. */
@@ -73,6 +78,8 @@ export interface PlanSpec {
   schedule: ScheduleSpec | null;
   /** Keys of `repositories`, at least one. */
   store: string[];
+  /** Instead of the repositories' own class. */
+  storageClass: string | null;
   /** Null: nothing is ever forgotten. */
   keep: KeepRules | null;
   /** Patterns as written; an empty `include` means every table. */

@@ -1,43 +1,26 @@
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { TidemarkError } from '../base/errors.ts';
+import { parseStorage, schemeOf } from '../storage/address.ts';
+import { refuseSettings, type StorageSettings } from '../storage/kind.ts';
+import type { StorageSpec } from '../storage/kinds.ts';
 import { absolutePath, type Environment } from './environment.ts';
-import type { StorageLocation } from './spec.ts';
-
-const LATER_SCHEMES = ['s3', 'azure', 'gs', 'sftp'];
 
 /** What a storage's text means, or what is wrong with it. A URL can hold a password, so neither part ever shows it. */
-export type StorageReading = { location: StorageLocation } | { fault: string; hint: string };
+export type StorageReading = { spec: StorageSpec } | { fault: string; hint: string };
 
-/**
- * Reads where a repository lies: a folder (relative to `folder`, or from `~`) or a `file://` URL; the schemes of other
- * storages are known, but not supported yet.
- */
-export function readStorage(written: string, folder: string, environment: Environment): StorageReading {
-  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(written)?.[1]?.toLowerCase();
-  if (scheme === undefined) return local(absolutePath(written, folder, environment));
-  if (LATER_SCHEMES.includes(scheme)) {
-    return {
-      fault: `is on ${scheme}://: that storage comes with a later version`,
-      hint: 'use a folder for now, such as ./backups',
-    };
-  }
-  if (scheme !== 'file') {
-    const known = ['file', ...LATER_SCHEMES].map(known => `${known}://`).join(', ');
-    return {
-      fault: `is on ${scheme}://, which is no storage`,
-      hint: `write a folder such as ./backups; storages are ${known}`,
-    };
-  }
+/** Reads where a repository lies: a folder (relative to `folder`, or from `~`), or an address with a scheme. */
+export function readStorage(
+  written: string,
+  settings: StorageSettings,
+  folder: string,
+  environment: Environment,
+): StorageReading {
   try {
-    return local(path.resolve(fileURLToPath(written)));
-  } catch {
-    return {
-      fault: 'is not a file:// URL',
-      hint: 'write three slashes and an absolute path: file:///var/backups/x',
-    };
+    if (schemeOf(written) !== undefined) return { spec: parseStorage(written, settings) };
+    refuseSettings(settings, 'a folder', []);
+    return { spec: { kind: 'local', path: absolutePath(written, folder, environment) } };
+  } catch (error) {
+    if (error instanceof TidemarkError && error.kind === 'usage')
+      return { fault: error.message, hint: error.hint };
+    throw error;
   }
-}
-
-function local(absolute: string): StorageReading {
-  return { location: { kind: 'local', path: absolute } };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
+import { locationOf } from '../storage/kinds.ts';
 import { load } from './sample.ts';
 import { renderStrategy, type TemplateOptions } from './template.ts';
 
@@ -60,7 +61,7 @@ test('so it does with names, paths and facts that YAML could take for something 
       },
     });
     assert.deepEqual([...strategy.databases.keys()], [databaseName.replace('/', '-')]);
-    assert.equal(strategy.repositories.get('primary')?.storage.path, '/mnt/a: b #c');
+    assert.equal(locationOf(strategy.repositories.get('primary')!.storage), '/mnt/a: b #c');
   }
 });
 

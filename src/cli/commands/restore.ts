@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { usageError } from '../../base/errors.ts';
 import { backupDatabase } from '../../operations/backup/index.ts';
-import { connectionOf, databaseOf, repositoryOf, storageSpec } from '../../operations/open.ts';
+import { connectionOf, databaseOf, repositoryOf, storagePlace } from '../../operations/open.ts';
 import type { RestoreTarget } from '../../operations/restore/request.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { openSnapshot } from '../../operations/restore/snapshot.ts';
@@ -41,7 +41,7 @@ export const command: CliCommand = {
     const target = await targetOf(context, snapshot.manifest.database, options);
     const result = await restore({
       snapshot,
-      storage: storageSpec(repositoryOf(strategy, place.repositoryName)),
+      storage: storagePlace(repositoryOf(strategy, place.repositoryName)),
       target,
       tables: (options.table as string[] | undefined) ?? [],
       only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,

@@ -199,7 +199,7 @@ class Stage {
   async restore(repository: Repository, id: string): Promise<{ rows: number }[]> {
     const result = await restore({
       snapshot: await openSnapshot(repository, id),
-      storage: { kind: 'local', path: join(this.#folder, 'repository') },
+      storage: { spec: { kind: 'local', path: join(this.#folder, 'repository') } },
       target: { kind: 'new', name: 'shop_restored', server: this.settings },
       tables: [],
       only: undefined,

@@ -3,10 +3,11 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { usageError } from '../../base/errors.ts';
 import { shellCommand } from '../../base/shell.ts';
+import { folderOf } from '../../storage/kinds.ts';
 import { type Environment, readEnvironment } from '../../strategy/environment.ts';
 import { loadStrategy } from '../../strategy/load.ts';
 import { nameSchema } from '../../strategy/schema.ts';
-import type { Strategy } from '../../strategy/spec.ts';
+import type { RepositorySpec, Strategy } from '../../strategy/spec.ts';
 import { readStorage } from '../../strategy/storage.ts';
 import { entryName, literal, renderStrategy } from '../../strategy/template.ts';
 import type { Finding } from '../finding.ts';
@@ -113,7 +114,7 @@ async function start(request: InitRequest, folder: string, undo: Undo): Promise<
   const strategy = await file.write(strategyText(plan, found, findings), request.environment);
   const spec = strategy.repositories.get('primary')!;
   const made = await openOrMakeRepository(spec, strategy.environment, undo);
-  const ignored = await ignoreInGit(folder, secretsInFolder(plan, folder, [spec.storage.path]), undo);
+  const ignored = await ignoreInGit(folder, secretsInFolder(plan, folder, foldersOf(spec)), undo);
   if (made.key.source.kind === 'file') {
     ignored.push(...(await ignoreInGit(folder, inFolder(folder, made.key.source.path), undo)));
   }
@@ -162,13 +163,19 @@ function writtenPath(given: string, folder: string): string {
   return literal(asGiven || path.resolve(folder) === process.cwd() ? given : path.resolve(given));
 }
 
+/** The storage's folder, where it is one on this machine. */
+function foldersOf(spec: RepositorySpec): string[] {
+  const folder = folderOf(spec.storage);
+  return folder === null ? [] : [folder];
+}
+
 /** Faults of the command line, before anything is connected to. */
 function checkNames({ name, storage }: InitRequest, folder: string, environment: Environment): void {
   const named = name === undefined ? null : nameSchema.safeParse(name);
   if (named && !named.success) {
     throw usageError('NAME_INVALID', `a database can't be called ${name}`, named.error.issues[0]!.message);
   }
-  const place = readStorage(storage, folder, environment);
+  const place = readStorage(storage, {}, folder, environment);
   if ('fault' in place) throw usageError('STORAGE_INVALID', `the storage ${place.fault}`, place.hint);
 }
 

@@ -5,9 +5,10 @@ import { TidemarkError, usageError } from '../../base/errors.ts';
 import { Repository } from '../../repository/repository.ts';
 import type { Secret } from '../../repository/slots.ts';
 import { openStorage } from '../../storage/index.ts';
+import { folderOf, locationOf } from '../../storage/kinds.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { KeySource, RepositorySpec, Strategy } from '../../strategy/spec.ts';
-import { readSecret, storageSpec } from '../open.ts';
+import { readSecret, storagePlace } from '../open.ts';
 import { readOrMakeKey } from './keyFile.ts';
 import { removeEmptyFolders, type Undo } from './undo.ts';
 
@@ -31,7 +32,7 @@ export async function openOrMakeRepository(
   undo: Undo,
 ): Promise<MadeRepository> {
   await requireUsable(spec);
-  const storage = await openStorage(storageSpec(spec));
+  const storage = await openStorage(storagePlace(spec));
   try {
     const made = !(await storage.stat(HEADER));
     const { secret, keyMade } = await secretOf(spec.key, environment, made, undo);
@@ -41,7 +42,7 @@ export async function openOrMakeRepository(
     return {
       name: spec.name,
       id: repository.id,
-      storage: spec.storage.path,
+      storage: locationOf(spec.storage),
       made,
       key: { source: spec.key, made: keyMade },
       secret,
@@ -64,13 +65,10 @@ async function secretOf(
 }
 
 async function make(storage: Storage, spec: RepositorySpec, secret: Secret, undo: Undo): Promise<Repository> {
-  const root = spec.storage.path;
-  const top = firstMissing(root);
+  const removeFolders = folderRemover(folderOf(spec.storage));
   const remove = async () => {
     for (const name of [HEADER, FIRST_KEY]) await storage.remove(name);
-    for (const folder of ['keys', '.unfinished'])
-      await removeEmptyFolders(path.join(root, folder), root + path.sep);
-    if (top !== null) await removeEmptyFolders(root, top);
+    await removeFolders();
   };
   try {
     const repository = await Repository.create(storage, secret, new Date());
@@ -84,6 +82,17 @@ async function make(storage: Storage, spec: RepositorySpec, secret: Secret, undo
   }
 }
 
+/** Removes, when it is called, the folders that were not there now and are empty then. */
+function folderRemover(root: string | null): () => Promise<void> {
+  if (root === null) return async () => {};
+  const top = firstMissing(root);
+  return async () => {
+    for (const folder of ['keys', '.unfinished'])
+      await removeEmptyFolders(path.join(root, folder), root + path.sep);
+    if (top !== null) await removeEmptyFolders(root, top);
+  };
+}
+
 /** The topmost folder on the way to `folder` that is not there; null if all are. */
 function firstMissing(folder: string): string | null {
   let missing: string | null = null;
@@ -92,16 +101,18 @@ function firstMissing(folder: string): string | null {
 }
 
 async function requireUsable({ storage, key, name }: RepositorySpec): Promise<void> {
-  const found = await stat(storage.path).catch(() => null);
+  const folder = folderOf(storage);
+  if (folder === null) return;
+  const found = await stat(folder).catch(() => null);
   if (found && !found.isDirectory()) {
     throw usageError(
       'STORAGE_NOT_A_FOLDER',
-      `the storage of repository ${name} is ${storage.path}, which is not a folder`,
+      `the storage of repository ${name} is ${folder}, which is not a folder`,
       'choose another place: --storage',
     );
   }
   const keyPath = 'path' in key ? key.path : null;
-  if (keyPath !== null && !path.relative(storage.path, keyPath).startsWith('..')) {
+  if (keyPath !== null && !path.relative(folder, keyPath).startsWith('..')) {
     throw usageError(
       'KEY_IN_STORAGE',
       `the key ${keyPath} lies in the storage that it protects`,

@@ -2,7 +2,7 @@ import type { PostedError } from '../../base/worker.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import type { PackTable } from '../../repository/reader.ts';
-import type { StorageSpec } from '../../storage/storage.ts';
+import type { StoragePlace } from '../../storage/index.ts';
 
 /** What the main thread and a restore worker say to each other. */
 
@@ -12,7 +12,7 @@ export interface RestoreWorkerData {
   preamble: string[];
   /** How statements become bytes: utf8, or latin1 where they hold one character a byte. */
   text: 'utf8' | 'latin1';
-  storage: StorageSpec;
+  storage: StoragePlace;
   master: Uint8Array;
   repositoryId: string;
   packs: PackTable;

@@ -1,6 +1,6 @@
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
-import type { StorageSpec } from '../../storage/storage.ts';
+import type { StoragePlace } from '../../storage/index.ts';
 import type { OpenSnapshot } from './snapshot.ts';
 
 export type RestoreTarget =
@@ -10,7 +10,7 @@ export type RestoreTarget =
 
 export interface RestoreRequest {
   snapshot: OpenSnapshot;
-  storage: StorageSpec;
+  storage: StoragePlace;
   target: RestoreTarget;
   /** Patterns; empty restores everything. */
   tables: string[];

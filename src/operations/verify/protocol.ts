@@ -1,11 +1,11 @@
 import type { PostedError } from '../../base/worker.ts';
 import type { PackFindings, PackJob } from '../../repository/check.ts';
-import type { StorageSpec } from '../../storage/storage.ts';
+import type { StoragePlace } from '../../storage/index.ts';
 
 /** What the main thread and a verify worker say to each other. */
 
 export interface VerifyWorkerData {
-  storage: StorageSpec;
+  storage: StoragePlace;
   master: Uint8Array;
   repositoryId: string;
 }

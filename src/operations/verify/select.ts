@@ -1,15 +1,15 @@
 import { asTidemarkError, TidemarkError, usageError } from '../../base/errors.ts';
 import type { Repository } from '../../repository/repository.ts';
-import type { StorageSpec } from '../../storage/storage.ts';
+import type { StoragePlace } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { openRepository, repositoryOf, storageSpec } from '../open.ts';
+import { openRepository, repositoryOf, storagePlace } from '../open.ts';
 import type { Faults } from './faults.ts';
 
 /** A repository, and those of its snapshots that are to be verified, oldest first. */
 export interface Chosen {
   name: string;
   repository: Repository;
-  storage: StorageSpec;
+  storage: StoragePlace;
   ids: string[];
 }
 
@@ -22,7 +22,7 @@ export async function chooseSnapshots(
 ): Promise<Chosen[]> {
   const chosen: Chosen[] = [];
   for (const name of strategy.repositories.keys()) {
-    const storage = storageSpec(repositoryOf(strategy, name));
+    const storage = storagePlace(repositoryOf(strategy, name));
     try {
       const repository = await openRepository(strategy, name);
       chosen.push({ name, repository, storage, ids: await repository.snapshotIds() });

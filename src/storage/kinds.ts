@@ -1,0 +1,26 @@
+/** All kinds of storages: the one place where they are listed. */
+import { invariant } from '../base/errors.ts';
+import type { StorageKind } from './kind.ts';
+import { localKind } from './local.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: a list of kinds whose specs differ; `kindOf` pairs each with its own
+export const STORAGE_KINDS: readonly StorageKind<any>[] = [localKind];
+
+/** How a storage is opened, here or in a worker thread: plain data. It may hold secrets from the strategy; never print it. */
+export type StorageSpec = ReturnType<(typeof localKind)['parse']>;
+
+/** For people, and equal for two specs of the same objects. */
+export function locationOf(spec: StorageSpec): string {
+  return kindOf(spec).location(spec);
+}
+
+export function kindOf(spec: StorageSpec): StorageKind<StorageSpec> {
+  const kind = STORAGE_KINDS.find(each => each.kind === spec.kind);
+  invariant(kind, `no storage is called ${spec.kind}`);
+  return kind;
+}
+
+/** The folder on this machine that a storage is, if it is one. */
+export function folderOf(spec: StorageSpec): string | null {
+  return spec.kind === 'local' ? spec.path : null;
+}
