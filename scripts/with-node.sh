@@ -8,15 +8,7 @@ if [ ! -x "$modules/.bin/node" ] || [ "$top/package-lock.json" -nt "$modules/.pa
   echo "installing packages (npm ci) …" >&2
   (cd "$top" && npm ci --no-fund --no-audit --loglevel=error >&2)
 fi
-# npm leaves out, without a word, optional packages that want a newer Node than it runs on itself, such as the SDKs of
-# clouds: a second look, run by the Node that has just come, adds them.
-if [ ! -f "$modules/.complete" ]; then
-  if (cd "$top" && PATH="$modules/.bin:$PATH" npm install --no-save --no-fund --no-audit --loglevel=error >&2); then
-    touch "$modules/.complete"
-  else
-    echo "optional packages could not be added; what needs one of them will say so" >&2
-  fi
-fi
+[ -f "$modules/.complete" ] || sh "$top/scripts/newer-packages.sh"
 script=$1
 shift
 exec "$modules/.bin/node" --disable-warning=ExperimentalWarning "$top/$script" "$@"
