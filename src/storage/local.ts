@@ -4,6 +4,7 @@ import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { invariant, TidemarkError, usageError } from '../base/errors.ts';
 import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
+import { checkName } from './name.ts';
 import type { PutOptions, Storage, StoredObject } from './storage.ts';
 
 export interface LocalSpec {
@@ -158,13 +159,7 @@ export class LocalStorage implements Storage {
   }
 
   #path(name: string): string {
-    if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(name)) {
-      throw new TidemarkError(
-        'INTERNAL',
-        `not an object name: ${name}`,
-        'this is a defect in tidemark; please report it',
-      );
-    }
+    checkName(name);
     return join(this.#root, name);
   }
 

@@ -1,4 +1,6 @@
 /** From what is written to what is meant. Every function expects an entry whose shape and rules have been checked. */
+
+import { readSize } from '../base/size.ts';
 import type { StorageSettings } from '../storage/kind.ts';
 import type { StorageSpec } from '../storage/kinds.ts';
 import { intervalMs, parseCron } from './cron.ts';
@@ -6,7 +8,6 @@ import { parseDuration } from './duration.ts';
 import { absolutePath, type Environment } from './environment.ts';
 import type { KeepRules } from './retention.ts';
 import type { DatabaseEntry, KeepEntry, PlanEntry, RepositoryEntry } from './schema.ts';
-import { readSize } from './size.ts';
 import { keyOf, type Source } from './source.ts';
 import type {
   ConnectionSpec,

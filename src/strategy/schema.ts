@@ -3,10 +3,10 @@
  * It converts nothing; what is written becomes what is meant in resolve.ts.
  */
 import * as z from 'zod';
+import { readSize, SIZE_PATTERN } from '../base/size.ts';
 import { parseCron } from './cron.ts';
 import { DURATION_PATTERN, readDuration } from './duration.ts';
 import { isVariableName } from './environment.ts';
-import { readSize, SIZE_PATTERN } from './size.ts';
 
 const MAX_NAME_LENGTH = 63;
 const MAX_JOBS = 64;
