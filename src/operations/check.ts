@@ -96,7 +96,7 @@ async function checkRepository(
   if (!online) return findings.all;
   try {
     const repository = await openRepository(strategy, spec.name);
-    const { length } = await repository.snapshotIds();
+    const { length } = await repository.snapshotNames();
     findings.ok('repository', `${repository.id} in ${repository.storage.place}, snapshots: ${length}`);
     await probe(repository.storage);
     findings.ok('storage', 'an object could be written, read back and removed');

@@ -1,10 +1,11 @@
 import { TidemarkError, usageError } from '../base/errors.ts';
 import { packsAreThere, readPacks } from '../repository/holdings.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import { type Manifest, snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { openRepository } from './open.ts';
 import { forgetOnce } from './prune.ts';
+import { snapshotMeant } from './snapshots.ts';
 
 export interface ForgetRequest {
   strategy: Strategy;
@@ -33,7 +34,7 @@ export interface ForgetResult {
 interface Place {
   name: string;
   repository: Repository;
-  /** Null where the manifest can't be read. */
+  /** By name; null where the manifest can't be read. */
   manifests: Map<string, Manifest | null>;
 }
 
@@ -41,60 +42,51 @@ interface Place {
 export async function forget(request: ForgetRequest): Promise<ForgetResult> {
   const { strategy, given, evenLast, signal } = request;
   const places = await Promise.all([...strategy.repositories.keys()].map(name => look(strategy, name)));
-  const ids = new Set(given.map(each => resolve(places, each)));
+  const known = places.flatMap(place => [...place.manifests.keys()]);
+  const ids = new Set(given.map(each => snapshotMeant(known, each)));
   if (!evenLast) for (const place of places) await refuseLast(place, ids);
-  const planned = places.flatMap(({ name, manifests }) =>
-    [...ids]
-      .filter(id => manifests.has(id))
-      .map(id => {
-        const manifest = manifests.get(id);
-        const { database = null, started = null } = manifest ?? {};
-        return { snapshot: id, repository: name, database, started };
-      }),
-  );
-  if (!(await request.confirm(planned))) {
+  const planned = places.flatMap(place => plannedIn(place, ids));
+  const forgotten = planned.map(each => each.forgotten);
+  if (!(await request.confirm(forgotten))) {
     throw usageError(
       'NOT_CONFIRMED',
       'the forgetting was not confirmed',
       'nothing was done; confirm it, or say --yes',
     );
   }
-  for (const { repository, snapshot } of planned) {
+  for (const { repository, name } of planned) {
     signal.throwIfAborted();
-    await forgetOnce(places.find(place => place.name === repository)!.repository, snapshot);
+    await forgetOnce(repository, name);
   }
-  return { forgotten: planned };
+  return { forgotten };
+}
+
+function plannedIn({ name: place, repository, manifests }: Place, ids: ReadonlySet<string>) {
+  return [...manifests]
+    .filter(([name]) => ids.has(snapshotOf(name)))
+    .map(([name, manifest]) => {
+      const { database = null, started = null } = manifest ?? {};
+      const forgotten = { snapshot: snapshotOf(name), repository: place, database, started };
+      return { repository, name, forgotten };
+    });
 }
 
 /** A manifest that is damaged is no obstacle: forgetting is what one does with such a snapshot. */
 async function look(strategy: Strategy, name: string): Promise<Place> {
   const repository = await openRepository(strategy, name);
   const manifests = new Map<string, Manifest | null>();
-  for (const id of await repository.snapshotIds()) {
-    const manifest = await repository.manifest(id).catch(error => {
+  for (const each of await repository.snapshotNames()) {
+    const manifest = await repository.manifest(each).catch(error => {
       if (error instanceof TidemarkError && error.kind === 'fault') return null;
       throw error;
     });
-    manifests.set(id, manifest);
+    manifests.set(each, manifest);
   }
   return { name, repository, manifests };
 }
 
-function resolve(places: Place[], given: string): string {
-  const known = new Set(places.flatMap(place => [...place.manifests.keys()]));
-  const found = [...known].filter(id => id.startsWith(given) || id.endsWith(`-${given}`));
-  if (found.length === 1) return found[0]!;
-  throw usageError(
-    found.length === 0 ? 'SNAPSHOT_UNKNOWN' : 'SNAPSHOT_AMBIGUOUS',
-    found.length === 0
-      ? `no repository of the strategy has a snapshot ${given}`
-      : `${given} may be ${found.length} snapshots: ${found.slice(0, 5).join(', ')}`,
-    "'tidemark list' shows the snapshots",
-  );
-}
-
 async function refuseLast({ name, repository, manifests }: Place, ids: ReadonlySet<string>): Promise<void> {
-  if (![...ids].some(id => manifests.get(id))) return;
+  if (![...manifests].some(([each, manifest]) => manifest && ids.has(snapshotOf(each)))) return;
   const packs = await readPacks(repository.storage);
   const good = [...manifests.values()].filter(
     each => each !== null && packsAreThere(packs, each),

@@ -10,6 +10,7 @@ import {
 } from '../repository/collect.ts';
 import { type Holdings, readHoldings } from '../repository/holdings.ts';
 import { Lease } from '../repository/lease.ts';
+import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { openRepository } from './open.ts';
@@ -103,11 +104,11 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     let holdings = await readHoldings(repository, prepared.holdings);
     const shown = new Set(forgettable(prepared.retained));
     const retained = retain(strategy, holdings);
-    const forgotten = forgettable(retained).filter(id => shown.has(id));
-    for (const id of forgotten) {
+    const forgotten = forgettable(retained).filter(each => shown.has(each));
+    for (const each of forgotten) {
       signal.throwIfAborted();
       await lease.hold();
-      await forgetOnce(repository, id);
+      await forgetOnce(repository, each);
     }
     if (forgotten.length > 0) holdings = await readHoldings(repository, holdings);
     const plan = planCollection(holdings);
@@ -120,16 +121,16 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
 }
 
 /** Somebody else may have forgotten it meanwhile. */
-export async function forgetOnce(repository: Repository, id: string): Promise<void> {
+export async function forgetOnce(repository: Repository, name: string): Promise<void> {
   try {
-    await repository.forget(id);
+    await repository.forget(name);
   } catch (error) {
     if ((error as TidemarkError).code !== 'OBJECT_MISSING') throw error;
   }
 }
 
 const forgettable = (retained: Retained[]): string[] =>
-  retained.filter(each => !each.keep).map(each => each.snapshot);
+  retained.filter(each => !each.keep).map(each => each.name);
 
 function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan): PrunedRepository {
   const condemned = amount(plan.condemn);
@@ -138,7 +139,7 @@ function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan):
   return {
     repository: prepared.name,
     snapshots: prepared.retained,
-    forgotten,
+    forgotten: forgotten.map(snapshotOf),
     condemned,
     freed: amount(plan.free),
     waiting: {

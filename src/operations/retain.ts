@@ -1,11 +1,13 @@
 import { type Holdings, packsAreThere } from '../repository/holdings.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import { type Manifest, manifestName } from '../repository/manifest.ts';
 import { decide } from '../strategy/retention.ts';
 import type { Strategy } from '../strategy/spec.ts';
 
 /** Whether a snapshot stays in its repository, and why. */
 export interface Retained {
   snapshot: string;
+  /** Of its manifest. */
+  name: string;
   database: string;
   plan: string | null;
   started: string;
@@ -42,7 +44,7 @@ export function retain(strategy: Strategy, holdings: Holdings): Retained[] {
   for (const manifests of groups.values()) {
     const { keep } = strategy.plans.get(manifests[0]!.plan!)!;
     const points = manifests.map(manifest => ({
-      id: manifest.snapshot,
+      id: manifestName(manifest),
       time: new Date(manifest.started),
       good: packsAreThere(holdings.packs, manifest),
     }));
@@ -64,10 +66,7 @@ function outsidePlans(strategy: Strategy, manifest: Manifest): string | null {
   return null;
 }
 
-function describe(
-  { snapshot, database, plan, started }: Manifest,
-  keep: boolean,
-  reasons: string[],
-): Retained {
-  return { snapshot, database, plan, started, keep, reasons };
+function describe(manifest: Manifest, keep: boolean, reasons: string[]): Retained {
+  const { snapshot, database, plan, started } = manifest;
+  return { snapshot, name: manifestName(manifest), database, plan, started, keep, reasons };
 }

@@ -1,5 +1,5 @@
 import { usageError } from '../base/errors.ts';
-import type { Manifest } from '../repository/manifest.ts';
+import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { databaseOf, openRepository } from './open.ts';
@@ -23,41 +23,53 @@ export async function allSnapshots(strategy: Strategy): Promise<Placed[]> {
   return placed.sort((a, b) => (a.manifest.snapshot < b.manifest.snapshot ? -1 : 1));
 }
 
+/** A snapshot in one repository; `name` is its manifest's. */
+export interface Found {
+  repository: Repository;
+  repositoryName: string;
+  name: string;
+}
+
 /** The repository that holds the one snapshot whose id starts, or ends, like this. */
-export async function findSnapshot(
-  strategy: Strategy,
-  given: string,
-): Promise<{ repository: Repository; repositoryName: string; id: string }> {
-  const found: { repository: Repository; repositoryName: string; id: string }[] = [];
+export async function findSnapshot(strategy: Strategy, given: string): Promise<Found> {
+  const all: Found[] = [];
   for (const repositoryName of strategy.repositories.keys()) {
     const repository = await openRepository(strategy, repositoryName);
-    for (const id of await repository.snapshotIds()) {
-      if (id.startsWith(given) || id.endsWith(`-${given}`)) found.push({ repository, repositoryName, id });
-    }
+    for (const name of await repository.snapshotNames()) all.push({ repository, repositoryName, name });
   }
-  const ids = new Set(found.map(each => each.id));
-  if (ids.size === 1) return found[0]!;
+  const id = snapshotMeant(
+    all.map(each => each.name),
+    given,
+  );
+  return all.find(each => snapshotOf(each.name) === id)!;
+}
+
+/** The id of the one snapshot, of those whose manifests have these names, that starts or ends like this. */
+export function snapshotMeant(names: Iterable<string>, given: string): string {
+  const found = new Set<string>();
+  for (const name of names) {
+    const id = snapshotOf(name);
+    if (name.startsWith(given) || id.endsWith(`-${given}`)) found.add(id);
+  }
+  if (found.size === 1) return [...found][0]!;
   throw usageError(
-    ids.size === 0 ? 'SNAPSHOT_UNKNOWN' : 'SNAPSHOT_AMBIGUOUS',
-    ids.size === 0
+    found.size === 0 ? 'SNAPSHOT_UNKNOWN' : 'SNAPSHOT_AMBIGUOUS',
+    found.size === 0
       ? `no repository of the strategy has a snapshot ${given}`
-      : `${given} may be ${ids.size} snapshots: ${[...ids].slice(0, 5).join(', ')}`,
+      : `${given} may be ${found.size} snapshots: ${[...found].slice(0, 5).join(', ')}`,
     "'tidemark list' shows the snapshots",
   );
 }
 
 /** The newest snapshot of a database. */
-export async function latestSnapshot(
-  strategy: Strategy,
-  database: string,
-): Promise<{ repository: Repository; repositoryName: string; id: string }> {
+export async function latestSnapshot(strategy: Strategy, database: string): Promise<Found> {
   databaseOf(strategy, database);
   const newest = (await allSnapshots(strategy)).filter(each => each.manifest.database === database).at(-1);
   if (newest)
     return {
       repository: newest.repository,
       repositoryName: newest.repositoryName,
-      id: newest.manifest.snapshot,
+      name: manifestName(newest.manifest),
     };
   throw usageError(
     'NO_SNAPSHOTS',

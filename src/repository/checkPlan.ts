@@ -4,7 +4,7 @@ import type { PackFindings, PackJob } from './check.ts';
 import { type ChunkList, ID_BYTES } from './chunkList.ts';
 import type { ListRef } from './chunkWriter.ts';
 import { packName, type RepositoryKeys } from './keys.ts';
-import type { Manifest } from './manifest.ts';
+import { type Manifest, manifestName } from './manifest.ts';
 import { PlacesBuilder } from './places.ts';
 import { SnapshotReader } from './reader.ts';
 
@@ -23,6 +23,7 @@ const LISTS_AHEAD = 4;
 /** One stream of one or more snapshots (those that have it unchanged), and what was found out about it. */
 export interface CheckedStream {
   readonly ref: ListRef;
+  /** `snapshot` is the name of its manifest. */
   readonly users: { snapshot: string; name: string }[];
   chunks: number;
   bytes: number;
@@ -51,6 +52,7 @@ export interface PlanFault {
   object: string | null;
   error: Pick<TidemarkError, 'code' | 'message' | 'hint'>;
   streams: number[];
+  /** The names of their manifests. */
   snapshots: string[];
 }
 
@@ -97,9 +99,10 @@ export class CheckPlan {
   }
 
   /** Takes in the snapshot's packs. */
-  addSnapshot(manifest: Pick<Manifest, 'snapshot' | 'sessions' | 'packs'>): void {
+  addSnapshot(manifest: Pick<Manifest, 'snapshot' | 'copied' | 'sessions' | 'packs'>): void {
     const mine = new Set<number>();
-    this.#packsOf.set(manifest.snapshot, mine);
+    const snapshot = manifestName(manifest);
+    this.#packsOf.set(snapshot, mine);
     for (const [session, number, sizeBytes] of manifest.packs) {
       const name = packName(session, number);
       const salt = manifest.sessions[session] ?? '';
@@ -108,7 +111,7 @@ export class CheckPlan {
         index = this.#packs.push({ session, number, salt, sizeBytes, places: 0, round: 0, lists: [] }) - 1;
         this.#packIndex.set(name, index);
       } else if (this.#packs[index]!.salt !== salt || this.#packs[index]!.sizeBytes !== sizeBytes) {
-        this.#disagree(manifest.snapshot, name);
+        this.#disagree(snapshot, name);
       }
       mine.add(index);
     }
@@ -124,7 +127,7 @@ export class CheckPlan {
     this.#report({ object, error, streams: [], snapshots: [snapshot] });
   }
 
-  /** Takes in a stream; its number in this plan. */
+  /** Takes in a stream of the snapshot whose manifest is called so; its number in this plan. */
   addStream(ref: ListRef, snapshot: string, name: string): number {
     const key = 'list' in ref ? ref.list : ref.at.join(' ');
     let index = this.#streamIndex.get(key);

@@ -10,7 +10,7 @@ import { amount, type CollectionPlan, collect, GRACE_MS, planCollection } from '
 import { readHoldings } from './holdings.ts';
 import { newKeyText } from './keys.ts';
 import { LEASE_TTL_MS, Lease } from './lease.ts';
-import type { Manifest } from './manifest.ts';
+import { type Manifest, manifestName } from './manifest.ts';
 import { Repository } from './repository.ts';
 
 const START = new Date('2026-11-21T02:00:00Z');
@@ -128,7 +128,7 @@ test('a running backup’s packs stay, those of a dead one go, and it does not c
   assert.equal(condemning.condemn.length, 2);
   assert.equal(condemning.leases.length, 1);
   await assert.rejects(finish(), { code: 'LEASE_LOST' });
-  assert.equal((await repository.snapshotIds()).length, 1);
+  assert.equal((await repository.snapshotNames()).length, 1);
 
   clock.pass(GRACE_MS);
   assert.equal((await prune(repository)).free.length, 2);
@@ -140,7 +140,7 @@ test('a backup that sleeps between its last renewal and its manifest takes the s
   const finish = await heldUp(repository, 'held', { a: 'one' });
   clock.pass(LEASE_TTL_MS + 1000);
   await assert.rejects(finish(), { code: 'LEASE_LOST' });
-  assert.deepEqual(await repository.snapshotIds(), []);
+  assert.deepEqual(await repository.snapshotNames(), []);
 });
 
 test('packs that a backup found through a snapshot forgotten meanwhile wait for that backup', async t => {
@@ -283,4 +283,43 @@ test('objects that are not ours are never touched', async t => {
     clock.pass(GRACE_MS);
   }
   assert.deepEqual(await names(repository, ''), before);
+});
+
+test('a snapshot that was forgotten comes back as a copy, and what is left of the old one goes', async t => {
+  const { repository, clock } = await fresh(t);
+  const blocks = { a: 'one', b: 'one' };
+  const first = await smallBackup(repository, blocks);
+  const second = await smallBackup(repository, { a: 'two' });
+  await repository.forget(first.snapshot);
+  await prune(repository);
+  const copy = await smallBackup(repository, blocks, {}, first.snapshot);
+  assert.equal(copy.snapshot, first.snapshot);
+  assert.notEqual(manifestName(copy), first.snapshot);
+
+  clock.pass(GRACE_MS);
+  assert.equal((await prune(repository)).free.length, 3);
+  assert.deepEqual(await names(repository, 'packs/'), packNames([second, copy]).sort());
+  assert.deepEqual(await names(repository, 'forgotten/'), []);
+  assert.deepEqual(await repository.snapshotNames(), [manifestName(copy), second.snapshot].sort());
+  assert.deepEqual(await readBack(repository, copy), blocks);
+
+  await repository.forget(manifestName(copy));
+  assert.deepEqual(await repository.forgottenNames(), [manifestName(copy)]);
+});
+
+test('who forgets a snapshot slowly does not take away the copy that came back meanwhile', async t => {
+  const { repository, clock } = await fresh(t);
+  const first = await smallBackup(repository, { a: 'one' });
+  let copy: Manifest | undefined;
+  const slow = new Repository(clock, repository.keys);
+  const remove = clock.remove.bind(clock);
+  clock.remove = async name => {
+    clock.remove = remove;
+    await repository.forget(first.snapshot);
+    copy = await smallBackup(repository, { a: 'one' }, {}, first.snapshot);
+    await remove(name);
+  };
+  await slow.forget(first.snapshot);
+  assert.deepEqual(await repository.snapshotNames(), [manifestName(copy!)]);
+  assert.deepEqual(await readBack(repository, copy!), { a: 'one' });
 });

@@ -15,6 +15,7 @@ export interface Holdings {
   live: LiveLease[];
   /** Objects of leases that ended without being released. */
   deadLeases: string[];
+  /** By the names of their manifests, here and below. */
   snapshots: Map<string, Manifest>;
   /** Null where the manifest can't be read. */
   forgotten: Map<string, Manifest | null>;
@@ -43,22 +44,22 @@ export async function readHoldings(repository: Repository, known?: Holdings): Pr
   const readAt = await storage.now();
   const packs = await readPacks(storage);
   const { live, dead } = await readLeases(storage, readAt);
-  const forgottenBefore = await repository.forgottenIds();
+  const forgottenBefore = await repository.forgottenNames();
   const snapshots = new Map<string, Manifest>();
-  const listed = await repository.snapshotIds();
-  for (const id of listed) {
-    const manifest = known?.snapshots.get(id) ?? (await readSnapshot(repository, id));
-    if (manifest) snapshots.set(id, manifest);
+  const listed = await repository.snapshotNames();
+  for (const name of listed) {
+    const manifest = known?.snapshots.get(name) ?? (await readSnapshot(repository, name));
+    if (manifest) snapshots.set(name, manifest);
   }
   await addNewer(repository, packs, snapshots.values());
   const forgotten = new Map<string, Manifest | null>();
-  for (const id of await repository.forgottenIds()) {
+  for (const name of await repository.forgottenNames()) {
     const manifest =
-      known?.snapshots.get(id) ?? known?.forgotten.get(id) ?? (await readForgotten(repository, id));
-    if (manifest !== undefined) forgotten.set(id, manifest);
+      known?.snapshots.get(name) ?? known?.forgotten.get(name) ?? (await readForgotten(repository, name));
+    if (manifest !== undefined) forgotten.set(name, manifest);
   }
   const still = new Set(listed);
-  const settled = new Set(forgottenBefore.filter(id => !still.has(id)));
+  const settled = new Set(forgottenBefore.filter(name => !still.has(name)));
   const condemned = await readCondemned(repository);
   return { readAt, packs, live, deadLeases: dead, snapshots, forgotten, settled, condemned };
 }
@@ -92,24 +93,24 @@ async function addNewer(
 }
 
 /** Undefined where it was forgotten between being listed and being read. */
-async function readSnapshot(repository: Repository, id: string): Promise<Manifest | undefined> {
+async function readSnapshot(repository: Repository, name: string): Promise<Manifest | undefined> {
   try {
-    return await repository.manifest(id);
+    return await repository.manifest(name);
   } catch (error) {
     if (isMissing(error)) return undefined;
     if (!(error instanceof TidemarkError && error.kind === 'fault')) throw error;
     throw faultError(
       'MANIFEST_UNREADABLE',
-      `snapshots/${id} can't be read, so nobody knows which packs it needs and none is collected: ${error.message}`,
-      `restore the object from another copy of the repository, or give the snapshot up with 'tidemark forget ${id}'`,
+      `snapshots/${name} can't be read, so nobody knows which packs it needs and none is collected: ${error.message}`,
+      `restore the object from another copy of the repository, or give the snapshot up with 'tidemark forget ${name}'`,
       error,
     );
   }
 }
 
-async function readForgotten(repository: Repository, id: string): Promise<Manifest | null | undefined> {
+async function readForgotten(repository: Repository, name: string): Promise<Manifest | null | undefined> {
   try {
-    return await repository.manifest(id, 'forgotten');
+    return await repository.manifest(name, 'forgotten');
   } catch (error) {
     if (isMissing(error)) return undefined;
     if (error instanceof TidemarkError && error.kind === 'fault') return null;

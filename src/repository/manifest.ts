@@ -19,6 +19,19 @@ export interface Manifest {
   sessions: Record<string, string>;
   packs: [session: string, number: number, sizeBytes: number][];
   streams: { archive: ListRef; globals: ListRef; parts: ListRef };
+  /** Only where another session than the snapshot's own wrote it: it was copied from another repository. */
+  copied?: CopyFacts;
+}
+
+export interface CopyFacts {
+  /** Id of the repository that it was read from. */
+  from: string;
+  /** The session that wrote the packs and this manifest. */
+  session: string;
+  /** ISO 8601, UTC, the writer's clock. */
+  at: string;
+  /** Version of tidemark that copied it. */
+  tool: string;
 }
 
 export interface SourceFacts {
@@ -74,3 +87,15 @@ export function newSessionId(now: Date): string {
 }
 
 export const SESSION_ID = /^\d{8}-\d{9}-[0-9a-f]{8}$/;
+/** A snapshot's id, and for a copy the session that wrote it behind a dot. */
+export const MANIFEST_NAME = /^\d{8}-\d{9}-[0-9a-f]{8}(\.\d{8}-\d{9}-[0-9a-f]{8})?$/;
+
+/** What a manifest is called under `snapshots/` and `forgotten/`: no two that were ever written share a name. */
+export function manifestName({ snapshot, copied }: Pick<Manifest, 'snapshot' | 'copied'>): string {
+  return copied ? `${snapshot}.${copied.session}` : snapshot;
+}
+
+/** The id of the snapshot that a manifest of this name describes. */
+export function snapshotOf(name: string): string {
+  return name.split('.', 1)[0]!;
+}

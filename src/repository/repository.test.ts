@@ -123,7 +123,7 @@ test('a slot that is malformed is refused before any work is done for it', async
 
 test('what is forgotten is no snapshot any more', async () => {
   const { repository, storage } = await made();
-  assert.deepEqual(await repository.snapshotIds(), []);
+  assert.deepEqual(await repository.snapshotNames(), []);
   await storage.put('snapshots/20261121-095747000-3f9c2a7b.tmp', [Buffer.from('x')]);
-  assert.deepEqual(await repository.snapshotIds(), []);
+  assert.deepEqual(await repository.snapshotNames(), []);
 });

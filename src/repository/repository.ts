@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import type { Storage } from '../storage/storage.ts';
 import { RepositoryKeys } from './keys.ts';
-import { type Manifest, SESSION_ID } from './manifest.ts';
+import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
 import { openObject, sealObject } from './seal.ts';
 import { parseObject, parseSlot, plainObject, type Secret, unwrapKey, wrapKey } from './slots.ts';
 
@@ -16,7 +16,10 @@ export interface Header {
   created: string;
 }
 
-/** A repository that was opened with a key: its snapshots, by id. */
+/**
+ * A repository that was opened with a key. Its snapshots go by the names of their manifests (`manifestName`): their ids,
+ * but for copies.
+ */
 export class Repository {
   readonly storage: Storage;
   readonly keys: RepositoryKeys;
@@ -86,29 +89,29 @@ export class Repository {
     return this.keys.repositoryId;
   }
 
-  /** Ids of all snapshots, oldest first. */
-  async snapshotIds(): Promise<string[]> {
-    return this.#ids('snapshots/');
+  /** Names of the manifests of all snapshots, oldest snapshot first. */
+  async snapshotNames(): Promise<string[]> {
+    return this.#names('snapshots/');
   }
 
-  async forgottenIds(): Promise<string[]> {
-    return this.#ids('forgotten/');
+  async forgottenNames(): Promise<string[]> {
+    return this.#names('forgotten/');
   }
 
-  async #ids(prefix: string): Promise<string[]> {
-    const ids: string[] = [];
+  async #names(prefix: string): Promise<string[]> {
+    const names: string[] = [];
     for await (const object of this.storage.list(prefix)) {
-      const id = object.name.slice(prefix.length);
-      if (SESSION_ID.test(id)) ids.push(id);
+      const name = object.name.slice(prefix.length);
+      if (MANIFEST_NAME.test(name)) names.push(name);
     }
-    return ids.sort();
+    return names.sort();
   }
 
-  async manifest(id: string, folder: 'snapshots' | 'forgotten' = 'snapshots'): Promise<Manifest> {
-    const name = `${folder}/${id}`;
-    const sealed = await this.storage.get(name);
-    const where = `${name} in ${this.storage.place}`;
-    const manifest = openObject(this.keys.object(`snapshots/${id}`), sealed, where) as Manifest;
+  async manifest(name: string, folder: 'snapshots' | 'forgotten' = 'snapshots'): Promise<Manifest> {
+    const object = `${folder}/${name}`;
+    const sealed = await this.storage.get(object);
+    const where = `${object} in ${this.storage.place}`;
+    const manifest = openObject(this.keys.object(`snapshots/${name}`), sealed, where) as Manifest;
     if (manifest.format !== 1) {
       throw new TidemarkError(
         'FORMAT_TOO_NEW',
@@ -122,8 +125,8 @@ export class Repository {
   /** All manifests, oldest first. One that can't be read fails the call: a list with a hole is not a list. */
   async manifests(): Promise<Manifest[]> {
     const manifests: Manifest[] = [];
-    for (const id of await this.snapshotIds()) {
-      const manifest = await this.manifest(id).catch(unlessMissing);
+    for (const name of await this.snapshotNames()) {
+      const manifest = await this.manifest(name).catch(unlessMissing);
       if (manifest) manifests.push(manifest);
     }
     return manifests;
@@ -131,30 +134,17 @@ export class Repository {
 
   /** Makes the snapshot exist. Everything it refers to must be stored. */
   async commit(manifest: Manifest): Promise<number> {
-    const name = `snapshots/${manifest.snapshot}`;
+    const name = `snapshots/${manifestName(manifest)}`;
     const sealed = sealObject(this.keys.object(name), manifest);
     await this.storage.put(name, [sealed], { ifAbsent: true });
     return sealed.length;
   }
 
   /** Ends a snapshot's existence; its packs stay until they are collected. */
-  async forget(id: string): Promise<void> {
-    const sealed = await this.storage.get(`snapshots/${id}`);
-    await this.storage.put(`forgotten/${id}`, [sealed]);
-    await this.storage.remove(`snapshots/${id}`);
-  }
-
-  /** The one snapshot whose id starts like this. */
-  async resolve(prefix: string): Promise<string> {
-    const found = (await this.snapshotIds()).filter(id => id.startsWith(prefix) || id.endsWith(`-${prefix}`));
-    if (found.length === 1) return found[0]!;
-    throw usageError(
-      found.length === 0 ? 'SNAPSHOT_UNKNOWN' : 'SNAPSHOT_AMBIGUOUS',
-      found.length === 0
-        ? `no snapshot ${prefix} in ${this.storage.place}`
-        : `${prefix} may be ${found.length} snapshots: ${found.slice(0, 5).join(', ')}`,
-      "'tidemark list' shows the snapshots",
-    );
+  async forget(name: string): Promise<void> {
+    const sealed = await this.storage.get(`snapshots/${name}`);
+    await this.storage.put(`forgotten/${name}`, [sealed]);
+    await this.storage.remove(`snapshots/${name}`);
   }
 }
 

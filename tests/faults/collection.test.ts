@@ -1,5 +1,5 @@
 /**
- * Backups, forgettings and prunes of one repository at once, in random turns, with time passing, machines asleep and
+ * Backups, copies, forgettings and prunes of one repository at once, in random turns, with time passing, machines asleep and
  * processes killed at any storage call. Each run follows from its seed; TIDEMARK_SEED repeats one, TIDEMARK_RUNS says
  * how many.
  */
@@ -10,7 +10,7 @@ import { collect, GRACE_MS, planCollection } from '../../src/repository/collect.
 import { readHoldings } from '../../src/repository/holdings.ts';
 import { newKeyText, packName } from '../../src/repository/keys.ts';
 import { LEASE_TTL_MS, Lease } from '../../src/repository/lease.ts';
-import type { Manifest } from '../../src/repository/manifest.ts';
+import { type Manifest, manifestName } from '../../src/repository/manifest.ts';
 import { Repository } from '../../src/repository/repository.ts';
 import { openObject } from '../../src/repository/seal.ts';
 import type { Storage } from '../../src/storage/storage.ts';
@@ -33,7 +33,7 @@ class Run {
   #processes: Process[] = [];
   #repository!: Repository;
   #started = 0;
-  readonly counts = { backups: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
+  readonly counts = { backups: 0, copies: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
 
   constructor(seed: number) {
     this.#random = seeded(seed);
@@ -104,11 +104,12 @@ class Run {
 
   #begin(): void {
     const number = ++this.#started;
-    const kind = this.#pick(['backup', 'backup', 'forget', 'forget', 'prune', 'prune', 'rogue']);
+    const kind = this.#pick(['backup', 'backup', 'copy', 'forget', 'forget', 'prune', 'prune', 'rogue']);
     this.#processes.push(
       this.#world.start(`${kind} ${number}`, (storage, nap) => {
         const repository = new Repository(storage, this.#repository.keys);
         if (kind === 'backup') return this.#backup(repository, nap);
+        if (kind === 'copy') return this.#copy(repository, nap);
         if (kind === 'forget') return this.#forget(repository, nap);
         return this.#prune(repository, nap, kind === 'rogue');
       }),
@@ -127,8 +128,16 @@ class Run {
     this.#contents.set(manifest.snapshot, blocks);
   }
 
+  /** Brings a snapshot from elsewhere that was here before, and may still be, or be forgotten, or about to come too. */
+  async #copy(repository: Repository, nap: () => Promise<void>): Promise<void> {
+    if (this.#contents.size === 0) return;
+    const [id, blocks] = this.#pick([...this.#contents]);
+    await smallBackup(repository, blocks, { previousFound: nap, stored: nap, held: nap }, id);
+    this.counts.copies++;
+  }
+
   async #forget(repository: Repository, nap: () => Promise<void>): Promise<void> {
-    const ids = await repository.snapshotIds();
+    const ids = await repository.snapshotNames();
     if (ids.length === 0) return;
     const id = this.#chance(0.6) ? ids.at(-1)! : this.#pick(ids);
     await nap();
@@ -174,8 +183,8 @@ class Run {
   /** Snapshots that count: their writer has reported success, or died. */
   #listed(): Manifest[] {
     const writing = new Set(this.#processes.filter(each => !each.ended).map(each => each.committed));
-    return [...this.#manifests.values()].filter(({ snapshot }) => {
-      const name = `snapshots/${snapshot}`;
+    return [...this.#manifests.values()].filter(manifest => {
+      const name = `snapshots/${manifestName(manifest)}`;
       return this.#world.objects.has(name) && !writing.has(name);
     });
   }
@@ -221,8 +230,8 @@ class Run {
         const expected = this.#contents.get(manifest.snapshot);
         if (expected) assert.deepEqual(blocks, expected);
       }
-      for (const id of await repository.forgottenIds())
-        assert.ok((await repository.snapshotIds()).includes(id));
+      for (const id of await repository.forgottenNames())
+        assert.ok((await repository.snapshotNames()).includes(id));
     });
   }
 
@@ -238,7 +247,7 @@ const ROGUE = { hold: async () => {}, release: async () => {} } as unknown as Le
 
 test(`${RUNS} random histories of one repository`, async t => {
   const first = process.env.TIDEMARK_SEED;
-  const total = { backups: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
+  const total = { backups: 0, copies: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
   for (let i = 0; i < (first === undefined ? RUNS : 1); i++) {
     const seed = first === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(first);
     mock.timers.enable({ apis: ['setInterval'] });

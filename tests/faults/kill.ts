@@ -173,7 +173,7 @@ class Killer {
 
   /** Also brings about what the command needs to have work to do. */
   async #arguments(verb: Verb): Promise<string[]> {
-    const ids = await this.#repository.snapshotIds();
+    const ids = await this.#repository.snapshotNames();
     if (verb === 'backup') return ['backup', DATABASE];
     if (verb === 'restore') return ['restore', this.#pick(ids), '--new', COPY];
     if (verb === 'in place') return ['restore', this.#pick(ids), '--in-place', '--yes'];
@@ -209,7 +209,7 @@ class Killer {
     const { snapshots } = await this.#site.json<{ snapshots: { snapshot: string }[] }>('list');
     assert.deepEqual(
       snapshots.map(each => each.snapshot).sort(),
-      [...(await this.#repository.snapshotIds())].sort(),
+      [...(await this.#repository.snapshotNames())].sort(),
     );
     const now = await this.#sum(DATABASE);
     await this.#again(verb, args);
@@ -218,7 +218,7 @@ class Killer {
 
   /** Reads every listed snapshot wholly. One not met before was taken since the database was `sum`. */
   async #learn(sum: string): Promise<void> {
-    for (const id of await this.#repository.snapshotIds()) {
+    for (const id of await this.#repository.snapshotNames()) {
       const snapshot = await openSnapshot(this.#repository, id);
       for (const part of snapshot.parts) {
         let bytes = 0;
@@ -247,9 +247,9 @@ class Killer {
 
   async #again(verb: Verb, args: string[]): Promise<void> {
     if (verb === 'forget') {
-      const left = (await this.#repository.snapshotIds()).filter(id => args.includes(id));
+      const left = (await this.#repository.snapshotNames()).filter(id => args.includes(id));
       if (left.length > 0) await this.#site.json('forget', ...left, '--yes', '--even-last');
-      if ((await this.#repository.snapshotIds()).length === 0) await this.#site.json('backup', DATABASE);
+      if ((await this.#repository.snapshotNames()).length === 0) await this.#site.json('backup', DATABASE);
       return;
     }
     if (verb === 'prune') await this.#age();

@@ -3,7 +3,7 @@ import { ChunkIndex } from '../../src/repository/chunkIndex.ts';
 import { decodeChunkList } from '../../src/repository/chunkList.ts';
 import { ChunkWriter, type ListRef } from '../../src/repository/chunkWriter.ts';
 import { Lease } from '../../src/repository/lease.ts';
-import { type Manifest, newSessionId } from '../../src/repository/manifest.ts';
+import { type Manifest, manifestName, newSessionId } from '../../src/repository/manifest.ts';
 import { PackAssembler } from '../../src/repository/packAssembler.ts';
 import { PackWriter } from '../../src/repository/packWriter.ts';
 import { SnapshotReader } from '../../src/repository/reader.ts';
@@ -21,20 +21,22 @@ export interface Pauses {
 
 /**
  * A backup without a database: the same steps in the same order as src/operations/backup/backup.ts, with blocks for
- * parts, each deduplicated against its namesake in the newest snapshot.
+ * parts, each deduplicated against its namesake in the newest snapshot. With `copyOf` it comes as a copy of the snapshot
+ * of that id does.
  */
 export async function smallBackup(
   repository: Repository,
   blocks: Blocks,
   pauses: Pauses = {},
+  copyOf?: string,
 ): Promise<Manifest> {
   const { storage } = repository;
   const session = newSessionId(await storage.now());
-  const lease = await Lease.take(storage, session, 'backup');
+  const lease = await Lease.take(storage, session, copyOf === undefined ? 'backup' : 'copy');
   try {
     const previous = await newest(repository);
     await pauses.previousFound?.();
-    const { manifest, assembler } = await write(repository, session, blocks, previous);
+    const { manifest, assembler } = await write(repository, session, blocks, previous, copyOf);
     await assembler.finish();
     for (const pack of manifest.packs) if (pack[0] === session) pack[2] = assembler.sizes.get(pack[1])!;
     await pauses.stored?.();
@@ -42,7 +44,7 @@ export async function smallBackup(
     await pauses.held?.();
     await repository.commit(manifest);
     await lease.confirm().catch(async error => {
-      await repository.forget(session);
+      await repository.forget(manifestName(manifest));
       throw error;
     });
     return manifest;
@@ -69,7 +71,7 @@ export async function readBack(repository: Repository, manifest: Manifest): Prom
 }
 
 async function newest(repository: Repository): Promise<Manifest | undefined> {
-  for (const id of (await repository.snapshotIds()).reverse()) {
+  for (const id of (await repository.snapshotNames()).reverse()) {
     const manifest = await repository.manifest(id).catch(() => undefined);
     if (manifest && (await allThere(repository, manifest))) return manifest;
   }
@@ -87,6 +89,7 @@ async function write(
   session: string,
   blocks: Blocks,
   previous: Manifest | undefined,
+  copyOf: string | undefined,
 ) {
   const { storage, keys } = repository;
   const salt = randomBytes(16);
@@ -124,7 +127,8 @@ async function write(
   const all = [...named.values()];
   const manifest = {
     format: 1,
-    snapshot: session,
+    snapshot: copyOf ?? session,
+    ...(copyOf === undefined ? {} : { copied: { from: 'a test', session } }),
     database: 'small',
     plan: null,
     base: previous?.snapshot ?? null,

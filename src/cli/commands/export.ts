@@ -37,7 +37,7 @@ export const command: CliCommand = {
       ? await latestSnapshot(loaded, what as string)
       : await findSnapshot(loaded, what as string);
     const result = await exportSnapshot({
-      snapshot: await openSnapshot(place.repository, place.id),
+      snapshot: await openSnapshot(place.repository, place.name),
       format,
       target: toStdout ? { stream: process.stdout } : { path: options.output as string },
       tables: (options.table as string[] | undefined) ?? [],

@@ -37,7 +37,7 @@ export const command: CliCommand = {
     const { output, progress, signal } = context;
     const strategy = await context.strategy();
     const place = await findWhat(strategy, what as string, options.snapshot as string);
-    const snapshot = await openSnapshot(place.repository, place.id);
+    const snapshot = await openSnapshot(place.repository, place.name);
     const target = await targetOf(context, snapshot.manifest.database, options);
     const result = await restore({
       snapshot,
@@ -71,11 +71,11 @@ async function findWhat(strategy: Strategy, what: string, snapshot: string) {
   if (!strategy.databases.has(what)) return findSnapshot(strategy, what);
   if (snapshot === 'latest') return latestSnapshot(strategy, what);
   const found = await findSnapshot(strategy, snapshot);
-  const { database } = await found.repository.manifest(found.id);
+  const { database, snapshot: id } = await found.repository.manifest(found.name);
   if (database === what) return found;
   throw usageError(
     'SNAPSHOT_OTHER_DATABASE',
-    `snapshot ${found.id} is of ${database}, not of ${what}`,
+    `snapshot ${id} is of ${database}, not of ${what}`,
     `tidemark list ${what}`,
   );
 }

@@ -14,7 +14,13 @@ import { ChunkIndex } from '../../repository/chunkIndex.ts';
 import { decodeChunkList } from '../../repository/chunkList.ts';
 import { ChunkWriter, type ListRef, type WrittenStream } from '../../repository/chunkWriter.ts';
 import { Lease } from '../../repository/lease.ts';
-import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
+import {
+  type Manifest,
+  manifestName,
+  newSessionId,
+  type PartRecord,
+  type Scope,
+} from '../../repository/manifest.ts';
 import { PackAssembler } from '../../repository/packAssembler.ts';
 import { PackWriter } from '../../repository/packWriter.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -78,7 +84,7 @@ async function confirmOrForget(lease: Lease, repository: Repository, manifest: M
   try {
     await lease.confirm();
   } catch (error) {
-    await repository.forget(manifest.snapshot);
+    await repository.forget(manifestName(manifest));
     throw error;
   }
 }

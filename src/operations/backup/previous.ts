@@ -25,8 +25,8 @@ export class PreviousSnapshot {
    */
   static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
     let partial: PreviousSnapshot | undefined;
-    for (const id of (await repository.snapshotIds()).reverse()) {
-      const manifest = await repository.manifest(id).catch(() => undefined);
+    for (const name of (await repository.snapshotNames()).reverse()) {
+      const manifest = await repository.manifest(name).catch(() => undefined);
       if (manifest?.database !== database || (partial && isPartial(manifest))) continue;
       const opened = await PreviousSnapshot.#open(repository, manifest);
       if (opened && !isPartial(manifest)) return opened;

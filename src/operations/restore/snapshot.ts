@@ -17,8 +17,10 @@ export interface OpenSnapshot {
   parts: PartRecord[];
 }
 
-export async function openSnapshot(repository: Repository, id: string): Promise<OpenSnapshot> {
-  const manifest = await repository.manifest(id);
+/** @param name its manifest's. */
+export async function openSnapshot(repository: Repository, name: string): Promise<OpenSnapshot> {
+  const manifest = await repository.manifest(name);
+  const id = manifest.snapshot;
   const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: true });
   const { streams } = manifest;
   const archiveBytes = await reader.whole(streams.archive, `the table of contents of snapshot ${id}`);

@@ -48,7 +48,7 @@ export interface ShownTable {
 export async function show(strategy: Strategy, given: string, signal: AbortSignal): Promise<Shown> {
   const find = strategy.databases.has(given) ? latestSnapshot : findSnapshot;
   const place = await find(strategy, given);
-  const snapshot = await openSnapshot(place.repository, place.id);
+  const snapshot = await openSnapshot(place.repository, place.name);
   const { manifest, parts } = snapshot;
   const stored = storedBytes(snapshot);
   const tables: ShownTable[] = [];

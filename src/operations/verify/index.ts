@@ -3,7 +3,7 @@ import { asTidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { checkKeys } from '../../repository/checkKeys.ts';
 import { CheckPlan, type PlanFault } from '../../repository/checkPlan.ts';
-import type { Manifest } from '../../repository/manifest.ts';
+import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { runCrew } from './crew.ts';
 import { Faults, type VerifyFault } from './faults.ts';
@@ -90,12 +90,12 @@ class VerifyRun {
     this.objects += keys.objects;
     this.bytesRead += keys.bytesRead;
     for (const { object, error } of keys.faults) this.faults.add(chosen.name, object, error, []);
-    for (let next = 0; next < chosen.ids.length; ) next = await this.#pass(chosen, next);
+    for (let next = 0; next < chosen.names.length; ) next = await this.#pass(chosen, next);
   }
 
   /** Verifies snapshots from `first` on, as many as memory allows; gives the first of the next pass. */
   async #pass(chosen: Chosen, first: number): Promise<number> {
-    const { repository, ids } = chosen;
+    const { repository, names } = chosen;
     const { signal, reporter } = this.#request;
     const open: SnapshotCheck[] = [];
     const plan = new CheckPlan(repository.storage, repository.keys, fault =>
@@ -104,15 +104,15 @@ class VerifyRun {
     reporter.begin('opening snapshots', null);
     let weight = 0;
     let next = first;
-    for (; next < ids.length && weight < REFERENCES_HELD; next++) {
+    for (; next < names.length && weight < REFERENCES_HELD; next++) {
       signal.throwIfAborted();
-      const manifest = await this.#manifest(chosen, ids[next]!);
+      const manifest = await this.#manifest(chosen, names[next]!);
       if (!manifest) continue;
       weight += manifest.packs.length + PART_WEIGHT * manifest.counts.tables;
-      const id = ids[next]!;
+      const each = names[next]!;
       open.push(
         await SnapshotCheck.open(repository, manifest, plan, (fault, tables) =>
-          this.faults.add(chosen.name, `snapshots/${id}`, fault, [id], tables),
+          this.faults.add(chosen.name, `snapshots/${each}`, fault, [snapshotOf(each)], tables),
         ),
       );
     }
@@ -144,8 +144,9 @@ class VerifyRun {
     });
   }
 
-  async #manifest({ name, repository }: Chosen, id: string): Promise<Manifest | undefined> {
-    const object = `snapshots/${id}`;
+  async #manifest({ name, repository }: Chosen, each: string): Promise<Manifest | undefined> {
+    const object = `snapshots/${each}`;
+    const id = snapshotOf(each);
     this.objects++;
     const result = {
       snapshot: id,
@@ -157,7 +158,7 @@ class VerifyRun {
       bytes: 0,
     };
     try {
-      const manifest = await repository.manifest(id);
+      const manifest = await repository.manifest(each);
       const { database, counts } = manifest;
       this.bytesRead += (await repository.storage.stat(object))?.sizeBytes ?? 0;
       const { tables, rows, bytesRead } = counts;
@@ -175,7 +176,8 @@ class VerifyRun {
     const users = fault.streams.flatMap(stream => plan.streams[stream]!.users);
     const snapshots = [...new Set([...users.map(user => user.snapshot), ...fault.snapshots])];
     const tables = users.map(user => user.name);
-    const objects = fault.object === null ? snapshots.map(id => `snapshots/${id}`) : [fault.object];
-    for (const object of objects) this.faults.add(name, object, fault.error, snapshots, tables);
+    const objects = fault.object === null ? snapshots.map(each => `snapshots/${each}`) : [fault.object];
+    for (const object of objects)
+      this.faults.add(name, object, fault.error, snapshots.map(snapshotOf), tables);
   }
 }

@@ -1,16 +1,18 @@
-import { asTidemarkError, TidemarkError, usageError } from '../../base/errors.ts';
+import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
+import { snapshotOf } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { openRepository, repositoryOf, storagePlace } from '../open.ts';
+import { snapshotMeant } from '../snapshots.ts';
 import type { Faults } from './faults.ts';
 
-/** A repository, and those of its snapshots that are to be verified, oldest first. */
+/** A repository, and those of its snapshots that are to be verified, by the names of their manifests, oldest first. */
 export interface Chosen {
   name: string;
   repository: Repository;
   storage: StoragePlace;
-  ids: string[];
+  names: string[];
 }
 
 /** What to verify: the snapshots given (ids, or databases for their latest), all, or the latest of each database. */
@@ -25,54 +27,41 @@ export async function chooseSnapshots(
     const storage = storagePlace(repositoryOf(strategy, name));
     try {
       const repository = await openRepository(strategy, name);
-      chosen.push({ name, repository, storage, ids: await repository.snapshotIds() });
+      chosen.push({ name, repository, storage, names: await repository.snapshotNames() });
     } catch (error) {
       if (!(error instanceof TidemarkError) || error.kind !== 'fault') throw error;
       faults.add(name, 'repository.json', error, []); // the other repositories are verified all the same
     }
   }
   if (all) return chosen;
-  const wanted = new Set(given.flatMap(what => (strategy.databases.has(what) ? [] : idsOf(chosen, what))));
+  const known = chosen.flatMap(({ names }) => names);
+  const ids = given.filter(what => !strategy.databases.has(what)).map(what => snapshotMeant(known, what));
+  const wanted = new Set(ids);
   const databases = given.length === 0 ? undefined : given.filter(what => strategy.databases.has(what));
   for (const place of chosen) {
     const latest = databases?.length === 0 ? new Set() : await latestOf(place, databases, faults);
-    place.ids = place.ids.filter(id => wanted.has(id) || latest.has(id));
+    place.names = place.names.filter(name => wanted.has(snapshotOf(name)) || latest.has(name));
   }
   return chosen;
 }
 
-function idsOf(chosen: Chosen[], given: string): string[] {
-  const found = chosen.flatMap(({ ids }) =>
-    ids.filter(id => id.startsWith(given) || id.endsWith(`-${given}`)),
-  );
-  const ids = [...new Set(found)];
-  if (ids.length === 1) return ids;
-  throw usageError(
-    ids.length === 0 ? 'SNAPSHOT_UNKNOWN' : 'SNAPSHOT_AMBIGUOUS',
-    ids.length === 0
-      ? `no repository of the strategy has a snapshot ${given}`
-      : `${given} may be ${ids.length} snapshots: ${ids.slice(0, 5).join(', ')}`,
-    "'tidemark list' shows the snapshots",
-  );
-}
-
 /** The newest snapshot of each of these databases, or of every database that has one. */
 async function latestOf(
-  { name, repository, ids }: Chosen,
+  { name, repository, names }: Chosen,
   databases: string[] | undefined,
   faults: Faults,
 ): Promise<Set<string>> {
   const latest = new Map<string, string>();
-  for (const id of ids.toReversed()) {
+  for (const each of names.toReversed()) {
     try {
-      const { database } = await repository.manifest(id);
-      if (!latest.has(database)) latest.set(database, id);
+      const { database } = await repository.manifest(each);
+      if (!latest.has(database)) latest.set(database, each);
     } catch (error) {
       const fault = asTidemarkError(error);
       // One that was forgotten meanwhile is none; one that can't be read may be the latest of any database.
-      if (fault.code !== 'OBJECT_MISSING') faults.add(name, `snapshots/${id}`, fault, [id]);
+      if (fault.code !== 'OBJECT_MISSING') faults.add(name, `snapshots/${each}`, fault, [snapshotOf(each)]);
     }
   }
   const found = [...latest].filter(([database]) => databases === undefined || databases.includes(database));
-  return new Set(found.map(([, id]) => id));
+  return new Set(found.map(([, each]) => each));
 }

@@ -3,7 +3,7 @@ import type { Archive } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import type { CheckPlan } from '../../repository/checkPlan.ts';
-import type { Counts, Manifest, PartRecord } from '../../repository/manifest.ts';
+import { type Counts, type Manifest, manifestName, type PartRecord } from '../../repository/manifest.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { readParts } from '../backup/previous.ts';
@@ -25,7 +25,8 @@ interface CheckedPart {
 
 /** A snapshot that is being verified: what it claims, to be held against what is found. */
 export class SnapshotCheck {
-  readonly id: string;
+  /** Of its manifest. */
+  readonly name: string;
   readonly database: string;
   readonly counts: Counts;
   bytesRead = 0;
@@ -36,7 +37,7 @@ export class SnapshotCheck {
   #entries: { tables: number; largeObjects: number } | null = null;
 
   private constructor(manifest: Manifest, report: ReportFault) {
-    this.id = manifest.snapshot;
+    this.name = manifestName(manifest);
     this.database = manifest.database;
     this.counts = manifest.counts;
     this.#report = report;
@@ -53,7 +54,7 @@ export class SnapshotCheck {
     const { streams } = manifest;
     plan.addSnapshot(manifest);
     for (const key of ['archive', 'globals', 'parts'] as const)
-      check.#streams.push(plan.addStream(streams[key], check.id, NAMES[key]));
+      check.#streams.push(plan.addStream(streams[key], check.name, NAMES[key]));
     const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: true });
     const archive = await check.#read(NAMES.archive, async () => {
       const bytes = await reader.whole(streams.archive, NAMES.archive);
@@ -69,7 +70,7 @@ export class SnapshotCheck {
     for (const part of parts ?? []) {
       const { kind, rows, bytes } = part;
       const name = nameOf(part);
-      check.#parts.push({ name, kind, rows, bytes, stream: plan.addStream(part, check.id, name) });
+      check.#parts.push({ name, kind, rows, bytes, stream: plan.addStream(part, check.name, name) });
     }
     if (archive && parts) check.#pair(archive, parts, manifest.scope.schemaOnly);
     return check;
@@ -87,7 +88,7 @@ export class SnapshotCheck {
   }
 
   #fault(code: string, what: string, tables: string[], hint = HINT): void {
-    this.#report({ code, message: `snapshots/${this.id}: ${what}`, hint }, tables);
+    this.#report({ code, message: `snapshots/${this.name}: ${what}`, hint }, tables);
   }
 
   /** Each table and batch of large objects that the archive has data of has its parts, and no part is nobody's. */
