@@ -4,7 +4,7 @@ import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { invariant, TidemarkError, usageError } from '../base/errors.ts';
 import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
-import { checkName } from './name.ts';
+import { checkName, truncated } from './object.ts';
 import type { PutOptions, Storage, StoredObject } from './storage.ts';
 
 export interface LocalSpec {
@@ -229,15 +229,6 @@ const isMissing = (error: unknown): boolean => {
   const code = (error as NodeJS.ErrnoException).code;
   return code === 'ENOENT' || code === 'ENOTDIR';
 };
-
-function truncated(name: string, place: string, wanted: number, got: number): TidemarkError {
-  return new TidemarkError(
-    'OBJECT_TRUNCATED',
-    `${name} in ${place} ends at byte ${got}, ${wanted} expected`,
-    "the object was cut; restore it from another copy of the repository, or run 'tidemark verify --all' to see what is hurt",
-    { kind: 'fault' },
-  );
-}
 
 /** Errors of the file system, each with what to do about it. */
 function storageError(error: unknown, what: string): TidemarkError {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TidemarkError } from '../../base/errors.ts';
+import { holds } from '../object.ts';
 import type { PutOptions, Storage, StoredObject } from '../storage.ts';
 import { type Call, WrappedStorage } from './wrapped.ts';
 
@@ -63,14 +64,9 @@ export class RetriedStorage extends WrappedStorage {
         await this.inner.put(name, data, options);
       } catch (error) {
         const existed = error instanceof TidemarkError && error.code === 'OBJECT_EXISTS';
-        if (!existed || attempts === 1 || !(await this.#holds(name, data))) throw error;
+        if (!existed || attempts === 1 || !(await holds(this.inner, name, data))) throw error;
       }
     });
-  }
-
-  async #holds(name: string, data: readonly Uint8Array[]): Promise<boolean> {
-    const stored = await this.inner.get(name);
-    return stored.equals(Buffer.concat(data));
   }
 
   /** Begins again after a failure and passes over what has been given already. */

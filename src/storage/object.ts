@@ -1,0 +1,62 @@
+import { invariant, TidemarkError } from '../base/errors.ts';
+import type { Storage } from './storage.ts';
+
+/** What all storages say alike of single objects: what may be a name, and what is wrong with one. */
+
+const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
+
+/** Whether a text can be the name of an object (storage.ts says what those are). What isn't one is none of ours. */
+export function isObjectName(name: string): boolean {
+  return NAME.test(name);
+}
+
+/** @throws TidemarkError INTERNAL where the text is no name of an object: names come from our own code. */
+export function checkName(name: string): void {
+  invariant(isObjectName(name), `${JSON.stringify(name)} is no name of an object`);
+}
+
+export function missing(name: string, place: string, cause?: unknown): TidemarkError {
+  return new TidemarkError(
+    'OBJECT_MISSING',
+    `there is no ${name} in ${place}`,
+    "the object is gone; run 'tidemark verify --all' to see what is hurt",
+    { kind: 'fault', cause },
+  );
+}
+
+/**
+ * @param wanted where the part asked for ends, in bytes from the object's start.
+ * @param sizeBytes absent where the storage doesn't say.
+ */
+export function truncated(name: string, place: string, wanted: number, sizeBytes?: number): TidemarkError {
+  const end = sizeBytes === undefined ? 'ends too early' : `ends at byte ${sizeBytes}`;
+  return new TidemarkError(
+    'OBJECT_TRUNCATED',
+    `${name} in ${place} ${end}, ${wanted} expected`,
+    "the object was cut; restore it from another copy of the repository, or run 'tidemark verify --all' to see what is hurt",
+    { kind: 'fault' },
+  );
+}
+
+export function existing(name: string, place: string, cause?: unknown): TidemarkError {
+  return new TidemarkError(
+    'OBJECT_EXISTS',
+    `${name} is in ${place} already`,
+    'somebody else wrote it first; run the command again',
+    { cause },
+  );
+}
+
+/** Whether an object has these bytes; undefined where there is none. */
+export async function holds(
+  storage: Storage,
+  name: string,
+  data: readonly Uint8Array[],
+): Promise<boolean | undefined> {
+  try {
+    return (await storage.get(name)).equals(Buffer.concat(data));
+  } catch (error) {
+    if (error instanceof TidemarkError && error.code === 'OBJECT_MISSING') return undefined;
+    throw error;
+  }
+}
