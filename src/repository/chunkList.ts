@@ -21,7 +21,7 @@ export const INLINE_CHUNKS = 64;
 
 /** Collects the chunks of a stream in order, in arrays that grow. */
 export class ChunkListBuilder {
-  readonly #packs: { session: string; number: number }[] = [];
+  readonly #packs: { session: string; number: number; usedBytes: number }[] = [];
   readonly #packIndex = new Map<string, number>();
   #count = 0;
   #numbers = new Int32Array(4 * 256);
@@ -39,10 +39,14 @@ export class ChunkListBuilder {
   add(session: string, number: number, segment: number, offset: number, length: number, id: string): void {
     if (this.#count * ID_BYTES === this.#ids.length) this.#grow();
     const at = this.#count * 4;
-    this.#numbers[at] = this.#packOf(session, number);
-    this.#numbers[at + 1] = segment;
-    this.#numbers[at + 2] = offset;
-    this.#numbers[at + 3] = length;
+    const numbers = this.#numbers;
+    const pack = this.#packOf(session, number);
+    numbers[at] = pack;
+    numbers[at + 1] = segment;
+    numbers[at + 2] = offset;
+    numbers[at + 3] = length;
+    const again = at > 0 && numbers[at - 4] === pack && numbers[at - 3] === segment && numbers[at - 2] === offset;
+    if (!again) this.#packs[pack]!.usedBytes += length;
     this.#ids.write(id, this.#count * ID_BYTES, ID_BYTES, 'latin1');
     this.#count++;
   }
@@ -53,7 +57,7 @@ export class ChunkListBuilder {
     let index = this.#packIndex.get(name);
     if (index === undefined) {
       index = this.#packs.length;
-      this.#packs.push({ session, number });
+      this.#packs.push({ session, number, usedBytes: 0 });
       this.#packIndex.set(name, index);
     }
     this.#lastSession = session;
@@ -71,7 +75,8 @@ export class ChunkListBuilder {
     this.#ids = ids;
   }
 
-  get packs(): readonly { session: string; number: number }[] {
+  /** `usedBytes`: of the chunks in it; a chunk that follows itself, as of equal rows, counts once. */
+  get packs(): readonly { session: string; number: number; usedBytes: number }[] {
     return this.#packs;
   }
 

@@ -14,6 +14,8 @@ export interface PreviousStream {
   same?: { encoded: Buffer; ref: ListRef };
 }
 
+export type UsedPack = [session: string, number: number, usedBytes: number];
+
 export interface WrittenStream {
   bytes: number;
   rows: number;
@@ -22,8 +24,10 @@ export interface WrittenStream {
   /** Plain bytes of the chunks that were not there before. */
   bytesNew: number;
   ref: ListRef;
-  /** Every pack the stream refers to, its list's included. */
-  packs: [session: string, number: number][];
+  /** Bytes of its list, where that was stored as a segment of its own. */
+  listBytes: number;
+  /** Every pack the stream refers to, and how many plain bytes there. Its list counts; a pack may come twice. */
+  packs: UsedPack[];
 }
 
 /** Bytes behind the content in which a chunk's id key is appended for hashing. */
@@ -131,8 +135,8 @@ export class ChunkWriter {
   finish(kind: 'rows' | 'stream'): WrittenStream {
     if (kind === 'stream') while (this.#at > this.#chunkStart) this.#cutStream();
     if (this.#at > this.#chunkStart) this.#cut();
-    const packs: [string, number][] = this.#list.packs.map(pack => [pack.session, pack.number]);
-    const ref = this.#listRef(packs);
+    const packs: UsedPack[] = this.#list.packs.map(pack => [pack.session, pack.number, pack.usedBytes]);
+    const { ref, listBytes } = this.#listRef(packs);
     return {
       bytes: this.#bytes,
       rows: this.#rows,
@@ -140,22 +144,24 @@ export class ChunkWriter {
       chunksAdded: this.#chunksAdded,
       bytesNew: this.#bytesNew,
       ref,
+      listBytes,
       packs,
     };
   }
 
-  #listRef(packs: [string, number][]): ListRef {
+  #listRef(packs: UsedPack[]): { ref: ListRef; listBytes: number } {
     const encoded = this.#list.encode();
     const same = this.#previous?.same;
     if (same?.encoded.equals(encoded)) {
-      if ('at' in same.ref) packs.push([same.ref.at[0], same.ref.at[1]]);
-      return same.ref;
+      if ('at' in same.ref) packs.push([same.ref.at[0], same.ref.at[1], encoded.length]);
+      return { ref: same.ref, listBytes: 0 };
     }
-    if (this.#list.count <= INLINE_CHUNKS) return { list: encoded.toString('base64url') };
+    if (this.#list.count <= INLINE_CHUNKS)
+      return { ref: { list: encoded.toString('base64url') }, listBytes: 0 };
     const place = this.#packs.addList(encoded);
     const { session } = this.#packs.session;
-    packs.push([session, place.pack]);
-    return { at: [session, place.pack, place.segment] };
+    packs.push([session, place.pack, encoded.length]);
+    return { ref: { at: [session, place.pack, place.segment] }, listBytes: encoded.length };
   }
 
   /** Seals what is open, so that every list handed out can be read once the packs are stored. */

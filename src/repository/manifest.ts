@@ -18,6 +18,7 @@ export interface Manifest {
   counts: Counts;
   sessions: Record<string, string>;
   packs: [session: string, number: number, sizeBytes: number][];
+  usage?: Usage;
   streams: { archive: ListRef; globals: ListRef; parts: ListRef };
   /** Only where another session than the snapshot's own wrote it: it was copied from another repository. */
   copied?: CopyFacts;
@@ -63,6 +64,13 @@ export interface Counts {
   bytesAdded: number;
   chunks: number;
   chunksAdded: number;
+}
+
+/** How much of its packs a snapshot uses; compaction goes by it. docs/format.md, "Manifests". */
+export interface Usage {
+  listBytes: number;
+  /** For each of the manifest's packs, in their order; `plainBytes` is 0 where nobody knows it any more. */
+  packs: [usedBytes: number, plainBytes: number][];
 }
 
 /** One line of the `parts` stream: what the capture said of a part, and where its bytes are. */

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { type Anchor, CAPTURE_SETTINGS, openAnchor } from '../../capture/logical/anchor.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
@@ -22,6 +21,7 @@ import {
   type Scope,
 } from '../../repository/manifest.ts';
 import { PackAssembler } from '../../repository/packAssembler.ts';
+import { packTable } from '../../repository/packTable.ts';
 import { PackWriter } from '../../repository/packWriter.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { runCrew } from './crew.ts';
@@ -231,43 +231,15 @@ class BackupRun {
         chunks: sum(stream => stream.chunks),
         chunksAdded: sum(stream => stream.chunksAdded),
       },
-      ...this.#packTable(streams.written, previous),
+      ...packTable(
+        { session: this.session, salt: this.#salt, sizes: this.assembler.sizes },
+        streams.written,
+        previous?.manifest,
+      ),
       streams: streams.refs,
     };
     await repository.commit(manifest);
     return manifest;
-  }
-
-  /** Sessions and packs that the snapshot refers to. */
-  #packTable(written: WrittenStream[], previous?: PreviousSnapshot): Pick<Manifest, 'sessions' | 'packs'> {
-    const sizes = new Map(
-      previous?.manifest.packs.map(([session, pack, size]) => [`${session}/${pack}`, size]),
-    );
-    for (const [pack, size] of this.assembler.sizes) sizes.set(`${this.session}/${pack}`, size);
-    const salts: Record<string, string> = {
-      ...previous?.manifest.sessions,
-      [this.session]: this.#salt.toString('hex'),
-    };
-    const packs = new Map<string, [string, number, number]>();
-    for (const stream of written) {
-      for (const [session, pack] of stream.packs) {
-        const name = `${session}/${pack}`;
-        const size = sizes.get(name);
-        if (size === undefined) {
-          throw new TidemarkError(
-            'INTERNAL',
-            `pack ${name} is referred to but was not stored`,
-            'this is a defect in tidemark; please report it',
-          );
-        }
-        packs.set(name, [session, pack, size]);
-      }
-    }
-    const sorted = [...packs.values()].sort((a, b) => (a[0] === b[0] ? a[1] - b[1] : a[0] < b[0] ? -1 : 1));
-    const sessions = Object.fromEntries(
-      [...new Set(sorted.map(([session]) => session))].map(id => [id, salts[id]!]),
-    );
-    return { sessions, packs: sorted };
   }
 }
 

@@ -1,0 +1,61 @@
+import { invariant } from '../base/errors.ts';
+import type { UsedPack, WrittenStream } from './chunkWriter.ts';
+import { packName } from './keys.ts';
+import type { Manifest } from './manifest.ts';
+
+/** The session that has written a snapshot's streams, all its packs stored. */
+export interface OwnPacks {
+  session: string;
+  salt: Buffer;
+  /** Stored size by number. */
+  sizes: ReadonlyMap<number, number>;
+}
+
+type Written = Pick<WrittenStream, 'packs' | 'listBytes'>;
+
+/**
+ * Sessions and packs that a new manifest refers to, and how much of them it uses.
+ *
+ * @param previous where its streams found chunks that were stored before.
+ */
+export function packTable(
+  own: OwnPacks,
+  written: readonly Written[],
+  previous?: Pick<Manifest, 'sessions' | 'packs' | 'usage'>,
+): Pick<Manifest, 'sessions' | 'packs' | 'usage'> {
+  const known = new Map<string, { sizeBytes: number; plainBytes: number }>();
+  for (const [i, [session, number, sizeBytes]] of (previous?.packs ?? []).entries())
+    known.set(packName(session, number), { sizeBytes, plainBytes: previous!.usage?.packs[i]?.[1] ?? 0 });
+  const used = sumByPack(written);
+  const packs: Manifest['packs'] = [];
+  const usage: [number, number][] = [];
+  for (const [name, [session, number, usedBytes]] of [...used].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const mine = session === own.session ? own.sizes.get(number) : undefined;
+    const { sizeBytes, plainBytes } =
+      mine === undefined ? (known.get(name) ?? {}) : { sizeBytes: mine, plainBytes: usedBytes };
+    invariant(sizeBytes !== undefined && plainBytes !== undefined, `pack ${name} is referred to but was not stored`);
+    packs.push([session, number, sizeBytes]);
+    usage.push([plainBytes === 0 ? usedBytes : Math.min(usedBytes, plainBytes), plainBytes]);
+  }
+  const sessions = Object.fromEntries(
+    [...new Set(packs.map(([session]) => session))].map(id => [
+      id,
+      id === own.session ? own.salt.toString('hex') : previous!.sessions[id]!,
+    ]),
+  );
+  return { sessions, packs, usage: { listBytes: written.reduce((sum, { listBytes }) => sum + listBytes, 0), packs: usage } };
+}
+
+/** By name. */
+function sumByPack(written: readonly Written[]): Map<string, UsedPack> {
+  const used = new Map<string, UsedPack>();
+  for (const stream of written) {
+    for (const [session, number, usedBytes] of stream.packs) {
+      const name = packName(session, number);
+      const known = used.get(name);
+      if (known) known[2] += usedBytes;
+      else used.set(name, [session, number, usedBytes]);
+    }
+  }
+  return used;
+}
