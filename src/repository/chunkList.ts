@@ -45,7 +45,8 @@ export class ChunkListBuilder {
     numbers[at + 1] = segment;
     numbers[at + 2] = offset;
     numbers[at + 3] = length;
-    const again = at > 0 && numbers[at - 4] === pack && numbers[at - 3] === segment && numbers[at - 2] === offset;
+    const again =
+      at > 0 && numbers[at - 4] === pack && numbers[at - 3] === segment && numbers[at - 2] === offset;
     if (!again) this.#packs[pack]!.usedBytes += length;
     this.#ids.write(id, this.#count * ID_BYTES, ID_BYTES, 'latin1');
     this.#count++;

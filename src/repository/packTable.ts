@@ -33,7 +33,10 @@ export function packTable(
     const mine = session === own.session ? own.sizes.get(number) : undefined;
     const { sizeBytes, plainBytes } =
       mine === undefined ? (known.get(name) ?? {}) : { sizeBytes: mine, plainBytes: usedBytes };
-    invariant(sizeBytes !== undefined && plainBytes !== undefined, `pack ${name} is referred to but was not stored`);
+    invariant(
+      sizeBytes !== undefined && plainBytes !== undefined,
+      `pack ${name} is referred to but was not stored`,
+    );
     packs.push([session, number, sizeBytes]);
     usage.push([plainBytes === 0 ? usedBytes : Math.min(usedBytes, plainBytes), plainBytes]);
   }
@@ -43,7 +46,11 @@ export function packTable(
       id === own.session ? own.salt.toString('hex') : previous!.sessions[id]!,
     ]),
   );
-  return { sessions, packs, usage: { listBytes: written.reduce((sum, { listBytes }) => sum + listBytes, 0), packs: usage } };
+  return {
+    sessions,
+    packs,
+    usage: { listBytes: written.reduce((sum, { listBytes }) => sum + listBytes, 0), packs: usage },
+  };
 }
 
 /** By name. */

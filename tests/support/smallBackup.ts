@@ -1,10 +1,11 @@
 import { hash, randomBytes } from 'node:crypto';
 import { ChunkIndex } from '../../src/repository/chunkIndex.ts';
 import { decodeChunkList } from '../../src/repository/chunkList.ts';
-import { ChunkWriter, type ListRef } from '../../src/repository/chunkWriter.ts';
+import { ChunkWriter, type ListRef, type WrittenStream } from '../../src/repository/chunkWriter.ts';
 import { Lease } from '../../src/repository/lease.ts';
 import { type Manifest, manifestName, newSessionId } from '../../src/repository/manifest.ts';
 import { PackAssembler } from '../../src/repository/packAssembler.ts';
+import { packTable } from '../../src/repository/packTable.ts';
 import { PackWriter } from '../../src/repository/packWriter.ts';
 import { SnapshotReader } from '../../src/repository/reader.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -36,9 +37,7 @@ export async function smallBackup(
   try {
     const previous = await newest(repository);
     await pauses.previousFound?.();
-    const { manifest, assembler } = await write(repository, session, blocks, previous, copyOf);
-    await assembler.finish();
-    for (const pack of manifest.packs) if (pack[0] === session) pack[2] = assembler.sizes.get(pack[1])!;
+    const manifest = await write(repository, session, blocks, previous, copyOf);
     await pauses.stored?.();
     await lease.hold();
     await pauses.held?.();
@@ -90,7 +89,7 @@ async function write(
   blocks: Blocks,
   previous: Manifest | undefined,
   copyOf: string | undefined,
-) {
+): Promise<Manifest> {
   const { storage, keys } = repository;
   const salt = randomBytes(16);
   const assembler = new PackAssembler(storage, session);
@@ -104,17 +103,14 @@ async function write(
   let packs = 0;
   const options = { keys, session, sessionSalt: salt, level: 1, nextPack: () => ++packs, output: assembler };
   const writer = new ChunkWriter(new PackWriter(options));
-  const named = new Map<string, Manifest['packs'][number]>();
+  const written: WrittenStream[] = [];
   const refs: Record<string, ListRef> = {};
   const put = async (name: string, bytes: Buffer, ref: ListRef | undefined) => {
     const encoded = ref && (await reader!.encodedList(ref));
     writer.begin(encoded && { index: new ChunkIndex([decodeChunkList(encoded, name)]) });
     writer.appendStream(bytes);
     const stream = writer.finish('stream');
-    for (const [id, number] of stream.packs) {
-      const known = previous?.packs.find(pack => pack[0] === id && pack[1] === number);
-      named.set(`${id}/${number}`, known ?? [id, number, 0]);
-    }
+    written.push(stream);
     return stream.ref;
   };
   for (const [name, text] of Object.entries(blocks)) {
@@ -123,20 +119,17 @@ async function write(
   }
   const parts = await put('parts', Buffer.from(JSON.stringify(refs)), undefined);
   writer.flush();
-  const salts = { ...previous?.sessions, [session]: salt.toString('hex') };
-  const all = [...named.values()];
-  const manifest = {
+  await assembler.finish();
+  return {
     format: 1,
     snapshot: copyOf ?? session,
     ...(copyOf === undefined ? {} : { copied: { from: 'a test', session } }),
     database: 'small',
     plan: null,
     base: previous?.snapshot ?? null,
-    sessions: Object.fromEntries(all.map(([id]) => [id, salts[id]!])),
-    packs: all,
+    ...packTable({ session, salt, sizes: assembler.sizes }, written, previous),
     streams: { archive: parts, globals: parts, parts },
   } as unknown as Manifest;
-  return { manifest, assembler };
 }
 
 /** The text, a zero, and bytes that follow from it: long enough for a few chunks. */
