@@ -3,9 +3,10 @@
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html ("Specifying Multiple Hosts",
  * target_session_attrs, sslmode).
  */
-import { Socket, type SocketConnectOpts } from 'node:net';
+import type { Socket, SocketConnectOpts } from 'node:net';
 import pg from 'pg';
 import { asTidemarkError, TidemarkError } from '../base/errors.ts';
+import { ReadingSocket } from './readingSocket.ts';
 import { AuthenticationGuard, type PgConnection } from './settings/authentication.ts';
 import {
   explainFailure,
@@ -165,7 +166,7 @@ async function newClient(
 
 /** A socket that goes where the host says, whatever pg would make of it: hostaddr and abstract sockets are news to pg. */
 function dialer(host: HostAddress): Socket {
-  const socket = new Socket();
+  const socket: Socket = new ReadingSocket();
   const dial = socket.connect.bind(socket) as (to: SocketConnectOpts) => Socket;
   const target = host.address ?? host.host;
   const path = `${target.replace(/^@/, '\0')}/.s.PGSQL.${host.port}`;

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { invariant } from '../base/errors.ts';
 import { PostgresError } from './postgresError.ts';
+import { ReadingSocket } from './readingSocket.ts';
 
 /**
  * The frontend/backend protocol, spoken on the socket of an idle, authenticated `pg` client while `pg` itself looks
@@ -134,7 +135,8 @@ class Conversation {
       return;
     }
     socket.removeAllListeners('data');
-    socket.on('data', this.#onData);
+    if (socket instanceof ReadingSocket) socket.reader = this.#onData;
+    else socket.on('data', this.#onData);
     socket.on('close', this.#onClose);
     socket.on('error', this.#onClose);
     socket.write(query);
@@ -144,7 +146,8 @@ class Conversation {
 
   #finish(error: unknown): void {
     const socket = this.#socket;
-    socket.off('data', this.#onData);
+    if (socket instanceof ReadingSocket) socket.reader = undefined;
+    else socket.off('data', this.#onData);
     socket.off('close', this.#onClose);
     socket.off('error', this.#onClose);
     for (const listener of this.#saved) socket.on('data', listener);

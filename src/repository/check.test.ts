@@ -35,7 +35,7 @@ async function check(sample: Sample, streams: WrittenStream[], limits?: PlanLimi
 /** Four streams in two sessions, of which the later ones use what the earlier ones wrote. */
 async function sampleStreams(): Promise<{ sample: Sample; streams: WrittenStream[] }> {
   const sample = new Sample();
-  const [a, b] = [tableRows(60_000, 1), tableRows(10, 2)];
+  const [a, b] = [tableRows(120_000, 1), tableRows(10, 2)];
   const streams: WrittenStream[] = [];
   await sample.write(writer => {
     streams.push(appendRows(writer, a), appendRows(writer, b));

@@ -5,7 +5,7 @@ import { SEGMENT_KIND, type SegmentKind, sealSegment } from './seal.ts';
 /** A pack is closed once its segments have this many stored bytes. */
 export const PACK_BYTES = 16 << 20;
 /** A segment is sealed once its chunks have this many bytes. */
-export const SEGMENT_BYTES = 2 << 20;
+export const SEGMENT_BYTES = 4 << 20;
 
 /** Where the pieces of packs go; a pack's pieces come in order, and `end` after the last. */
 export interface PackOutput {

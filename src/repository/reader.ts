@@ -9,7 +9,7 @@ import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } f
 import { openSegment, SEGMENT_KIND, type SegmentKind } from './seal.ts';
 
 /** Opened segments kept, so that chunks from a few places in turn don't open each segment again and again. */
-const SEGMENTS_KEPT = 8;
+const SEGMENTS_KEPT = 4;
 /** Of the key that is hashed behind each chunk. */
 const KEY_BYTES = 32;
 /** Pack directories kept (a few KiB each). */

@@ -17,11 +17,11 @@ export const MAX_SEGMENT_BYTES = 64 << 20;
 export const DEFAULT_LEVEL = 3;
 
 /**
- * Level 3 with tables that stay in a core's cache: on rows of text it takes less time than level 2 and stores about 4 %
- * less (bench, 2 MiB segments). Any zstd reads the result.
+ * Level 3 with tables that stay in a core's cache (docs/decisions/0001-segments-packs-levels.md). Any zstd reads the
+ * result.
  */
 const SMALL_TABLES = {
-  [constants.ZSTD_c_hashLog]: 17,
+  [constants.ZSTD_c_hashLog]: 18,
   [constants.ZSTD_c_chainLog]: 15,
   [constants.ZSTD_c_minMatch]: 6,
 };
@@ -44,7 +44,7 @@ export function sealSegment(
       [constants.ZSTD_c_contentSizeFlag]: 1,
       [constants.ZSTD_c_checksumFlag]: 0, // the seal below is stronger
     },
-    chunkSize: content.length + (content.length >> 6) + 1024,
+    chunkSize: content.length + (content.length >> 6) + 1024, // room for all: zstd then works in one go
   });
   const stored = compressed.length < content.length;
   const body = stored ? compressed : content;

@@ -9,6 +9,8 @@ import { Repository } from '../../src/repository/repository.ts';
 import { LocalStorage } from '../../src/storage/local.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/tidemark');
+/** Not in HOME, whose contents tests look at; and not made anew for every folder. */
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/tidemark');
 
 export interface Ran {
   code: number | null;
@@ -20,7 +22,10 @@ export interface Ran {
 export async function tidemark(cwd: string, args: string[], env: Record<string, string> = {}): Promise<Ran> {
   const child = spawn(PROGRAM, args, {
     cwd,
-    env: { PATH: process.env.PATH, HOME: cwd, LC_ALL: 'C.UTF-8', TERM: 'dumb', ...env },
+    env: {
+      ...{ PATH: process.env.PATH, HOME: cwd, LC_ALL: 'C.UTF-8', TERM: 'dumb' },
+      ...{ NODE_COMPILE_CACHE: COMPILED, ...env },
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [stdout, stderr, [code]] = await Promise.all([
