@@ -65,10 +65,21 @@ test('prune forgets by the plan’s rules, and frees a day later', async t => {
   assert.deepEqual(planned!.forgotten.sort(), [ids[0], ids[1]]);
   assert.ok(planned!.condemned.packs > 0 && planned!.condemned.bytes > 0);
   const why = new Map(planned!.snapshots.map(each => [each.snapshot, each.reasons]));
-  assert.deepEqual(why.get(ids[0]!), []);
-  assert.deepEqual(why.get(ids[3]!), ['last 1 of 2', 'last good snapshot']);
-  assert.deepEqual(why.get(part), ['last 1 of 2', 'last good snapshot']);
-  assert.deepEqual(why.get(other), ['plan gone is not in the strategy']);
+  assert.deepEqual(why.get(ids[0]!), ['last 2: 3 newer ones']);
+  assert.deepEqual(why.get(ids[3]!), ['last 1 of 2']);
+  assert.deepEqual(why.get(part), ['last 1 of 2']);
+  assert.deepEqual(why.get(other), [
+    'plan gone is not in the strategy: stays until it is forgotten by hand',
+    'last good snapshot',
+  ]);
+  const [daily, gone] = planned!.groups;
+  assert.deepEqual(
+    [daily!.plan, daily!.keep, daily!.snapshots, daily!.forgotten],
+    ['daily', 'last 2', [part, ids[3], ids[2], ids[1], ids[0]], [ids[1], ids[0]]],
+  );
+  assert.deepEqual([gone!.plan, gone!.snapshots, gone!.forgotten], ['gone', [other], []]);
+  assert.deepEqual([daily!.frees, gone!.frees], [planned!.frees, { packs: 0, bytes: 0 }]);
+  assert.deepEqual(planned!.frees, planned!.condemned);
 
   const refused = await site.run('prune');
   assert.equal(refused.code, 2);

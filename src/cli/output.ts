@@ -84,13 +84,17 @@ export function formatTime(iso: string): string {
 
 /** Columns side by side; the first row is the head. Columns named in `right` are numbers. */
 export function* table(rows: string[][], right: ReadonlySet<number> = new Set()): Iterable<string> {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => [...row[column]!].length)));
-  for (const [i, row] of rows.entries()) {
+  for (const [i, line] of [...columns(rows, right)].entries()) yield i === 0 ? paint('bold', line) : line;
+}
+
+/** As a table without a head. */
+export function* columns(rows: string[][], right: ReadonlySet<number> = new Set()): Iterable<string> {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => [...row[column]!].length)));
+  for (const row of rows) {
     const cells = row.map((cell, column) => {
       const gap = ' '.repeat(widths[column]! - [...cell].length);
       return right.has(column) ? gap + cell : cell + gap;
     });
-    const line = cells.join('  ').trimEnd();
-    yield i === 0 ? paint('bold', line) : line;
+    yield cells.join('  ').trimEnd();
   }
 }

@@ -13,8 +13,9 @@ import { Lease } from '../repository/lease.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
+import { Freed } from './freed.ts';
 import { openRepository } from './open.ts';
-import { type Retained, retain } from './retain.ts';
+import { type Retained, type RetainedGroup, retain } from './retain.ts';
 
 export interface PruneRequest {
   strategy: Strategy;
@@ -33,9 +34,14 @@ export interface PruneResult {
 
 export interface PrunedRepository {
   repository: string;
+  /** Newest first. */
   snapshots: Retained[];
+  /** The same by database and plan. */
+  groups: PrunedGroup[];
   /** Snapshots that were forgotten, or would be. */
   forgotten: string[];
+  /** What comes free because of them, a day later. */
+  frees: Amount;
   /** Packs found to be needed no more. */
   condemned: Amount;
   freed: Amount;
@@ -45,11 +51,24 @@ export interface PrunedRepository {
   error: TidemarkError | null;
 }
 
+/** What a plan made of a database. */
+export interface PrunedGroup {
+  database: string;
+  plan: string | null;
+  /** Its rules in words, or why none decides. */
+  keep: string;
+  snapshots: string[];
+  forgotten: string[];
+  /** What would come free if these alone were forgotten. */
+  frees: Amount;
+}
+
 interface Prepared {
   name: string;
   repository: Repository;
   holdings: Holdings;
-  retained: Retained[];
+  retained: RetainedGroup[];
+  freed: Freed;
   plan: CollectionPlan;
 }
 
@@ -80,7 +99,7 @@ export async function prune(request: PruneRequest): Promise<PruneResult> {
     signal.throwIfAborted();
     outcomes[i] = await carryOut(request, each).catch(error => {
       signal.throwIfAborted();
-      return failed(each.name, asTidemarkError(error), each.retained);
+      return failed(each.name, asTidemarkError(error), each);
     });
   }
   return result(dryRun, outcomes);
@@ -89,9 +108,9 @@ export async function prune(request: PruneRequest): Promise<PruneResult> {
 async function prepare(strategy: Strategy, name: string): Promise<Prepared> {
   const repository = await openRepository(strategy, name);
   const holdings = await readHoldings(repository);
-  const retained = retain(strategy, holdings);
+  const retained = retain(strategy, name, holdings);
   const plan = planCollection(holdings, new Set(forgettable(retained)));
-  return { name, repository, holdings, retained, plan };
+  return { name, repository, holdings, retained, freed: new Freed(holdings), plan };
 }
 
 /** Looks again once nobody else can prune: of what was shown, only what is still to be forgotten is. */
@@ -103,8 +122,9 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     reporter.begin(`pruning ${name}`, null);
     let holdings = await readHoldings(repository, prepared.holdings);
     const shown = new Set(forgettable(prepared.retained));
-    const retained = retain(strategy, holdings);
+    const retained = retain(strategy, name, holdings);
     const forgotten = forgettable(retained).filter(each => shown.has(each));
+    const freed = new Freed(holdings);
     for (const each of forgotten) {
       signal.throwIfAborted();
       await lease.hold();
@@ -113,7 +133,7 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     if (forgotten.length > 0) holdings = await readHoldings(repository, holdings);
     const plan = planCollection(holdings);
     await collect(repository, plan, lease, signal);
-    return outcome({ ...prepared, holdings, retained }, forgotten, plan);
+    return outcome({ ...prepared, holdings, retained, freed }, forgotten, plan);
   } finally {
     await lease.release();
     reporter.end();
@@ -129,8 +149,29 @@ export async function forgetOnce(repository: Repository, name: string): Promise<
   }
 }
 
-const forgettable = (retained: Retained[]): string[] =>
-  retained.filter(each => !each.keep).map(each => each.name);
+const forgettable = (groups: RetainedGroup[]): string[] =>
+  groups.flatMap(({ snapshots }) => snapshots.filter(each => !each.keep).map(each => each.name));
+
+/** What was retained, as it is shown. */
+function described(
+  { retained, freed }: Pick<Prepared, 'retained' | 'freed'>,
+  forgotten: string[],
+): Pick<PrunedRepository, 'snapshots' | 'groups' | 'forgotten' | 'frees'> {
+  const gone = new Set(forgotten);
+  const groups = retained.map(group => {
+    const names = group.snapshots.map(each => each.name);
+    const own = names.filter(name => gone.has(name));
+    return {
+      ...group,
+      snapshots: names.map(snapshotOf),
+      forgotten: own.map(snapshotOf),
+      frees: freed.by(own),
+    };
+  });
+  const snapshots = retained.flatMap(group => group.snapshots);
+  snapshots.sort((a, b) => (a.name < b.name ? 1 : -1));
+  return { snapshots, groups, forgotten: forgotten.map(snapshotOf), frees: freed.by(forgotten) };
+}
 
 function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan): PrunedRepository {
   const condemned = amount(plan.condemn);
@@ -138,8 +179,7 @@ function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan):
     condemned.packs > 0 ? prepared.holdings.readAt.getTime() + GRACE_MS : plan.waiting.until?.getTime();
   return {
     repository: prepared.name,
-    snapshots: prepared.retained,
-    forgotten: forgotten.map(snapshotOf),
+    ...described(prepared, forgotten),
     condemned,
     freed: amount(plan.free),
     waiting: {
@@ -152,10 +192,13 @@ function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan):
   };
 }
 
-function failed(repository: string, error: TidemarkError, snapshots: Retained[] = []): PrunedRepository {
+function failed(repository: string, error: TidemarkError, prepared?: Prepared): PrunedRepository {
   const nothing: Amount = { packs: 0, bytes: 0 };
   const waiting = { ...nothing, until: null, for: [] };
-  return { repository, snapshots, forgotten: [], condemned: nothing, freed: nothing, waiting, error };
+  const shown = prepared
+    ? described(prepared, [])
+    : { snapshots: [], groups: [], forgotten: [], frees: nothing };
+  return { repository, ...shown, condemned: nothing, freed: nothing, waiting, error };
 }
 
 /** Where there is but one repository, its failure is the prune's. */

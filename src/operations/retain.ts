@@ -1,7 +1,9 @@
 import { type Holdings, packsAreThere } from '../repository/holdings.ts';
 import { type Manifest, manifestName } from '../repository/manifest.ts';
-import { decide } from '../strategy/retention.ts';
-import type { Strategy } from '../strategy/spec.ts';
+import { coverageKey } from '../strategy/coverage.ts';
+import { describeKeep, type KeepRules } from '../strategy/keep.ts';
+import { decide, type RetentionGroup, type RetentionPoint } from '../strategy/retention.ts';
+import { type PlanSpec, SAFETY_PLAN, type Strategy } from '../strategy/spec.ts';
 
 /** Whether a snapshot stays in its repository, and why. */
 export interface Retained {
@@ -15,58 +17,111 @@ export interface Retained {
   reasons: string[];
 }
 
+/** What a plan made of its database: the same rules decide over all of it. */
+export interface RetainedGroup {
+  database: string;
+  plan: string | null;
+  /** In words: `within 30d, at least 2`, or why no rule decides. */
+  keep: string;
+  /** Newest first. */
+  snapshots: Retained[];
+}
+
+/** What retention goes by. */
+export type Retainable = Pick<Holdings, 'snapshots' | 'packs' | 'readAt'>;
+
 /**
- * Applies the plans' `keep` rules to the snapshots of one repository, newest first. A plan's rules decide over what that
- * plan made of its database, and over what was captured in part (`backup --table`) apart from the rest, so that the
- * one never takes the other's place. What no plan of the strategy made stays. A snapshot is good if all its packs are there.
+ * Applies the `keep` rules that the plans have for a repository to its snapshots. A plan's rules decide over what that plan
+ * made of its database; what no plan of the strategy made for this repository stays, safety snapshots apart, which have
+ * rules of their own. A snapshot is good if all its packs are there.
  */
-export function retain(strategy: Strategy, holdings: Holdings): Retained[] {
-  const groups = new Map<string, Manifest[]>();
-  const retained: Retained[] = [];
+export function retain(strategy: Strategy, repository: string, holdings: Retainable): RetainedGroup[] {
+  const byDatabase = new Map<string, Map<string | null, Manifest[]>>();
   for (const manifest of holdings.snapshots.values()) {
-    const why = outsidePlans(strategy, manifest);
-    if (why !== null) retained.push(describe(manifest, true, [why]));
-    else {
-      const { plan, database, scope } = manifest;
-      const key = JSON.stringify([
-        plan,
-        database,
-        scope.tables,
-        scope.excludeTables,
-        scope.schemaOnly,
-        scope.dataOnly,
-      ]);
-      const group = groups.get(key);
-      if (group) group.push(manifest);
-      else groups.set(key, [manifest]);
-    }
+    const { database, plan } = manifest;
+    const plans = byDatabase.get(database) ?? new Map<string | null, Manifest[]>();
+    byDatabase.set(database, plans.set(plan, [...(plans.get(plan) ?? []), manifest]));
   }
-  for (const manifests of groups.values()) {
-    const { keep } = strategy.plans.get(manifests[0]!.plan!)!;
-    const points = manifests.map(manifest => ({
+  return [...byDatabase].sort(byName).flatMap(([database, plans]) => {
+    const rulings = [...plans].sort(byName).map(([plan, manifests]) => ({
+      plan,
+      manifests,
+      ruling: rulingOf(strategy, repository, database, plan),
+    }));
+    const groups = rulings.map(each => retentionGroup(strategy, holdings, each));
+    const decisions = decide(groups, holdings.readAt);
+    return rulings.map(({ plan, manifests, ruling }) => {
+      const own = new Set(manifests.map(manifestName));
+      const snapshots = decisions
+        .filter(({ id }) => own.has(id))
+        .map(({ id, keep, reasons }) => describe(holdings, id, keep, reasons));
+      return { database, plan, keep: ruling.because ?? describeKeep(ruling.keep), snapshots };
+    });
+  });
+}
+
+interface Ruling {
+  keep: KeepRules | null;
+  /** Why no rule decides. */
+  because?: string;
+}
+
+/** What decides over the snapshots that a plan made of a database. */
+function rulingOf(
+  { plans, databases }: Strategy,
+  repository: string,
+  database: string,
+  name: string | null,
+): Ruling {
+  if (name === null) return stays('made without a plan');
+  if (name === SAFETY_PLAN) {
+    const spec = databases.get(database);
+    return spec ? { keep: spec.safetyKeep } : stays(`${database} is not in the strategy`);
+  }
+  const plan = plans.get(name);
+  if (!plan) return stays(`plan ${name} is not in the strategy`);
+  if (plan.database !== database) return stays(`plan ${name} is for ${plan.database} now`);
+  const keep = plan.keep.get(repository);
+  return keep === undefined ? stays(`plan ${name} does not store to ${repository}`) : { keep };
+}
+
+const stays = (why: string): Ruling => ({
+  keep: null,
+  because: `${why}: stays until it is forgotten by hand`,
+});
+
+function retentionGroup(
+  { plans }: Strategy,
+  holdings: Retainable,
+  { plan, manifests, ruling }: { plan: string | null; manifests: Manifest[]; ruling: Ruling },
+): RetentionGroup {
+  const planned = plans.has(plan ?? '') ? plannedCoverage(plans.get(plan!)!) : null;
+  const points = manifests.map(
+    (manifest): RetentionPoint => ({
       id: manifestName(manifest),
       time: new Date(manifest.started),
       good: packsAreThere(holdings.packs, manifest),
-    }));
-    const damaged = new Set(points.filter(point => !point.good).map(point => point.id));
-    for (const { id, keep: stays, reasons } of decide(points, keep, holdings.readAt)) {
-      const why = damaged.has(id) ? ['packs are missing', ...reasons] : reasons;
-      retained.push(describe(holdings.snapshots.get(id)!, stays, why));
-    }
-  }
-  return retained.sort((a, b) => (a.snapshot < b.snapshot ? 1 : -1));
+      coverage: manifest.scope,
+      planned: coverageKey(manifest.scope) === planned,
+    }),
+  );
+  return { points, ...ruling, aside: plan === SAFETY_PLAN };
 }
 
-/** Why no plan decides over a snapshot; null where one does. */
-function outsidePlans(strategy: Strategy, manifest: Manifest): string | null {
-  if (manifest.plan === null) return 'made without a plan';
-  const plan = strategy.plans.get(manifest.plan);
-  if (!plan) return `plan ${manifest.plan} is not in the strategy`;
-  if (plan.database !== manifest.database) return `plan ${manifest.plan} is for ${plan.database} now`;
-  return null;
+function plannedCoverage({ tables, schemaOnly, dataOnly }: PlanSpec): string {
+  const { include, exclude } = tables;
+  return coverageKey({ tables: include, excludeTables: exclude, schemaOnly, dataOnly });
 }
 
-function describe(manifest: Manifest, keep: boolean, reasons: string[]): Retained {
+function describe(holdings: Retainable, name: string, keep: boolean, reasons: string[]): Retained {
+  const manifest = holdings.snapshots.get(name)!;
   const { snapshot, database, plan, started } = manifest;
-  return { snapshot, name: manifestName(manifest), database, plan, started, keep, reasons };
+  const damage = packsAreThere(holdings.packs, manifest) ? [] : ['packs are missing'];
+  return { snapshot, name, database, plan, started, keep, reasons: [...damage, ...reasons] };
+}
+
+/** By name; what has none comes last. */
+function byName([a]: [string | null, unknown], [b]: [string | null, unknown]): number {
+  if (a === b) return 0;
+  return b === null || (a !== null && a < b) ? -1 : 1;
 }

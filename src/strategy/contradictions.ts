@@ -3,7 +3,9 @@ import { locationOf } from '../storage/kinds.ts';
 import { intervalMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
 import { nearest } from './nearest.ts';
+import type { PlanEntry } from './schema.ts';
 import { isMapping, keyOf, type Mapping, type Source } from './source.ts';
+import { formatSpan, longestMs } from './span.ts';
 import type { DatabaseSpec, PlanSpec, RepositorySpec } from './spec.ts';
 
 /** The names that a plan refers to and that nothing has. Looks at what was written, so that broken plans are seen too. */
@@ -17,8 +19,10 @@ export function checkReferences(
     if (!isMapping(plan)) continue;
     checkReference(plan.database, ['plans', name, 'database'], databases, 'database', source);
     if (!Array.isArray(plan.store)) continue;
-    plan.store.forEach((repository, i) => {
-      checkReference(repository, ['plans', name, 'store', i], repositories, 'repository', source);
+    plan.store.forEach((entry, i) => {
+      const own = isMapping(entry);
+      const path: ReferencePath = ['plans', name, 'store', i, ...(own ? ['repository'] : [])];
+      checkReference(own ? entry.repository : entry, path, repositories, 'repository', source);
     });
   }
 }
@@ -68,13 +72,18 @@ export function checkLocations(repositories: Iterable<RepositorySpec>, source: S
 }
 
 /** A retention that forgets a snapshot before the next one is there. */
-export function checkRetention(plans: Iterable<PlanSpec>, source: Source): void {
-  for (const { name, schedule, keep } of plans) {
-    if (!schedule || !keep?.withinMs || keep.withinMs >= schedule.intervalMs) continue;
-    const within = formatDuration(keep.withinMs);
-    const message = `plans.${name} keeps for ${within}, but up to ${formatDuration(schedule.intervalMs)} pass between snapshots`;
-    const path = ['plans', name, 'keep', 'within'];
-    source.report(path, 'value', message, 'keep longer than that, or count snapshots instead: { last: 3 }');
+export function checkRetention(plans: Iterable<PlanSpec>, written: Mapping, source: Source): void {
+  for (const { name, schedule, store, keep } of plans) {
+    if (!schedule) continue;
+    for (const [i, repository] of store.entries()) {
+      const within = keep.get(repository)?.within;
+      if (!within || longestMs(within) >= schedule.intervalMs) continue;
+      const message = `plans.${name} keeps for ${formatSpan(within)}, but up to ${formatDuration(schedule.intervalMs)} pass between snapshots`;
+      const hint = 'keep longer than that, or count snapshots instead: { last: 3 }';
+      const own = isMapping((written[name] as PlanEntry).store[i]);
+      const path = ['plans', name, ...(own ? ['store', i] : []), 'keep', 'within'];
+      source.report(path, 'value', message, hint);
+    }
   }
 }
 

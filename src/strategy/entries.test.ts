@@ -36,18 +36,20 @@ test('reads every key', async () => {
     sslcert: ./c.pem
     sslkey: /etc/k.pem
   other: { service: main, password: "12$\${x}" }
-  third: { url_file: ~/url }
+  third: { url_file: ~/url, safety: { keep: { within: 2w, daily: 3 } } }
+  fourth: { service: other, safety: { keep: forever } }
 repositories:
   a: { storage: "file:///var/backups/x%20y/", key: { env: TIDEMARK_KEY } }
   b: { storage: ~, key: { passphrase_file: pass }, limit: 50MB/s, connections: 4, capacity: 2TiB,
        lock: { mode: governance, for: 2w }, residency: [eu] }
+  c: { storage: /c, key: { file: k } }
 plans:
   p:
     database: shop
     capture: logical
     schedule: manual
-    store: [a, b]
-    keep: { within: 2d, count: 5, hourly: 0, daily: 7, weekly: "4", monthly: 12, yearly: 7, min: 3 }
+    store: [a, { repository: b, keep: 1y }, { repository: c, keep: forever }]
+    keep: { within: 2d, count: 5, hourly: 0, daily: 7, weekly: "4", monthly: 1y6mo, yearly: 7, min: 3 }
     tables: { include: [public.*], exclude: [public.log_*] }
     schema_only: \${NO:-false}
     data_only: true
@@ -71,15 +73,30 @@ plans:
   assert.deepEqual(strategy.databases.get('third')?.connection, { urlFile: '/people/ann/url' });
   assertRepositories(strategy);
   const plan = strategy.plans.get('p')!;
-  assert.deepEqual(plan.keep, {
-    withinMs: 172_800_000,
-    last: 5,
-    daily: 7,
-    weekly: 4,
-    monthly: 12,
-    yearly: 7,
-    min: 3,
-  });
+  assert.deepEqual(plan.store, ['a', 'b', 'c']);
+  assert.deepEqual(
+    [...plan.keep.values()],
+    [
+      {
+        within: { months: 0, ms: 172_800_000 },
+        last: 5,
+        daily: 7,
+        weekly: 4,
+        monthly: { months: 18, ms: 0 },
+        yearly: 7,
+        min: 3,
+      },
+      { within: { months: 12, ms: 0 } },
+      null,
+    ],
+  );
+  const safety = [...strategy.databases.values()].map(each => each.safetyKeep);
+  assert.deepEqual(safety, [
+    { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
+    { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
+    { within: { months: 0, ms: 14 * 86_400_000 }, daily: 3, min: 1 },
+    null,
+  ]);
   assert.deepEqual(plan.tables, { include: ['public.*'], exclude: ['public.log_*'] });
   assert.deepEqual([plan.schedule, plan.schemaOnly, plan.dataOnly], [null, false, true]);
   assert.deepEqual([plan.jobs, plan.compression, plan.rolePasswords], [4, 19, false]);
@@ -169,14 +186,70 @@ test('plans', async () => {
   assert.deepEqual(await of('keep: { last: 1, count: 1 }'), [
     'keep has both last and count, which are the same',
   ]);
+  assert.deepEqual(await of('keep: { within: 5, min: 1 }'), [
+    'plans.daily.keep.within must be text, it is a number',
+  ]);
   assert.deepEqual(await of('keep: 30'), ["plans.daily.keep can't be a number"]);
   assert.deepEqual(await of('keep: { daily: -1 }'), [
-    'plans.daily.keep.daily must be a whole number from 0 to 1000000',
+    'plans.daily.keep.daily must be a whole number from 0 to 1000000, or a length of time such as 1y',
+  ]);
+  assert.deepEqual(await of('keep: 30 days'), ['plans.daily.keep: "30 days" is not a length of time']);
+  assert.deepEqual(await of('keep: { within: 0mo, weekly: 3x }'), [
+    'plans.daily.keep.within: "0mo" is not a length of time',
+    'plans.daily.keep.weekly must be a whole number from 0 to 1000000, or a length of time such as 1y',
   ]);
   assert.deepEqual(await faults(BASE.replace('[primary]', '[primary, primary]')), [
     '6:68 plans.daily stores to "primary" twice',
   ]);
   assert.deepEqual(await of('jobs: 2'), []);
+});
+
+test('what stays, repository by repository', async () => {
+  const base = withRepository(
+    '{ storage: ./a, key: { file: k } }\n  archive: { storage: ./b, key: { file: k } }',
+  );
+  const of = async (plan: string) =>
+    (await faults(base.replace('store: [primary], keep: 30d', plan))).map(fault =>
+      fault.replace(/^\S+ /, ''),
+    );
+  assert.deepEqual(await of('store: [primary, { repository: archive, keep: 7y }], keep: 30d'), []);
+  assert.deepEqual(await of('store: [{ repository: archive, keep: { monthly: 3y } }]'), []);
+  assert.deepEqual(await of('store: [{ repository: archve, keep: 7y }]'), [
+    'plans.daily: no repository is called "archve"',
+  ]);
+  assert.deepEqual(await of('store: [{ repository: archive }]'), ['plans.daily.store[0] lacks keep']);
+  assert.deepEqual(await of('store: [{ repository: archive, keep: 7y, kep: 1 }]'), [
+    'plans.daily.store[0] has no key "kep"',
+  ]);
+  assert.deepEqual(await of('store: [{ repository: archive, keep: { dayly: 7 } }]'), [
+    'plans.daily.store[0].keep has no key "dayly"',
+  ]);
+  assert.deepEqual(await of('store: [primary, { repository: primary, keep: 1y }]'), [
+    'plans.daily stores to "primary" twice',
+  ]);
+  assert.deepEqual(await of('store: [{ repository: primary, keep: { last: 0 } }]'), [
+    'plans.daily: keep would keep nothing',
+  ]);
+  assert.deepEqual(await of('store: [{ repository: primary, keep: 1y }], keep: 30d'), [
+    'plans.daily: keep counts nowhere: each of its repositories has its own',
+  ]);
+  assert.deepEqual(await of('store: [primary, { repository: archive, keep: 12h }], keep: 30d'), [
+    'plans.daily keeps for 12h, but up to 1d pass between snapshots',
+  ]);
+  assert.deepEqual(await of('store: [5]'), ["plans.daily.store[0] can't be a number"]);
+});
+
+test('safety snapshots: their keep, and their name', async () => {
+  const of = async (safety: string) =>
+    (await faults(withDatabase(`{ service: x, safety: ${safety} }`))).map(fault =>
+      fault.replace(/^\S+ /, ''),
+    );
+  assert.deepEqual(await of('{ keep: { within: 14d, last: 3 } }'), []);
+  assert.deepEqual(await of('{}'), ['databases.shop.safety lacks keep']);
+  assert.deepEqual(await of('{ keep: { last: 0 } }'), ['databases.shop: keep would keep nothing']);
+  assert.deepEqual(await faults(BASE.replace('daily:', 'safety:')), [
+    "6:3 a plan can't be called safety: snapshots taken before a restore in place are",
+  ]);
 });
 
 test('contradictions: retention and schedule, objectives and schedules, two repositories in one place', async () => {

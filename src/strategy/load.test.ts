@@ -21,6 +21,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     name: 'shop',
     connection: { url: ENVIRONMENT.DATABASE_URL },
     objectives: { rpoMs: 86_400_000, rtoMs: 7_200_000 },
+    safetyKeep: { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
     missing: [],
   });
   assert.deepEqual(strategy.repositories.get('primary'), {
@@ -41,7 +42,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     capture: 'logical',
     store: ['primary'],
     storageClass: null,
-    keep: { withinMs: 30 * 86_400_000 },
+    keep: new Map([['primary', { within: { months: 0, ms: 30 * 86_400_000 } }]]),
     tables: { include: [], exclude: [] },
     schemaOnly: false,
     dataOnly: false,
@@ -135,7 +136,7 @@ test('anchors, aliases and merges', async () => {
   manual: { database: shop, schedule: manual, store: *both, keep: *k }
 `;
   const { plans } = await load(text);
-  assert.deepEqual(plans.get('hourly')?.keep, { daily: 7 });
+  assert.deepEqual(plans.get('hourly')?.keep.get('primary'), { daily: 7 });
   assert.equal(plans.get('hourly')?.schedule?.intervalMs, 3_600_000);
   assert.deepEqual(plans.get('manual')?.store, ['primary']);
   assert.deepEqual(await faults(text.replace('daily: 7', 'daili: 7')), [

@@ -113,7 +113,7 @@ function check(source: Source, around: Surroundings, options: LoadOptions): Sect
   for (const [name, entry] of usable.plans) result.plans.set(name, resolvePlan(name, entry as PlanEntry));
 
   checkLocations(result.repositories.values(), source);
-  checkRetention(result.plans.values(), source);
+  checkRetention(result.plans.values(), written.plans, source);
   // A plan that can't be read might be the one that meets the objective.
   if (usable.plans.size === Object.keys(written.plans).length) {
     checkObjectives(result.databases.values(), [...result.plans.values()], source);

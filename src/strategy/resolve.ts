@@ -6,9 +6,16 @@ import type { StorageSpec } from '../storage/kinds.ts';
 import { intervalMs, parseCron } from './cron.ts';
 import { parseDuration } from './duration.ts';
 import { absolutePath, type Environment } from './environment.ts';
-import type { KeepRules } from './retention.ts';
-import type { DatabaseEntry, KeepEntry, PlanEntry, RepositoryEntry } from './schema.ts';
+import { DEFAULT_SAFETY_KEEP, type KeepRules } from './keep.ts';
+import {
+  type DatabaseEntry,
+  FOREVER,
+  type KeepEntry,
+  type PlanEntry,
+  type RepositoryEntry,
+} from './schema.ts';
 import { keyOf, type Source } from './source.ts';
+import { readSpan, type Span } from './span.ts';
 import type {
   ConnectionSpec,
   DatabaseSpec,
@@ -25,7 +32,7 @@ export interface Surroundings {
   environment: Environment;
 }
 
-type ConnectionKey = Exclude<keyof DatabaseEntry, 'objectives'>;
+type ConnectionKey = Exclude<keyof DatabaseEntry, 'objectives' | 'safety'>;
 
 /** The keys of a database that say how to reach it, with what each is called in a `ConnectionSpec`. */
 export const CONNECTION_KEYS: Readonly<Record<ConnectionKey, keyof ConnectionSpec>> = {
@@ -65,6 +72,7 @@ export function resolveDatabase(
     name,
     connection: connection as ConnectionSpec,
     objectives: { rpoMs: rpo ? parseDuration(rpo) : null, rtoMs: rto ? parseDuration(rto) : null },
+    safetyKeep: resolveSafetyKeep(entry.safety?.keep),
     missing: [...new Set(missing)],
   };
 }
@@ -123,9 +131,9 @@ export function resolvePlan(name: string, entry: PlanEntry): PlanSpec {
     database: entry.database,
     capture: entry.capture ?? 'logical',
     schedule: resolveSchedule(entry.schedule),
-    store: [...entry.store],
+    store: entry.store.map(storeName),
     storageClass: entry.class ?? null,
-    keep: entry.keep === undefined ? null : resolveKeep(entry.keep),
+    keep: new Map(entry.store.map(each => [storeName(each), resolveKeep(ownKeep(each) ?? entry.keep)])),
     tables: { include: entry.tables?.include ?? [], exclude: entry.tables?.exclude ?? [] },
     schemaOnly: isYes(entry.schema_only),
     dataOnly: isYes(entry.data_only),
@@ -141,18 +149,40 @@ function resolveSchedule(written: string): ScheduleSpec | null {
   return { cron, intervalMs: intervalMs(cron) };
 }
 
-/** Rules that keep nothing (a count of 0) are left out. */
-export function resolveKeep(keep: KeepEntry): KeepRules {
-  if (typeof keep === 'string') return { withinMs: parseDuration(keep) };
-  const { within, count: alsoLast, last, ...tiers } = keep;
+type StoreEntry = PlanEntry['store'][number];
+
+export function storeName(entry: StoreEntry): string {
+  return typeof entry === 'string' ? entry : entry.repository;
+}
+
+function ownKeep(entry: StoreEntry): KeepEntry | undefined {
+  return typeof entry === 'string' ? undefined : entry.keep;
+}
+
+/** Rules that keep nothing (a count of 0) are left out; null keeps everything. */
+export function resolveKeep(keep: KeepEntry | undefined): KeepRules | null {
+  if (keep === undefined || keep === FOREVER) return null;
+  if (typeof keep === 'string') return { within: spanOf(keep) };
+  const { within, count: alsoLast, last, min, ...tiers } = keep;
   const rules: KeepRules = {};
-  if (within !== undefined) rules.withinMs = parseDuration(within);
-  const counts = { last: last ?? alsoLast, ...tiers };
-  for (const [rule, written] of Object.entries(counts)) {
-    const number = count(written);
-    if (number) rules[rule as keyof KeepRules] = number;
+  if (within !== undefined) rules.within = spanOf(within);
+  for (const [rule, written] of Object.entries({ last: last ?? alsoLast, ...tiers, min })) {
+    const limit = typeof written === 'string' ? (readSpan(written) ?? Number(written)) : written;
+    if (limit) Object.assign(rules, { [rule]: limit });
   }
   return rules;
+}
+
+/** The newest safety snapshot always stays: it may be all that is left of what a restore replaced. */
+function resolveSafetyKeep(keep: KeepEntry | undefined): KeepRules | null {
+  if (keep === undefined) return DEFAULT_SAFETY_KEEP;
+  const rules = resolveKeep(keep);
+  return rules && { ...rules, min: Math.max(1, rules.min ?? 0) };
+}
+
+/** Of a text that the schema has found to be one. */
+function spanOf(text: string): Span {
+  return readSpan(text) ?? { months: 0, ms: 0 };
 }
 
 /** What came out of a variable is text, even where it is a number. */

@@ -3,135 +3,169 @@
  * happens. Adding a rule never forgets more; deciding again over what was kept keeps all of it.
  */
 import { invariant } from '../base/errors.ts';
-import { formatDuration } from './duration.ts';
+import { type Coverage, coverageKey, covers, WHOLE } from './coverage.ts';
+import { type KeepRules, TIERS, type Tier } from './keep.ts';
+import { lastGood } from './lastGood.ts';
+import { periodOf } from './period.ts';
+import { formatSpan, type Span, spanAfter } from './span.ts';
 
-const DAY_MS = 86_400_000;
-
-/** What a plan keeps; a snapshot stays where at least one rule wants it. All counts are whole and not negative. */
-export interface KeepRules {
-  /** Every snapshot that is at most this old. */
-  withinMs?: number;
-  /** The newest so many. */
-  last?: number;
-  /** Of each of the last so many periods that have snapshots, the newest one. Periods are in UTC; weeks are ISO 8601's. */
-  hourly?: number;
-  daily?: number;
-  weekly?: number;
-  monthly?: number;
-  yearly?: number;
-  /** At least so many stay, whatever their age. */
-  min?: number;
-}
-
+/** One snapshot, in one repository. */
 export interface RetentionPoint {
   id: string;
   /** When the database was as the snapshot has it. */
   time: Date;
   /**
-   * False where a check found it incomplete or damaged. Such a snapshot never takes the place of a good one: `last` and
+   * False where it is known to be incomplete or damaged. Such a snapshot never takes the place of a good one: `last` and
    * the tiers pass over it, `min` counts it only where there are too few good ones.
    */
   good?: boolean;
+  /** What it holds of its database; absent: everything. One that holds less never takes the place of one that holds more. */
+  coverage?: Coverage;
+  /** It holds just what its plan captures today: then it may take the place of any other of that plan. */
+  planned?: boolean;
+  /** Why it is held; while there is one, it stays. */
+  holds?: readonly string[];
+}
+
+/** Snapshots of one database in one repository that the same rules decide over: those of one plan. */
+export interface RetentionGroup {
+  points: readonly RetentionPoint[];
+  /** Null keeps everything; `because` says why. */
+  keep: KeepRules | null;
+  because?: string;
+  /** These are never the last good ones of their database. */
+  aside?: boolean;
 }
 
 export interface RetentionDecision {
   id: string;
   keep: boolean;
-  /** One for each rule that keeps it: `within 30d`, `daily 3 of 7 (2026-11-19)`, `last good snapshot`; empty where none does. */
+  /**
+   * Where it stays, one for each thing that keeps it: `within 30d (until 2026-12-19 02:00)`, `daily 3 of 7 (2026-11-19)`,
+   * `last good snapshot`, a hold. Where it goes, one for each rule, why that one does not keep it.
+   */
   reasons: string[];
-}
-
-const TIERS = ['hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
-
-export type Tier = (typeof TIERS)[number];
-
-const PERIOD: Record<Tier, (time: Date) => string> = {
-  hourly: time => `${time.toISOString().slice(0, 13).replace('T', ' ')}:00`,
-  daily: time => time.toISOString().slice(0, 10),
-  weekly: isoWeek,
-  monthly: time => time.toISOString().slice(0, 7),
-  yearly: time => time.toISOString().slice(0, 4),
-};
-
-/**
- * Decides for each snapshot whether it stays and why.
- *
- * @param points the snapshots of one plan, in any order.
- * @param keep the rules; null keeps everything.
- * @param now the moment that `withinMs` counts back from.
- * @returns one decision a snapshot, newest first; the newest good one is always kept.
- */
-export function decide(
-  points: readonly RetentionPoint[],
-  keep: KeepRules | null,
-  now: Date,
-): RetentionDecision[] {
-  for (const point of points)
-    invariant(!Number.isNaN(point.time.getTime()), `the time of snapshot ${point.id} is a date`);
-  const newestFirst = [...points].sort(byTimeDescending);
-  const decisions = newestFirst.map(point => ({ id: point.id, keep: false, reasons: [] as string[] }));
-  const candidates = newestFirst.map((point, i) => ({ point, reasons: decisions[i]!.reasons }));
-  const good = candidates.filter(({ point }) => point.good !== false);
-
-  if (keep === null) for (const { reasons } of candidates) reasons.push('nothing is forgotten');
-  else applyRules(keep, candidates, good, now);
-
-  const [last = candidates[0]] = good;
-  last?.reasons.push(good.length > 0 ? 'last good snapshot' : 'last snapshot');
-  for (const decision of decisions) decision.keep = decision.reasons.length > 0;
-  return decisions;
 }
 
 interface Candidate {
   point: RetentionPoint;
-  reasons: string[];
+  stays: string[];
+  goes: string[];
 }
 
-/** Both lists are newest first; each rule adds its reason to the snapshots it wants. */
-function applyRules(keep: KeepRules, all: readonly Candidate[], good: readonly Candidate[], now: Date): void {
-  const { withinMs, last, min } = keep;
-  if (withinMs) {
-    for (const { point, reasons } of all) {
-      if (now.getTime() - point.time.getTime() <= withinMs)
-        reasons.push(`within ${formatDuration(withinMs)}`);
+/**
+ * Decides for each snapshot of a database in a repository whether it stays, and why.
+ *
+ * @param groups in any order, and the snapshots of each in any order.
+ * @param now the moment that ages are counted to.
+ * @returns one decision a snapshot, newest first.
+ */
+export function decide(groups: readonly RetentionGroup[], now: Date): RetentionDecision[] {
+  const candidates = groups.flatMap(group => decideGroup(group, now));
+  const guarded = groups.flatMap(group => (group.aside ? [] : group.points)).sort(byTimeDescending);
+  const guards = lastGood(
+    guarded.map(point => ({ id: point.id, good: isGood(point), coverage: coverageOf(point) })),
+  );
+  return candidates
+    .sort((a, b) => byTimeDescending(a.point, b.point))
+    .map(({ point: { id, holds = [] }, stays, goes }) => {
+      const guard = guards.get(id);
+      const reasons = [...holds, ...stays, ...(guard === undefined ? [] : [guard])];
+      return { id, keep: reasons.length > 0, reasons: reasons.length > 0 ? reasons : goes };
+    });
+}
+
+function decideGroup({ points, keep, because }: RetentionGroup, now: Date): Candidate[] {
+  for (const point of points)
+    invariant(!Number.isNaN(point.time.getTime()), `the time of snapshot ${point.id} is a date`);
+  const all: Candidate[] = [...points]
+    .sort(byTimeDescending)
+    .map(point => ({ point, stays: [], goes: [] as string[] }));
+  if (keep === null) {
+    for (const { stays } of all) stays.push(because ?? 'stays until it is forgotten by hand');
+    return all;
+  }
+  if (keep.within) for (const each of all) applyWithin(keep.within, each, now);
+  const good = all.filter(({ point }) => isGood(point));
+  const damaged = all.filter(({ point }) => !isGood(point));
+  applyToGood(keep, good, now);
+  for (const [i, each] of damaged.entries()) {
+    if (keep.last || TIERS.some(tier => keep[tier]))
+      each.goes.push('damaged: it takes no place of a good one');
+    if (keep.min) count(each, 'min', good.length + i, keep.min);
+  }
+  return all;
+}
+
+function applyWithin(within: Span, { point, stays, goes }: Candidate, now: Date): void {
+  const end = spanAfter(point.time, within);
+  if (now <= end) stays.push(`within ${formatSpan(within)} (until ${minute(end)})`);
+  else goes.push(`older than ${formatSpan(within)}, since ${minute(end)}`);
+}
+
+/** What newer snapshots have taken of what snapshots of one kind could have. */
+class Tally {
+  newer = 0;
+  readonly periods: ReadonlyMap<Tier, Set<string>>;
+
+  constructor(tiers: readonly Tier[]) {
+    this.periods = new Map(tiers.map(tier => [tier, new Set()]));
+  }
+}
+
+/** `last`, the tiers and `min`. The kinds that a snapshot can take the place of are told by what they cover. */
+function applyToGood(keep: KeepRules, newestFirst: readonly Candidate[], now: Date): void {
+  const tiers = TIERS.filter(tier => keep[tier]);
+  const kinds = new Map<string, { point: RetentionPoint; tally: Tally }>();
+  for (const { point } of newestFirst) {
+    if (!kinds.has(kindOf(point))) kinds.set(kindOf(point), { point, tally: new Tally(tiers) });
+  }
+  for (const each of newestFirst) {
+    const { point } = each;
+    const { tally } = kinds.get(kindOf(point))!;
+    if (keep.last) count(each, 'last', tally.newer, keep.last);
+    for (const tier of tiers) applyTier(tier, keep[tier]!, each, tally, now);
+    if (keep.min) count(each, 'min', tally.newer, keep.min);
+    for (const other of kinds.values()) {
+      if (!point.planned && !covers(coverageOf(point), coverageOf(other.point))) continue;
+      other.tally.newer++;
+      for (const [tier, periods] of other.tally.periods) periods.add(periodOf(tier, point.time));
     }
   }
-  if (last) keepNewest('last', last, good);
-  for (const tier of TIERS) if (keep[tier]) applyTier(tier, keep[tier], good);
-  if (min) {
-    const others = all.filter(({ point }) => point.good === false);
-    keepNewest('min', min, [...good, ...others]);
+}
+
+function count({ stays, goes }: Candidate, rule: 'last' | 'min', newer: number, limit: number): void {
+  if (newer < limit) stays.push(`${rule} ${newer + 1} of ${limit}`);
+  else goes.push(`${rule} ${limit}: ${newer} newer ones`);
+}
+
+function applyTier(tier: Tier, limit: number | Span, each: Candidate, tally: Tally, now: Date): void {
+  const { point, stays, goes } = each;
+  const period = periodOf(tier, point.time);
+  const taken = tally.periods.get(tier)!;
+  if (taken.has(period)) goes.push(`${tier}: ${period} has a newer one`);
+  else if (typeof limit === 'number') {
+    if (taken.size < limit) stays.push(`${tier} ${taken.size + 1} of ${limit} (${period})`);
+    else goes.push(`${tier}: ${period} is not among the last ${limit}`);
+  } else {
+    const end = spanAfter(point.time, limit);
+    if (now <= end) stays.push(`${tier} for ${formatSpan(limit)} (${period}, until ${minute(end)})`);
+    else goes.push(`${tier}: older than ${formatSpan(limit)}, since ${minute(end)}`);
   }
 }
 
-function keepNewest(rule: 'last' | 'min', count: number, inOrder: readonly Candidate[]): void {
-  for (const [i, { reasons }] of inOrder.slice(0, count).entries())
-    reasons.push(`${rule} ${i + 1} of ${count}`);
-}
+const isGood = ({ good }: RetentionPoint): boolean => good !== false;
 
-function applyTier(tier: Tier, count: number, newestFirst: readonly Candidate[]): void {
-  const periods = new Set<string>();
-  for (const { point, reasons } of newestFirst) {
-    const period = PERIOD[tier](point.time);
-    if (periods.has(period)) continue;
-    if (periods.size === count) return;
-    periods.add(period);
-    reasons.push(`${tier} ${periods.size} of ${count} (${period})`);
-  }
-}
+const coverageOf = ({ coverage }: RetentionPoint): Coverage => coverage ?? WHOLE;
+
+const kindOf = (point: RetentionPoint): string =>
+  `${point.planned === true} ${coverageKey(coverageOf(point))}`;
+
+const minute = (time: Date): string => time.toISOString().slice(0, 16).replace('T', ' ');
 
 /** Snapshots of the same moment are ordered by id, so that the order they come in doesn't matter. */
 function byTimeDescending(a: RetentionPoint, b: RetentionPoint): number {
   const byTime = b.time.getTime() - a.time.getTime();
   if (byTime !== 0) return byTime;
   return a.id < b.id ? 1 : a.id > b.id ? -1 : 0;
-}
-
-/** Of ISO 8601: a week belongs to the year that its Thursday lies in: 2026-W47. */
-function isoWeek(time: Date): string {
-  const weekday = (time.getUTCDay() + 6) % 7;
-  const thursday = new Date(time.getTime() + (3 - weekday) * DAY_MS);
-  const year = thursday.getUTCFullYear();
-  const week = Math.floor((thursday.getTime() - Date.UTC(year, 0, 1)) / (7 * DAY_MS)) + 1;
-  return `${year}-W${String(week).padStart(2, '0')}`;
 }

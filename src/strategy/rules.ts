@@ -2,6 +2,7 @@
 import type { Path, Report } from './faults.ts';
 import { isYes } from './resolve.ts';
 import { isMapping, keyOf, type Mapping, type Source } from './source.ts';
+import { SAFETY_PLAN } from './spec.ts';
 
 /** @returns whether no rule was broken; each broken one has been reported. */
 export type Rule = (entry: Mapping, at: Path, source: Source) => boolean;
@@ -51,6 +52,8 @@ export const databaseRules: Rule = (entry, at, source) => {
     const hint = 'it starts with postgresql://; for other ways to connect, use host, port, user and dbname';
     reported.report([...at, 'url'], 'value', `${name(at)}: url is not a PostgreSQL URL`, hint);
   }
+  if (isMapping(entry.safety) && isMapping(entry.safety.keep))
+    keepRules(entry.safety.keep, [...at, 'safety', 'keep'], reported.report);
   return reported.count() === 0;
 };
 
@@ -75,16 +78,35 @@ export const planRules: Rule = (entry, at, source) => {
     const hint = 'remove both to capture definitions and rows';
     reported.report([...at, 'data_only'], 'key', `${name(at)} wants only the schema and only the data`, hint);
   }
-  if (Array.isArray(entry.store)) {
-    entry.store.forEach((repository, i, all) => {
-      if (typeof repository !== 'string' || all.indexOf(repository) === i) return;
-      const message = `${name(at)} stores to ${JSON.stringify(repository)} twice`;
-      reported.report([...at, 'store', i], 'value', message, 'remove one of them');
-    });
+  if (at[1] === SAFETY_PLAN) {
+    const message = `a plan can't be called ${SAFETY_PLAN}: snapshots taken before a restore in place are`;
+    reported.report(
+      at,
+      'key',
+      message,
+      'give it another name; what stays of those is safety.keep of a database',
+    );
   }
+  if (Array.isArray(entry.store)) storeRules(entry.store, entry.keep, at, reported.report);
   if (isMapping(entry.keep)) keepRules(entry.keep, [...at, 'keep'], reported.report);
   return reported.count() === 0;
 };
+
+function storeRules(store: readonly unknown[], keep: unknown, at: Path, report: Report): void {
+  const names = store.map(each => (isMapping(each) ? each.repository : each));
+  names.forEach((repository, i, all) => {
+    if (typeof repository !== 'string' || all.indexOf(repository) === i) return;
+    const message = `${name(at)} stores to ${JSON.stringify(repository)} twice`;
+    report([...at, 'store', i], 'value', message, 'remove one of them');
+  });
+  for (const [i, each] of store.entries()) {
+    if (isMapping(each) && isMapping(each.keep)) keepRules(each.keep, [...at, 'store', i, 'keep'], report);
+  }
+  if (keep !== undefined && store.length > 0 && store.every(each => isMapping(each) && 'keep' in each)) {
+    const message = `${name(at)}: keep counts nowhere: each of its repositories has its own`;
+    report([...at, 'keep'], 'key', message, 'remove it, or the one of a repository where it should count');
+  }
+}
 
 function keepRules(keep: Mapping, at: Path, report: Report): void {
   if ('last' in keep && 'count' in keep) {

@@ -7,6 +7,7 @@ import { readSize, SIZE_PATTERN } from '../base/size.ts';
 import { parseCron } from './cron.ts';
 import { DURATION_PATTERN, readDuration } from './duration.ts';
 import { isVariableName } from './environment.ts';
+import { readSpan, SPAN_PATTERN } from './span.ts';
 
 const MAX_NAME_LENGTH = 63;
 const MAX_JOBS = 64;
@@ -31,6 +32,22 @@ const duration = () =>
       error: `${WRITTEN} is not a duration${HINT}write a number and its unit, such as 15m, 24h, 7d or 2w`,
     })
     .meta({ pattern: `^${DURATION_PATTERN}$|${REFERENCE_PATTERN}` });
+
+/** What keeps everything until it is forgotten by hand. */
+export const FOREVER = 'forever';
+
+const isSpan = (text: string) => {
+  const span = readSpan(text);
+  return span !== null && span.months + span.ms > 0;
+};
+
+const span = () =>
+  z
+    .string()
+    .refine(isSpan, {
+      error: `${WRITTEN} is not a length of time${HINT}write a number and its unit, such as 24h, 30d, 4w, 3mo or 7y`,
+    })
+    .meta({ pattern: `^${SPAN_PATTERN}$|${REFERENCE_PATTERN}` });
 
 const size = (what: string, example: string, end = '') =>
   z
@@ -73,6 +90,48 @@ export const nameSchema = z
   )
   .meta({ pattern: `^[^/\\u0000-\\u001f\\u007f-\\u009f]{1,${MAX_NAME_LENGTH}}$` });
 
+const kept = (what: string) => whole(0, MAX_KEPT).optional().describe(what);
+
+const isCount = (text: string) => /^[0-9]{1,9}$/.test(text) && Number(text) <= MAX_KEPT;
+
+/** Counted in periods, or for as long as a span. */
+const tier = (period: string) => {
+  const error = `must be a whole number from 0 to ${MAX_KEPT}, or a length of time such as 1y`;
+  const written = z
+    .string()
+    .refine(value => isCount(value) || isSpan(value), { error })
+    .meta({ pattern: `^[0-9]+$|^${SPAN_PATTERN}$|${REFERENCE_PATTERN}` });
+  return z
+    .union([z.int({ error }).min(0, { error }).max(MAX_KEPT, { error }), written], { error })
+    .optional()
+    .describe(
+      `The newest of each ${period} that has snapshots: of the last so many (7), or for so long (1y).`,
+    );
+};
+
+export const keepSchema = z
+  .union([
+    z
+      .string()
+      .refine(value => value === FOREVER || isSpan(value), {
+        error: `${WRITTEN} is not a length of time${HINT}write a number and its unit, such as 24h, 30d, 4w, 3mo or 7y, or write forever`,
+      })
+      .meta({ pattern: `^${FOREVER}$|^${SPAN_PATTERN}$|${REFERENCE_PATTERN}` })
+      .describe('Every snapshot stays this long: 30d, 3mo, 7y; or forever.'),
+    z.strictObject({
+      within: span().optional().describe('Every snapshot stays until it is this old: 30d, 3mo, 7y.'),
+      last: kept('The newest so many stay.'),
+      count: kept('The same as last.'),
+      hourly: tier('hour'),
+      daily: tier('day (UTC)'),
+      weekly: tier('ISO week (Monday to Sunday)'),
+      monthly: tier('month'),
+      yearly: tier('year'),
+      min: kept('At least so many stay, whatever their age.'),
+    }),
+  ])
+  .describe('What stays; a snapshot goes when no rule wants it. Without keep, everything stays.');
+
 export const databaseSchema = z
   .strictObject({
     url: text()
@@ -101,6 +160,12 @@ export const databaseSchema = z
       })
       .optional()
       .describe('What is promised; plans that can not keep it are refused.'),
+    safety: z
+      .strictObject({
+        keep: keepSchema.describe('What stays of them; the newest always does. Default: 7d.'),
+      })
+      .optional()
+      .describe('Snapshots that are taken before a restore in place.'),
   })
   .describe('One database to protect: url, url_file, host or service says where it is.');
 
@@ -153,25 +218,6 @@ export const repositorySchema = z
   })
   .describe('One encrypted store of snapshots.');
 
-const kept = (what: string) => whole(0, MAX_KEPT).optional().describe(what);
-
-export const keepSchema = z
-  .union([
-    duration().describe('Every snapshot stays this long: 30d.'),
-    z.strictObject({
-      within: duration().optional().describe('Every snapshot that is at most this old stays.'),
-      last: kept('The newest so many stay.'),
-      count: kept('The same as last.'),
-      hourly: kept('The newest of each of the last so many hours that have snapshots.'),
-      daily: kept('The newest of each of the last so many days (UTC) that have snapshots.'),
-      weekly: kept('The newest of each of the last so many ISO weeks that have snapshots.'),
-      monthly: kept('The newest of each of the last so many months that have snapshots.'),
-      yearly: kept('The newest of each of the last so many years that have snapshots.'),
-      min: kept('At least so many stay, whatever their age.'),
-    }),
-  ])
-  .describe('What stays; a snapshot goes when no rule wants it. Without keep, everything stays.');
-
 const schedule = () =>
   z
     .string()
@@ -186,6 +232,13 @@ const schedule = () =>
     })
     .meta({ pattern: `^(manual|\\s*(\\S+\\s+){4}\\S+\\s*)$|${REFERENCE_PATTERN}` });
 
+const storeSchema = z
+  .strictObject({
+    repository: text().describe('Which of the repositories.'),
+    keep: keepSchema.describe("What stays in this repository, instead of the plan's keep."),
+  })
+  .describe('A repository: its name, or { repository, keep } where what stays differs there.');
+
 export const planSchema = z
   .strictObject({
     database: text().describe('Which of the databases.'),
@@ -197,9 +250,9 @@ export const planSchema = z
       'Five cron fields in UTC, in quotes: "0 2 * * *" is daily at 02:00. Or: manual.',
     ),
     store: z
-      .array(text())
+      .array(z.union([text(), storeSchema]))
       .min(1, { error: 'must name at least one repository' })
-      .describe('Which of the repositories.'),
+      .describe('Which of the repositories: names, or { repository, keep } where what stays differs there.'),
     class: text().optional().describe("The storage class of this plan's data, instead of the repositories'."),
     keep: keepSchema.optional(),
     tables: z

@@ -22,7 +22,7 @@ export function checkShape(schema: z.ZodType, value: unknown, at: Path, source: 
   const result = schema.safeParse(value, { reportInput: false });
   if (result.success) return true;
   let usable = true;
-  for (const issue of result.error.issues) {
+  for (const issue of result.error.issues.flatMap(each => unfolded(each, value))) {
     const path = [...at, ...(issue.path as (string | number)[])];
     if (waitsForVariable(path, source)) continue;
     usable = false;
@@ -47,6 +47,13 @@ export function reportUnknownKey(path: Path, known: readonly string[], report: R
 }
 
 type Issue = z.core.$ZodIssue;
+
+/** Where a mapping stands that is none of several alternatives: what is wrong with it as the one that is a mapping. */
+function unfolded(issue: Issue, value: unknown): Issue[] {
+  if (issue.code !== 'invalid_union' || !isMapping(valueAt(value, issue.path))) return [issue];
+  const own = issue.errors.find(errors => errors.every(each => each.path.length > 0));
+  return own ? own.map(each => ({ ...each, path: [...issue.path, ...each.path] }) as Issue) : [issue];
+}
 
 function reportIssue(
   issue: Issue,

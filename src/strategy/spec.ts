@@ -2,7 +2,7 @@
 import type { StorageSpec } from '../storage/kinds.ts';
 import type { Cron } from './cron.ts';
 import type { Environment } from './environment.ts';
-import type { KeepRules } from './retention.ts';
+import type { KeepRules } from './keep.ts';
 
 export interface Strategy {
   /** Absolute, as `folder` is, where the file lies and relative paths start. */
@@ -19,6 +19,8 @@ export interface DatabaseSpec {
   name: string;
   connection: ConnectionSpec;
   objectives: { rpoMs: number | null; rtoMs: number | null };
+  /** Of snapshots that are taken before a restore in place; null: nothing is ever forgotten. The newest stays anyhow. */
+  safetyKeep: KeepRules | null;
   /** Variables that the connection needs and that are missing; always empty where secrets were required. */
   missing: string[];
 }
@@ -69,6 +71,9 @@ export type KeySource =
   | { kind: 'passphraseFile'; path: string }
   | { kind: 'passphraseEnv'; variable: string };
 
+/** What snapshots that are taken before a restore in place have in the place of a plan's name; no plan may have it. */
+export const SAFETY_PLAN = 'safety';
+
 export interface PlanSpec {
   name: string;
   /** A key of `databases`. */
@@ -80,8 +85,8 @@ export interface PlanSpec {
   store: string[];
   /** Instead of the repositories' own class. */
   storageClass: string | null;
-  /** Null: nothing is ever forgotten. */
-  keep: KeepRules | null;
+  /** What stays in each of `store`; null: nothing is ever forgotten there. */
+  keep: Map<string, KeepRules | null>;
   /** Patterns as written; an empty `include` means every table. */
   tables: { include: string[]; exclude: string[] };
   schemaOnly: boolean;

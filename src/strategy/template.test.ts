@@ -28,7 +28,7 @@ test('what init writes loads without faults', async () => {
     path: '/people/ann/.config/tidemark/shop.key',
   });
   assert.deepEqual([...strategy.plans.keys()], ['daily', 'before-deploy']);
-  assert.equal(strategy.plans.get('daily')?.keep?.daily, 30);
+  assert.equal(strategy.plans.get('daily')?.keep.get('primary')?.daily, 30);
 });
 
 test('so it does with names, paths and facts that YAML could take for something else', async () => {

@@ -1,7 +1,7 @@
-import { type PrunedRepository, prune } from '../../operations/prune.ts';
+import { type PrunedGroup, type PrunedRepository, prune } from '../../operations/prune.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
-import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts';
+import { columns, formatBytes, formatCount, formatTime, paint } from '../output.ts';
 
 export const command: CliCommand = {
   name: 'prune',
@@ -43,21 +43,31 @@ export const command: CliCommand = {
   },
 };
 
-function* decisions({ repository, snapshots, error }: PrunedRepository): Iterable<string> {
+function* decisions({ repository, snapshots, groups, error }: PrunedRepository): Iterable<string> {
   if (error) {
     yield `${paint('red', 'failed:')} ${repository}: ${error.message} [${error.code}]`;
     for (const hint of error.hint.split('\n')) yield `  ${hint}`;
   }
-  if (snapshots.length === 0) return;
-  const rows = snapshots.map(({ snapshot, database, plan, keep, reasons }) => [
-    snapshot,
-    database,
-    plan ?? '',
-    repository,
-    keep ? 'keep' : 'forget',
-    reasons.join(', ') || 'no rule keeps it',
-  ]);
-  yield* table([['snapshot', 'database', 'plan', 'repository', '', 'because'], ...rows]);
+  const by = new Map(snapshots.map(each => [each.snapshot, each]));
+  for (const group of groups) {
+    yield paint('bold', `${groupName(group)} in ${repository}: keeps ${group.keep}`);
+    const rows = group.snapshots.map(id => {
+      const { started, keep, reasons } = by.get(id)!;
+      return [`  ${id}`, formatTime(started), keep ? 'stays' : 'goes', reasons.join('; ')];
+    });
+    yield* columns(rows);
+    yield `  ${goes(group)}`;
+  }
+}
+
+function groupName({ database, plan }: PrunedGroup): string {
+  return plan === null ? `${database}, no plan` : `${database}, plan ${plan}`;
+}
+
+/** Packs that are shared with other groups come free only with those. */
+function goes({ snapshots, forgotten, frees }: PrunedGroup): string {
+  if (forgotten.length === 0) return `${counted(snapshots.length, 'snapshot')}, all stay`;
+  return `${formatCount(forgotten.length)} of ${counted(snapshots.length, 'snapshot')} go: ${packs(frees)} come free`;
 }
 
 /** `tense`: `will be`, `would be`, or nothing for what was done. */

@@ -4,6 +4,7 @@ import { backupDatabase } from '../../operations/backup/index.ts';
 import { connectionOf, databaseOf, repositoryOf, storagePlace } from '../../operations/open.ts';
 import type { RestoreTarget } from '../../operations/restore/request.ts';
 import { restore } from '../../operations/restore/restore.ts';
+import { safetyPlan } from '../../operations/restore/safety.ts';
 import { openSnapshot } from '../../operations/restore/snapshot.ts';
 import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
@@ -103,18 +104,8 @@ async function targetOf(
   return { kind: 'inPlace', settings, safety: () => safetySnapshot(context, loaded, database) };
 }
 
-/** The state that is about to be replaced, wholly, in the first repository that backs the database up. */
 async function safetySnapshot(context: Context, strategy: Strategy, database: string): Promise<string> {
-  const plan = [...strategy.plans.values()].find(each => each.database === database) ?? null;
-  const whole = plan && {
-    ...plan,
-    name: 'safety',
-    store: plan.store.slice(0, 1),
-    tables: { include: [], exclude: [] },
-    schemaOnly: false,
-    dataOnly: false,
-  };
-  const { snapshot } = await backupDatabase(strategy, database, whole, {
+  const { snapshot } = await backupDatabase(strategy, database, safetyPlan(strategy, database), {
     schemaOnly: false,
     dataOnly: false,
     rolePasswords: null,
