@@ -12,7 +12,7 @@ import { type TestContext, test } from 'node:test';
 import { parseEnv } from 'node:util';
 import { COMMANDS } from '../src/cli/commands/index.ts';
 import { LocalStorage } from '../src/storage/local.ts';
-import { type Ran, tidemark } from './support/cli.ts';
+import { COMPILED, type Ran, tidemark } from './support/cli.ts';
 import { freshDatabase, psql } from './support/databases.ts';
 import { server } from './support/servers.ts';
 
@@ -460,7 +460,7 @@ test('an interruption of init leaves nothing', async t => {
   const args = ['init', `postgresql://u@127.0.0.1:${port}/x`, '--json'];
   const child = spawn(join(BIN, 'tidemark'), args, {
     cwd: folder,
-    env: { HOME: folder, PATH: process.env.PATH },
+    env: { HOME: folder, PATH: process.env.PATH, NODE_COMPILE_CACHE: COMPILED },
   });
   await once(silent, 'connection');
   child.kill('SIGINT');

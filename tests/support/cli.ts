@@ -10,7 +10,7 @@ import { LocalStorage } from '../../src/storage/local.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/tidemark');
 /** Not in HOME, whose contents tests look at; and not made anew for every folder. */
-const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/tidemark');
+export const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/tidemark');
 
 export interface Ran {
   code: number | null;
