@@ -22,6 +22,34 @@ function assertRepositories(strategy: Strategy): void {
   assert.deepEqual([residency, capacityBytes], [['eu'], 2 * 2 ** 40]);
 }
 
+function assertKept(strategy: Strategy): void {
+  const plan = strategy.plans.get('p')!;
+  assert.deepEqual(plan.store, ['a', 'b', 'c']);
+  assert.deepEqual(
+    [...plan.keep.values()],
+    [
+      {
+        within: { months: 0, ms: 172_800_000 },
+        last: 5,
+        daily: 7,
+        weekly: 4,
+        monthly: { months: 18, ms: 0 },
+        yearly: 7,
+        min: 3,
+      },
+      { within: { months: 12, ms: 0 } },
+      null,
+    ],
+  );
+  const safety = [...strategy.databases.values()].map(each => each.safetyKeep);
+  assert.deepEqual(safety, [
+    { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
+    { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
+    { within: { months: 0, ms: 14 * 86_400_000 }, daily: 3, min: 1 },
+    null,
+  ]);
+}
+
 test('reads every key', async () => {
   const strategy = await load(
     `databases:
@@ -72,31 +100,8 @@ plans:
   assert.deepEqual(strategy.databases.get('other')?.connection, { service: 'main', password: '12$' + '{x}' });
   assert.deepEqual(strategy.databases.get('third')?.connection, { urlFile: '/people/ann/url' });
   assertRepositories(strategy);
+  assertKept(strategy);
   const plan = strategy.plans.get('p')!;
-  assert.deepEqual(plan.store, ['a', 'b', 'c']);
-  assert.deepEqual(
-    [...plan.keep.values()],
-    [
-      {
-        within: { months: 0, ms: 172_800_000 },
-        last: 5,
-        daily: 7,
-        weekly: 4,
-        monthly: { months: 18, ms: 0 },
-        yearly: 7,
-        min: 3,
-      },
-      { within: { months: 12, ms: 0 } },
-      null,
-    ],
-  );
-  const safety = [...strategy.databases.values()].map(each => each.safetyKeep);
-  assert.deepEqual(safety, [
-    { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
-    { within: { months: 0, ms: 7 * 86_400_000 }, min: 1 },
-    { within: { months: 0, ms: 14 * 86_400_000 }, daily: 3, min: 1 },
-    null,
-  ]);
   assert.deepEqual(plan.tables, { include: ['public.*'], exclude: ['public.log_*'] });
   assert.deepEqual([plan.schedule, plan.schemaOnly, plan.dataOnly], [null, false, true]);
   assert.deepEqual([plan.jobs, plan.compression, plan.rolePasswords], [4, 19, false]);
