@@ -38,7 +38,7 @@ const next = random(seed);
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-corruption-'));
 const root = join(folder, 'repository');
 const key: Secret = { kind: 'key', text: newKeyText(), where: 'the test' };
-const passphrase: Secret = { kind: 'passphrase', text: 'correct horse', where: 'the test' };
+const passphrase = { kind: 'passphrase', text: 'correct horse', where: 'the test' } as const;
 const signal = new AbortController().signal;
 
 /** Everything in the repository as it was written, and what reading it gives. */
@@ -75,7 +75,7 @@ before(async () => {
   await query(database.url, SCHEMA);
   storage = await openStorage({ spec: { kind: 'local', path: root } });
   repository = await Repository.create(storage, key, new Date());
-  const second = await wrapKey(repository.keys.master, repository.id, 'second', passphrase);
+  const second = await wrapKey(repository.keys.current, 'second', passphrase);
   await storage.put('keys/second.json', [plainObject(second)]);
   await backUp('repository');
   await query(database.url, "update items set name = name || '!' where id % 4000 = 0");
@@ -316,7 +316,7 @@ function layoutOf(name: string): { segments: PlacedSegment[]; directory: number;
   const [, session, number] = name.split('/');
   const manifest = manifests.find(({ sessions }) => sessions[session!])!;
   assert.ok(manifest.packs.some(([id, n]) => packName(id, n) === `${session}/${number}`));
-  const packKey = repository.keys.pack(
+  const packKey = repository.keys.current.pack(
     session!,
     Number(number),
     Buffer.from(manifest.sessions[session!]!, 'hex'),

@@ -80,7 +80,7 @@ async function fabricate(lines: PartRecord[], change: Partial<Manifest> = {}): P
   const assembler = new PackAssembler(repository.storage, snapshot);
   const writer = new ChunkWriter(
     new PackWriter({
-      keys: repository.keys,
+      keys: repository.keys.current,
       session: snapshot,
       sessionSalt,
       level: 1,

@@ -5,6 +5,8 @@ import { asTidemarkError, faultError } from '../base/errors.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { describeSettings } from '../postgres/settings/settings.ts';
 import { parseKeyText } from '../repository/keys.ts';
+import { recipientsOf } from '../repository/secrets/age.ts';
+import { SERVICE_TITLES } from '../repository/secrets/service.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
@@ -111,7 +113,11 @@ async function checkRepository(
 async function checkKey(strategy: Strategy, spec: RepositorySpec, findings: Findings): Promise<void> {
   const secret = await readSecret(spec.key, strategy.environment);
   if (secret.kind === 'key') parseKeyText(secret.text, secret.where);
-  else if (secret.text === '') {
+  else if (secret.kind === 'age') await recipientsOf(secret.text, secret.where);
+  else if (secret.kind === 'service') {
+    findings.ok('key', `in ${SERVICE_TITLES[secret.service]}, not tried (--online tries it)`);
+    return;
+  } else if (secret.text === '') {
     const hint = 'put the passphrase of the repository into it';
     findings.fault('key', `the passphrase in ${secret.where} is empty`, hint);
     return;

@@ -5,6 +5,7 @@ import { type ConnectionSettings, resolveSettings } from '../postgres/settings/s
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
 import { openStorage, type StoragePlace } from '../storage/index.ts';
+import { formatServiceKey } from '../strategy/kms.ts';
 import type { DatabaseSpec, KeySource, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
 
 /** From what a strategy says to open repositories and connection settings. */
@@ -90,6 +91,18 @@ export async function readSecret(key: KeySource, environment: Strategy['environm
       };
     case 'passphraseEnv':
       return { kind: 'passphrase', text: variable(environment, key.variable), where: `$${key.variable}` };
+    case 'ageFile':
+      return { kind: 'age', text: await readKeyFile(key.path), where: key.path };
+    case 'ageEnv':
+      return { kind: 'age', text: variable(environment, key.variable), where: `$${key.variable}` };
+    case 'kms':
+      return {
+        kind: 'service',
+        service: key.service,
+        key: key.key,
+        environment,
+        where: formatServiceKey(key),
+      };
   }
 }
 

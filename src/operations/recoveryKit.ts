@@ -1,4 +1,5 @@
 import { shellCommand, shellWord } from '../base/shell.ts';
+import { formatServiceKey } from '../strategy/kms.ts';
 import type { KeySource } from '../strategy/spec.ts';
 import { literal, reference } from '../strategy/template.ts';
 
@@ -77,5 +78,6 @@ export function commands(facts: KitFacts): string[] {
 }
 
 function whereIs(key: KeySource): string {
-  return 'path' in key ? `in ${key.path}` : `in the variable ${key.variable}`;
+  if ('path' in key) return `in ${key.path}`;
+  return 'variable' in key ? `in the variable ${key.variable}` : formatServiceKey(key);
 }

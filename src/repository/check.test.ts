@@ -84,7 +84,7 @@ function damage(sample: Sample, session: string, number: number, segment: number
   const path = join(sample.storage.place, 'packs', name);
   const bytes = readFileSync(path);
   const { storedBytes, plainBytes } = parseTrailer(bytes, name);
-  const key = sample.keys.pack(session, number, Buffer.from(sample.table.sessions[session]!, 'hex'));
+  const key = sample.keys.current.pack(session, number, Buffer.from(sample.table.sessions[session]!, 'hex'));
   const end = bytes.length - 16;
   const places = openDirectory(key, bytes.subarray(end - storedBytes, end), plainBytes, bytes.length, name);
   const place = places.at(segment)!;

@@ -21,6 +21,7 @@ export interface PackJob {
   number: number;
   /** The session's salt, 32 hexadecimal digits. */
   salt: string;
+  epoch: number;
   sizeBytes: number;
   places: Places;
   /** Chunk lists that are to be found in the pack: segment and owner, two numbers each. */
@@ -78,8 +79,9 @@ class PackCheck {
   constructor(keys: RepositoryKeys, job: PackJob) {
     this.#job = job;
     this.#where = `packs/${packName(job.session, job.number)}`;
-    this.#key = keys.pack(job.session, job.number, Buffer.from(job.salt, 'hex'));
-    this.#idKey = keys.chunkIdKey();
+    const own = keys.at(job.epoch);
+    this.#key = own.pack(job.session, job.number, Buffer.from(job.salt, 'hex'));
+    this.#idKey = own.chunkIdKey();
   }
 
   findings(): PackFindings {

@@ -1,6 +1,8 @@
 import { asTidemarkError, faultError, type TidemarkError } from '../base/errors.ts';
+import { epochName, openOlder, parseEpoch } from './epochs.ts';
+import type { RepositoryKeys } from './keys.ts';
 import { HEADER, type Header, type Repository } from './repository.ts';
-import { parseObject, parseSlot, plainObject } from './slots.ts';
+import { epochOf, macHolds, parseObject, parseSlot, plainObject } from './slots.ts';
 
 const HINT = 'restore the object from another copy';
 
@@ -12,18 +14,20 @@ export interface KeyFindings {
 
 /**
  * Checks what opens a repository, as far as it can be without the secrets of all slots: each must be, byte for byte, what
- * a writer would write with its values. The repository's id is right, or it could not have been opened.
+ * a writer would write with its values, and its mac must be right where its epoch is open. The repository's id is right, or
+ * it could not have been opened.
  */
-export async function checkKeys({ storage }: Repository): Promise<KeyFindings> {
+export async function checkKeys({ storage, keys }: Repository): Promise<KeyFindings> {
   const findings: KeyFindings = { objects: 0, bytesRead: 0, faults: [] };
   const names = [HEADER];
-  for await (const { name } of storage.list('keys/')) if (name.endsWith('.json')) names.push(name);
+  for (const folder of ['keys/', 'epochs/'])
+    for await (const { name } of storage.list(folder)) if (name.endsWith('.json')) names.push(name);
   for (const object of names) {
     findings.objects++;
     try {
       const bytes = await storage.get(object);
       findings.bytesRead += bytes.length;
-      checkObject(object, bytes);
+      checkObject(object, bytes, keys);
     } catch (error) {
       findings.faults.push({ object, error: asTidemarkError(error) });
     }
@@ -31,11 +35,15 @@ export async function checkKeys({ storage }: Repository): Promise<KeyFindings> {
   return findings;
 }
 
-function checkObject(object: string, bytes: Buffer): void {
-  const value = object === HEADER ? checkHeader(bytes) : checkSlot(object, bytes);
-  if (!plainObject(value).equals(bytes)) {
+function checkObject(object: string, bytes: Buffer, keys: RepositoryKeys): void {
+  if (!plainObject(rewritten(object, bytes, keys)).equals(bytes)) {
     throw faultError('OBJECT_DAMAGED', `${object} is not as tidemark writes it`, HINT);
   }
+}
+
+function rewritten(object: string, bytes: Buffer, keys: RepositoryKeys): object {
+  if (object === HEADER) return checkHeader(bytes);
+  return object.startsWith('keys/') ? checkSlot(object, bytes, keys) : checkEpoch(object, bytes, keys);
 }
 
 function checkHeader(bytes: Buffer): object {
@@ -48,8 +56,24 @@ function checkHeader(bytes: Buffer): object {
   return { tidemark, format, id, created: header.created };
 }
 
-function checkSlot(object: string, bytes: Buffer): object {
+function checkSlot(object: string, bytes: Buffer, keys: RepositoryKeys): object {
   const slot = parseSlot(bytes, object);
-  if (`keys/${slot.slot}.json` === object) return slot;
-  throw faultError('KEY_SLOT_DAMAGED', `${object} holds the slot ${slot.slot}`, HINT);
+  const epoch = epochOf(slot);
+  if (`keys/${slot.slot}.json` !== object)
+    throw faultError('KEY_SLOT_DAMAGED', `${object} holds the slot ${slot.slot}`, HINT);
+  if (epoch <= keys.newest && slot.mac !== undefined && !macHolds(keys.at(epoch), slot)) {
+    const hint = `${HINT}; where nobody can, 'tidemark key remove' it and add another`;
+    throw faultError('KEY_SLOT_DAMAGED', `${object} is not as it was written: its mac is wrong`, hint);
+  }
+  return slot;
+}
+
+function checkEpoch(object: string, bytes: Buffer, keys: RepositoryKeys): object {
+  const epoch = parseEpoch(bytes, object);
+  if (epochName(epoch.epoch) !== object)
+    throw faultError('EPOCH_DAMAGED', `${object} holds epoch ${epoch.epoch}`, HINT);
+  if (epoch.epoch > keys.newest) return epoch;
+  const own = keys.at(epoch.epoch);
+  if (macHolds(own, epoch) && openOlder(own, epoch.older)) return epoch;
+  throw faultError('EPOCH_DAMAGED', `${object} is not as it was written: its mac is wrong`, HINT);
 }

@@ -39,6 +39,7 @@ interface CheckedPack {
   session: string;
   number: number;
   salt: string;
+  epoch: number;
   sizeBytes: number;
   places: number;
   round: number;
@@ -99,19 +100,23 @@ export class CheckPlan {
   }
 
   /** Takes in the snapshot's packs. */
-  addSnapshot(manifest: Pick<Manifest, 'snapshot' | 'copied' | 'sessions' | 'packs'>): void {
+  addSnapshot(manifest: Pick<Manifest, 'snapshot' | 'copied' | 'sessions' | 'epochs' | 'packs'>): void {
     const mine = new Set<number>();
     const snapshot = manifestName(manifest);
     this.#packsOf.set(snapshot, mine);
     for (const [session, number, sizeBytes] of manifest.packs) {
       const name = packName(session, number);
       const salt = manifest.sessions[session] ?? '';
+      const epoch = manifest.epochs?.[session] ?? 0;
       let index = this.#packIndex.get(name);
       if (index === undefined) {
-        index = this.#packs.push({ session, number, salt, sizeBytes, places: 0, round: 0, lists: [] }) - 1;
+        const made = { session, number, salt, epoch, sizeBytes, places: 0, round: 0, lists: [] };
+        index = this.#packs.push(made) - 1;
         this.#packIndex.set(name, index);
-      } else if (this.#packs[index]!.salt !== salt || this.#packs[index]!.sizeBytes !== sizeBytes) {
-        this.#disagree(snapshot, name);
+      } else {
+        const known = this.#packs[index]!;
+        if (known.salt !== salt || known.sizeBytes !== sizeBytes || known.epoch !== epoch)
+          this.#disagree(snapshot, name);
       }
       mine.add(index);
     }
@@ -121,7 +126,7 @@ export class CheckPlan {
     const object = `snapshots/${snapshot}`;
     const error = faultError(
       'PACKS_DISAGREE',
-      `${object} gives packs/${name} another size or salt than other manifests do`,
+      `${object} gives packs/${name} another size, salt or epoch than other manifests do`,
       'report this: no tidemark writes that',
     );
     this.#report({ object, error, streams: [], snapshots: [snapshot] });
@@ -163,6 +168,7 @@ export class CheckPlan {
       this.#keys,
       {
         sessions: Object.fromEntries(this.#packs.map(pack => [pack.session, pack.salt])),
+        epochs: Object.fromEntries(this.#packs.map(pack => [pack.session, pack.epoch])),
         packs: this.#packs.map(pack => [pack.session, pack.number, pack.sizeBytes]),
       },
       { verifyIds: false },
@@ -262,8 +268,8 @@ export class CheckPlan {
   }
 
   #job(index: number, builder: PlacesBuilder): PackJob {
-    const { session, number, salt, sizeBytes, lists } = this.#packs[index]!;
-    return { session, number, salt, sizeBytes, places: builder.take(), lists: Int32Array.from(lists) };
+    const { places: _places, round: _round, lists, ...pack } = this.#packs[index]!;
+    return { ...pack, places: builder.take(), lists: Int32Array.from(lists) };
   }
 
   /** Takes in what the check of a pack has found. */

@@ -8,7 +8,6 @@ import { packName } from './keys.ts';
 import type { Lease } from './lease.ts';
 import { type Manifest, newSessionId } from './manifest.ts';
 import type { Repository } from './repository.ts';
-import { sealObject } from './seal.ts';
 
 /** From being condemned to being deleted, at the least, by the storage's clock. */
 export const GRACE_MS = 24 * 3600 * 1000;
@@ -179,7 +178,7 @@ export async function collect(
   if (plan.condemn.length > 0) {
     const name = `condemned/${newSessionId(await storage.now())}`;
     const content: RecordContent = { format: 1, packs: plan.condemn, settled: plan.settled };
-    await storage.put(name, [sealObject(keys.object(name), content)], { ifAbsent: true });
+    await storage.put(name, [keys.seal(name, content)], { ifAbsent: true });
   }
   for (const names of [
     plan.free.map(pack => `packs/${nameOf(pack)}`),

@@ -4,7 +4,6 @@ import { packName } from './keys.ts';
 import { type LiveLease, readLeases } from './lease.ts';
 import { type Manifest, SESSION_ID } from './manifest.ts';
 import type { Repository } from './repository.ts';
-import { openObject } from './seal.ts';
 
 /** Everything in a repository that collection goes by, read in the order that docs/recovery.md ("Collection") needs. */
 export interface Holdings {
@@ -133,11 +132,7 @@ async function readCondemned(repository: Repository): Promise<CondemnedRecord[]>
 async function readRecord(repository: Repository, name: string): Promise<RecordContent | undefined> {
   let record: RecordContent;
   try {
-    record = openObject(
-      repository.keys.object(name),
-      await repository.storage.get(name),
-      name,
-    ) as RecordContent;
+    record = repository.keys.open(name, await repository.storage.get(name), name) as RecordContent;
   } catch (error) {
     if (isMissing(error)) return undefined;
     if (error instanceof TidemarkError && error.kind === 'fault')

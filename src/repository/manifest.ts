@@ -17,6 +17,8 @@ export interface Manifest {
   scope: Scope;
   counts: Counts;
   sessions: Record<string, string>;
+  /** Of sessions whose epoch is not 0. */
+  epochs?: Record<string, number>;
   packs: [session: string, number: number, sizeBytes: number][];
   usage?: Usage;
   streams: { archive: ListRef; globals: ListRef; parts: ListRef };

@@ -10,11 +10,12 @@ const TAIL_BYTES = 8192;
 export async function readPackSegments(
   storage: Storage,
   keys: RepositoryKeys,
-  manifest: Pick<Manifest, 'sessions'>,
+  manifest: Pick<Manifest, 'sessions' | 'epochs'>,
   [session, number, sizeBytes]: Manifest['packs'][number],
 ): Promise<PlacedSegment[]> {
   const name = `packs/${packName(session, number)}`;
-  const key = keys.pack(session, number, Buffer.from(manifest.sessions[session] ?? '', 'hex'));
+  const salt = Buffer.from(manifest.sessions[session] ?? '', 'hex');
+  const key = keys.of(manifest, session).pack(session, number, salt);
   const end = async (bytes: number) => {
     const length = Math.min(bytes, sizeBytes);
     return storage.get(name, { offset: sizeBytes - length, length });

@@ -5,7 +5,7 @@ import { packTable } from './packTable.ts';
 
 const OLD = '20261120-020000000-00000001';
 const OWN = '20261121-020000000-00000002';
-const own = { session: OWN, salt: Buffer.alloc(16, 7), sizes: new Map([[1, 500]]) };
+const own = { session: OWN, salt: Buffer.alloc(16, 7), epoch: 0, sizes: new Map([[1, 500]]) };
 const previous = {
   sessions: { [OLD]: 'aa'.repeat(16), '20261119-020000000-00000000': 'bb'.repeat(16) },
   packs: [
@@ -28,6 +28,14 @@ test('a new manifest names what its streams use, each pack once, and how much of
     // Never more than there is; and where nobody knows how much there is, that stays unknown.
     usage: { listBytes: 50, packs: [[1000, 1000], [30, 0], [850, 850]] }, // biome-ignore format: rows
   });
+});
+
+test('a manifest says which sessions are of a later epoch', () => {
+  const written = [stream(0, [OWN, 1, 8], [OLD, 1, 6])];
+  assert.equal('epochs' in packTable(own, written, previous), false);
+  const later = { ...previous, epochs: { [OLD]: 2 } };
+  assert.deepEqual(packTable({ ...own, epoch: 3 }, written, later).epochs, { [OLD]: 2, [OWN]: 3 });
+  assert.deepEqual(packTable({ ...own, epoch: 3 }, written, previous).epochs, { [OWN]: 3 });
 });
 
 test('a pack of a snapshot that did not say how much of it was used stays unknown', () => {

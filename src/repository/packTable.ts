@@ -7,6 +7,7 @@ import type { Manifest } from './manifest.ts';
 export interface OwnPacks {
   session: string;
   salt: Buffer;
+  epoch: number;
   /** Stored size by number. */
   sizes: ReadonlyMap<number, number>;
 }
@@ -21,8 +22,8 @@ type Written = Pick<WrittenStream, 'packs' | 'listBytes'>;
 export function packTable(
   own: OwnPacks,
   written: readonly Written[],
-  previous?: Pick<Manifest, 'sessions' | 'packs' | 'usage'>,
-): Pick<Manifest, 'sessions' | 'packs' | 'usage'> {
+  previous?: Pick<Manifest, 'sessions' | 'epochs' | 'packs' | 'usage'>,
+): Pick<Manifest, 'sessions' | 'epochs' | 'packs' | 'usage'> {
   const known = new Map<string, { sizeBytes: number; plainBytes: number }>();
   for (const [i, [session, number, sizeBytes]] of (previous?.packs ?? []).entries())
     known.set(packName(session, number), { sizeBytes, plainBytes: previous!.usage?.packs[i]?.[1] ?? 0 });
@@ -48,9 +49,18 @@ export function packTable(
   );
   return {
     sessions,
+    ...epochsOf(Object.keys(sessions), id =>
+      id === own.session ? own.epoch : (previous?.epochs?.[id] ?? 0),
+    ),
     packs,
     usage: { listBytes: written.reduce((sum, { listBytes }) => sum + listBytes, 0), packs: usage },
   };
+}
+
+/** Of sessions whose epoch is not 0, where there are any. */
+function epochsOf(sessions: string[], epochOf: (session: string) => number): Pick<Manifest, 'epochs'> {
+  const later = sessions.filter(id => epochOf(id) > 0);
+  return later.length === 0 ? {} : { epochs: Object.fromEntries(later.map(id => [id, epochOf(id)])) };
 }
 
 /** By name. */

@@ -1,4 +1,4 @@
-import type { RepositoryKeys } from './keys.ts';
+import type { EpochKeys } from './keys.ts';
 import { type DirectoryEntry, PACK_HEADER_BYTES, packHeader, packTail } from './pack.ts';
 import { SEGMENT_KIND, type SegmentKind, sealSegment } from './seal.ts';
 
@@ -14,7 +14,8 @@ export interface PackOutput {
 }
 
 export interface WriterSession {
-  keys: RepositoryKeys;
+  /** Of the session's epoch. */
+  keys: EpochKeys;
   session: string;
   sessionSalt: Buffer;
   /** zstd level of segments. */

@@ -20,6 +20,7 @@ const TAIL_BYTES = 8192;
 /** What is needed to read a snapshot's packs; plain data, for worker threads. */
 export interface PackTable {
   sessions: Manifest['sessions'];
+  epochs?: Manifest['epochs'];
   packs: Manifest['packs'];
 }
 
@@ -32,11 +33,12 @@ interface OpenPack {
 export class SnapshotReader {
   readonly #storage: Storage;
   readonly #keys: RepositoryKeys;
-  readonly #sessions: Manifest['sessions'];
+  readonly #table: PackTable;
   readonly #sizes = new Map<string, number>();
   readonly #packs = new Map<string, Promise<OpenPack>>();
   readonly #segments = new Map<string, Promise<Buffer>>();
-  readonly #idKey: Buffer;
+  /** Chunk id keys by epoch. */
+  readonly #idKeys = new Map<number, Buffer>();
   readonly #verifyIds: boolean;
   readonly #behind = Buffer.alloc(KEY_BYTES);
   /** Bytes read from the storage. */
@@ -45,10 +47,9 @@ export class SnapshotReader {
   constructor(storage: Storage, keys: RepositoryKeys, table: PackTable, options: { verifyIds: boolean }) {
     this.#storage = storage;
     this.#keys = keys;
-    this.#sessions = table.sessions;
+    this.#table = table;
     for (const [session, number, sizeBytes] of table.packs)
       this.#sizes.set(packName(session, number), sizeBytes);
-    this.#idKey = keys.chunkIdKey();
     this.#verifyIds = options.verifyIds;
   }
 
@@ -92,14 +93,25 @@ export class SnapshotReader {
     this.#segment(pack.session, pack.number, list.segment[at]!, SEGMENT_KIND.data).catch(() => {});
   }
 
+  #idKey(session: string): Buffer {
+    const keys = this.#keys.of(this.#table, session);
+    let key = this.#idKeys.get(keys.epoch);
+    if (!key) {
+      key = keys.chunkIdKey();
+      this.#idKeys.set(keys.epoch, key);
+    }
+    return key;
+  }
+
   #verify(list: ChunkList, at: number, end: number, segment: Buffer, where: string): void {
     const room = withRoom(segment);
+    const idKey = this.#idKey(list.packs[list.pack[at]!]!.session);
     for (let i = at; i < end; i++) {
       const from = list.offset[i]!;
       const to = from + list.length[i]!;
       // The key is hashed behind the chunk: written over what follows there, which is put back at once.
       room.copy(this.#behind, 0, to, to + KEY_BYTES);
-      this.#idKey.copy(room, to);
+      idKey.copy(room, to);
       const id = hash('sha256', room.subarray(from, to + KEY_BYTES), 'latin1' as 'hex');
       this.#behind.copy(room, to);
       if (!isId(list.ids, i, id)) {
@@ -149,10 +161,10 @@ export class SnapshotReader {
 
   async #readDirectory(session: string, number: number): Promise<OpenPack> {
     const name = packName(session, number);
-    const salt = this.#sessions[session];
+    const salt = this.#table.sessions[session];
     const sizeBytes = this.#sizes.get(name);
     if (salt === undefined || sizeBytes === undefined) throw outside(`packs/${name}`);
-    const key = this.#keys.pack(session, number, Buffer.from(salt, 'hex'));
+    const key = this.#keys.of(this.#table, session).pack(session, number, Buffer.from(salt, 'hex'));
     const tailBytes = Math.min(TAIL_BYTES, sizeBytes);
     let tail = await this.#get(name, sizeBytes - tailBytes, tailBytes);
     const { storedBytes, plainBytes } = parseTrailer(tail, `packs/${name}`);

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { LocalStorage } from '../storage/local.ts';
-import { newKeyText } from './keys.ts';
+import { EpochKeys, newKeyText } from './keys.ts';
 import { Repository } from './repository.ts';
 import { newFolder } from './sample.ts';
 import { type KeySlot, parseSlot, plainObject, type Secret, unwrapKey, wrapKey } from './slots.ts';
 
-const keySecret = (): Secret => ({ kind: 'key', text: newKeyText(), where: 'the test' });
-const passphrase: Secret = { kind: 'passphrase', text: 'correct horse', where: 'the test' };
+const keySecret = () => ({ kind: 'key', text: newKeyText(), where: 'the test' }) as const;
+const passphrase = { kind: 'passphrase', text: 'correct horse', where: 'the test' } as const;
 
 async function made(): Promise<{ storage: LocalStorage; secret: Secret; repository: Repository }> {
   const storage = new LocalStorage(newFolder());
@@ -20,7 +20,7 @@ test('a repository is opened by its key and by no other', async () => {
   const { storage, secret, repository } = await made();
   const opened = await Repository.open(storage, secret);
   assert.equal(opened.id, repository.id);
-  assert.deepEqual(opened.keys.master, repository.keys.master);
+  assert.deepEqual(opened.keys.current.master, repository.keys.current.master);
   await assert.rejects(Repository.open(storage, keySecret()), { code: 'KEY_WRONG', kind: 'usage' });
   await assert.rejects(Repository.open(storage, passphrase), { code: 'KEY_WRONG', kind: 'usage' });
 });
@@ -78,7 +78,7 @@ test('a header that is none is a fault', async () => {
 test('a slot that is malformed is refused before any work is done for it', async () => {
   const master = randomBytes(32);
   const id = '0'.repeat(32);
-  const slot = await wrapKey(master, id, 'first', passphrase);
+  const slot = await wrapKey(new EpochKeys(master, id, 0), 'first', passphrase);
   assert.deepEqual(await unwrapKey(parseSlot(plainObject(slot), 'it'), id, passphrase), master);
   const malformed: object[] = [
     { ...slot, tidemark: 'repository' },

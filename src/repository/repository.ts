@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import type { Storage } from '../storage/storage.ts';
-import { RepositoryKeys } from './keys.ts';
+import { EpochKeys, RepositoryKeys } from './keys.ts';
 import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
-import { openObject, sealObject } from './seal.ts';
-import { parseObject, parseSlot, plainObject, type Secret, unwrapKey, wrapKey } from './slots.ts';
+import { openKeys } from './openKeys.ts';
+import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots.ts';
 
 export const HEADER = 'repository.json';
 
@@ -47,42 +47,16 @@ export class Repository {
     }
     const id = randomBytes(16).toString('hex');
     const master = randomBytes(32);
-    const slot = await wrapKey(master, id, 'first', secret);
+    const slot = await wrapKey(new EpochKeys(master, id, 0), 'first', await ownerOf(secret));
     const header: Header = { tidemark: 'repository', format: 1, id, created: now.toISOString() };
     await storage.put('keys/first.json', [plainObject(slot)], { ifAbsent: true });
     await storage.put(HEADER, [plainObject(header)], { ifAbsent: true });
-    return new Repository(storage, new RepositoryKeys(master, id));
+    return new Repository(storage, new RepositoryKeys([master], id));
   }
 
   static async open(storage: Storage, secret: Secret): Promise<Repository> {
     const header = await readHeader(storage);
-    let slots = 0;
-    let damage: unknown;
-    for await (const object of storage.list('keys/')) {
-      if (!object.name.endsWith('.json')) continue;
-      slots++;
-      try {
-        const slot = parseSlot(await storage.get(object.name), `${object.name} in ${storage.place}`);
-        const master = await unwrapKey(slot, header.id, secret);
-        if (master) return new Repository(storage, new RepositoryKeys(master, header.id));
-      } catch (error) {
-        if (!(error instanceof TidemarkError) || error.kind === 'usage') throw error;
-        damage ??= error; // another slot may open it
-      }
-    }
-    if (damage !== undefined) throw damage;
-    if (slots === 0) {
-      throw faultError(
-        'KEYS_MISSING',
-        `${storage.place} holds no keys`,
-        'restore its keys/ folder from another copy',
-      );
-    }
-    throw usageError(
-      'KEY_WRONG',
-      `the key in ${secret.where} does not open the repository in ${storage.place}`,
-      'use the key that was made for it; the recovery kit names the repository it belongs to',
-    );
+    return new Repository(storage, await openKeys(storage, header.id, secret));
   }
 
   get id(): string {
@@ -111,7 +85,7 @@ export class Repository {
     const object = `${folder}/${name}`;
     const sealed = await this.storage.get(object);
     const where = `${object} in ${this.storage.place}`;
-    const manifest = openObject(this.keys.object(`snapshots/${name}`), sealed, where) as Manifest;
+    const manifest = this.keys.open(`snapshots/${name}`, sealed, where) as Manifest;
     if (manifest.format !== 1) {
       throw new TidemarkError(
         'FORMAT_TOO_NEW',
@@ -135,7 +109,7 @@ export class Repository {
   /** Makes the snapshot exist. Everything it refers to must be stored. */
   async commit(manifest: Manifest): Promise<number> {
     const name = `snapshots/${manifestName(manifest)}`;
-    const sealed = sealObject(this.keys.object(name), manifest);
+    const sealed = this.keys.seal(name, manifest);
     await this.storage.put(name, [sealed], { ifAbsent: true });
     return sealed.length;
   }
@@ -148,7 +122,7 @@ export class Repository {
   }
 }
 
-async function readHeader(storage: Storage): Promise<Header> {
+export async function readHeader(storage: Storage): Promise<Header> {
   if (!(await storage.stat(HEADER))) {
     throw usageError(
       'REPOSITORY_MISSING',

@@ -29,7 +29,7 @@ export function newFolder(): string {
 /** A storage with keys, to which sessions write one after another. */
 export class Sample {
   readonly storage = new LocalStorage(newFolder());
-  readonly keys = new RepositoryKeys(randomBytes(32), randomBytes(16).toString('hex'));
+  readonly keys = new RepositoryKeys([randomBytes(32)], randomBytes(16).toString('hex'));
   readonly table: PackTable = { sessions: {}, packs: [] };
 
   /** Writes streams in a session of their own. */
@@ -40,7 +40,7 @@ export class Sample {
     let packs = 0;
     const writer = new ChunkWriter(
       new PackWriter({
-        keys: this.keys,
+        keys: this.keys.current,
         session,
         sessionSalt,
         level: 1,

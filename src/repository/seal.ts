@@ -67,7 +67,7 @@ export function openSegment(
   plainBytes: number,
   where: string,
 ): Buffer {
-  if (sealed.length < 1 + TAG_BYTES || plainBytes > MAX_SEGMENT_BYTES) throw broken(where);
+  if (sealed.length < 1 + TAG_BYTES || plainBytes > MAX_SEGMENT_BYTES) throw sealBroken(where);
   const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(index));
   decipher.setAAD(segmentLabel(kind, plainBytes));
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
@@ -77,9 +77,9 @@ export function openSegment(
     const content = body[0] === 1 ? expand(body.subarray(1), plainBytes) : body.subarray(1);
     if (body[0]! <= 1 && content.length === plainBytes) return content;
   } catch (error) {
-    throw broken(where, error);
+    throw sealBroken(where, error);
   }
-  throw broken(where);
+  throw sealBroken(where);
 }
 
 /** Room for more than is expected, so that zlib sees the end without asking for a second buffer. */
@@ -88,12 +88,19 @@ function expand(compressed: Buffer, plainBytes: number): Buffer {
   return zstdDecompressSync(compressed, { chunkSize: room, maxOutputLength: room });
 }
 
+/** Objects of epoch 0, and those of any other, which say it. */
 const OBJECT_MAGIC = Buffer.from('TIDEOBJ1');
+const EPOCH_MAGIC = Buffer.from('TIDEOBJ2');
+const MAGIC_BYTES = 8;
+const NONCE_BYTES = 12;
 
 /** Seals a small object: JSON, compressed. */
-export function sealObject(key: Buffer, value: unknown): Buffer {
-  const head = Buffer.concat([OBJECT_MAGIC, randomBytes(12)]);
-  const cipher = createCipheriv('aes-256-gcm', key, head.subarray(8));
+export function sealObject(key: Buffer, value: unknown, epoch: number): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const number = Buffer.alloc(epoch === 0 ? 0 : 4);
+  if (epoch > 0) number.writeUInt32LE(epoch);
+  const head = Buffer.concat([epoch === 0 ? OBJECT_MAGIC : EPOCH_MAGIC, number, nonce]);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(head);
   const plain = zstdCompressSync(Buffer.from(JSON.stringify(value)), {
     params: { [constants.ZSTD_c_compressionLevel]: 9 },
@@ -101,19 +108,29 @@ export function sealObject(key: Buffer, value: unknown): Buffer {
   return Buffer.concat([head, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
+/** The epoch whose key an object was sealed with, as it says itself. */
+export function objectEpoch(sealed: Buffer, where: string): number {
+  const magic = sealed.subarray(0, MAGIC_BYTES);
+  if (magic.equals(OBJECT_MAGIC)) return 0;
+  if (magic.equals(EPOCH_MAGIC) && sealed.length >= MAGIC_BYTES + 4) return sealed.readUInt32LE(MAGIC_BYTES);
+  throw sealBroken(where);
+}
+
 export function openObject(key: Buffer, sealed: Buffer, where: string): unknown {
-  if (sealed.length < 20 + TAG_BYTES || !sealed.subarray(0, 8).equals(OBJECT_MAGIC)) throw broken(where);
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(8, 20));
-  decipher.setAAD(sealed.subarray(0, 20));
+  const headBytes =
+    MAGIC_BYTES + (sealed.subarray(0, MAGIC_BYTES).equals(OBJECT_MAGIC) ? 0 : 4) + NONCE_BYTES;
+  if (sealed.length < headBytes + TAG_BYTES) throw sealBroken(where);
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(headBytes - NONCE_BYTES, headBytes));
+  decipher.setAAD(sealed.subarray(0, headBytes));
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
   try {
     const plain = Buffer.concat([
-      decipher.update(sealed.subarray(20, sealed.length - TAG_BYTES)),
+      decipher.update(sealed.subarray(headBytes, sealed.length - TAG_BYTES)),
       decipher.final(),
     ]);
     return JSON.parse(zstdDecompressSync(plain, { maxOutputLength: MAX_SEGMENT_BYTES }).toString('utf8'));
   } catch (error) {
-    throw broken(where, error);
+    throw sealBroken(where, error);
   }
 }
 
@@ -139,7 +156,8 @@ function tooLong(sizeBytes: number): Error {
   );
 }
 
-function broken(where: string, cause?: unknown): Error {
+/** What was sealed is not what is there. */
+export function sealBroken(where: string, cause?: unknown): Error {
   return faultError(
     'SEAL_BROKEN',
     `${where} is damaged: its seal does not match its bytes`,

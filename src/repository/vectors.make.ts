@@ -2,7 +2,7 @@
  * Writes vectors.json: what docs/format.md says, computed from that page with node:crypto alone and none of the program's
  * own code, so that the two can be held against each other. Run it by hand: node src/repository/vectors.make.ts
  */
-import { createCipheriv, createHash, hkdfSync, scryptSync } from 'node:crypto';
+import { createCipheriv, createHash, createHmac, hkdfSync, scryptSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { zstdCompressSync } from 'node:zlib';
 
@@ -38,6 +38,9 @@ const idKey = hkdf(master, repo, 'tidemark/1 chunk id', 32);
 const cutter = hkdf(master, repo, 'tidemark/1 cutter', 1024);
 const G = Array.from({ length: 256 }, (_, i) => BigInt(cutter.readInt32LE(i * 4)));
 const MOD = 1n << 32n;
+/** Of epoch 2, and of the two before it. */
+const masters = [master, range(32, 0x20), range(32, 0x40)];
+const macKey = (epoch: number) => hkdf(masters[epoch]!, repo, 'tidemark/1 mac', 32);
 const modulo = (n: bigint) => ((n % MOD) + MOD) % MOD;
 
 // Key text: base32 of RFC 4648, written bit by bit.
@@ -60,31 +63,65 @@ function slots() {
     p: 1,
     maxmem: 1 << 28,
   });
-  const slot = (name: string, kind: string, key: Buffer, kdf?: object) => ({
+  const slot = (name: string, kind: string, key: Buffer, own: object = {}, epoch = 0, more: object = {}) => ({
     tidemark: 'key',
     format: 1,
     slot: name,
     kind,
-    ...(kdf ? { kdf } : {}),
+    ...(epoch > 0 ? { epoch } : {}),
+    ...own,
     nonce: nonce.toString('base64'),
-    wrapped: gcm(key, nonce, Buffer.from(`tidemark/1 key ${repository} ${name}`), master).toString('base64'),
+    wrapped: gcm(
+      key,
+      nonce,
+      Buffer.from(`tidemark/1 key ${repository} ${name}${epoch > 0 ? ` ${epoch}` : ''}`),
+      masters[epoch]!,
+    ).toString('base64'),
+    ...more,
   });
+  const byText = hkdf(secret, repo, 'tidemark/1 slot', 32);
   return [
     {
       secret: keyText(secret),
-      slot: slot('first', 'key', hkdf(secret, repo, 'tidemark/1 slot', 32)),
+      slot: slot('first', 'key', byText),
     },
     {
       secret: passphrase,
       slot: slot('second', 'passphrase', derived, {
-        name: 'scrypt',
-        N: 131072,
-        r: 8,
-        p: 1,
-        salt: scryptSalt.toString('base64'),
+        kdf: { name: 'scrypt', N: 131072, r: 8, p: 1, salt: scryptSalt.toString('base64') },
       }),
     },
+    // The text that a service gives back opens its slot as a key does. What is sealed here is none of a real service.
+    {
+      secret: keyText(secret),
+      slot: withMac(0, slot('cloud', 'aws-kms', byText, { key: 'arn:aws:kms:x', sealed: 'AAAA' })),
+    },
+    {
+      secret: keyText(secret),
+      slot: withMac(2, slot('first-3', 'key', byText, {}, 2, { older: older(2), replaces: 'first-2' })),
+    },
   ];
+}
+
+/** "Slots", mac. */
+function withMac(epoch: number, value: object) {
+  const mac = createHmac('sha256', macKey(epoch)).update(JSON.stringify(value)).digest('base64');
+  return { ...value, mac };
+}
+
+/** "Epochs". */
+function older(epoch: number): string {
+  const nonce = range(12, 0x90);
+  const key = hkdf(masters[epoch]!, repo, 'tidemark/1 older', 32);
+  const label = Buffer.from(`tidemark/1 older ${repository} ${epoch}`);
+  return Buffer.concat([nonce, gcm(key, nonce, label, Buffer.concat(masters.slice(0, epoch)))]).toString(
+    'base64',
+  );
+}
+
+function epoch() {
+  const started = '2026-11-21T09:57:47.000Z';
+  return withMac(2, { tidemark: 'epoch', format: 1, epoch: 2, started, older: older(2) });
 }
 
 // "Cutting", rows.
@@ -226,14 +263,17 @@ function pack() {
   return { number, data: hex(data), list: hex(list), bytes: hex(bytes) };
 }
 
-function object() {
+function object(epoch: number) {
   const name = `snapshots/${session}`;
   const value = { format: 1, snapshot: session, note: 'ä' };
-  const head = Buffer.concat([Buffer.from('TIDEOBJ1'), range(12, 0x70)]);
-  const key = hkdf(master, repo, `tidemark/1 object ${name}`, 32);
+  const nonce = range(12, 0x70);
+  const head = Buffer.concat(
+    epoch === 0 ? [Buffer.from('TIDEOBJ1'), nonce] : [Buffer.from('TIDEOBJ2'), u32(epoch), nonce],
+  );
+  const key = hkdf(masters[epoch]!, repo, `tidemark/1 object ${name}`, 32);
   const sealed = Buffer.concat([
     head,
-    gcm(key, head.subarray(8), head, zstdCompressSync(Buffer.from(JSON.stringify(value)))),
+    gcm(key, nonce, head, zstdCompressSync(Buffer.from(JSON.stringify(value)))),
   ]);
   return { name, value, sealed: hex(sealed) };
 }
@@ -283,6 +323,9 @@ const vectors = {
   },
   chunkList: chunkList(),
   pack: pack(),
-  object: object(),
+  object: object(0),
+  masters: masters.map(hex),
+  epoch: epoch(),
+  epochObject: object(2),
 };
 writeFileSync(new URL('vectors.json', import.meta.url), `${JSON.stringify(vectors, null, 2)}\n`);

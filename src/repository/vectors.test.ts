@@ -6,15 +6,17 @@ import { test } from 'node:test';
 import { type ChunkList, ChunkListBuilder, decodeChunkList } from './chunkList.ts';
 import { ChunkWriter } from './chunkWriter.ts';
 import { endsChunk, streamCut } from './cut.ts';
+import { openOlder, parseEpoch, sealOlder } from './epochs.ts';
 import { formatKeyText, parseKeyText, RepositoryKeys } from './keys.ts';
 import { openDirectory, packHeader, packTail, parsePackHeader, parseTrailer } from './pack.ts';
 import { PackWriter } from './packWriter.ts';
 import { openObject, openSegment, SEGMENT_KIND, sealObject, sealSegment } from './seal.ts';
-import { type KeySlot, parseSlot, plainObject, unwrapKey } from './slots.ts';
+import { type KeySlot, macHolds, parseSlot, plainObject, type Secret, unwrapKey } from './slots.ts';
 
 const vectors = JSON.parse(readFileSync(new URL('vectors.json', import.meta.url), 'utf8'));
 const bytes = (hex: string) => Buffer.from(hex, 'hex');
-const keys = new RepositoryKeys(bytes(vectors.master), vectors.repository);
+const ring = new RepositoryKeys(vectors.masters.map(bytes), vectors.repository);
+const keys = ring.at(0);
 const salt = bytes(vectors.salt);
 const packKey = keys.pack(vectors.session, 9, salt);
 
@@ -60,12 +62,44 @@ test('the text of a key', () => {
 test('key slots are unwrapped with their own secret, and with no other', async () => {
   for (const { slot, secret } of vectors.slots as { slot: KeySlot; secret: string }[]) {
     const parsed = parseSlot(plainObject(slot), slot.slot);
-    const given = { kind: slot.kind, text: secret, where: 'the vector' };
-    assert.equal((await unwrapKey(parsed, vectors.repository, given))?.toString('hex'), vectors.master);
+    const kind = slot.kind === 'passphrase' ? 'passphrase' : 'key';
+    const given: Secret = { kind, text: secret, where: 'the vector' };
+    const epoch = slot.epoch ?? 0;
+    const master = await unwrapKey(parsed, vectors.repository, given);
+    assert.equal(master?.toString('hex'), vectors.masters[epoch]);
+    assert.equal(slot.mac === undefined || macHolds(ring.at(epoch), slot), true);
+    assert.equal(slot.mac !== undefined && macHolds(ring.at(epoch), { ...slot, slot: 'renamed' }), false);
+    assert.equal(await unwrapKey({ ...parsed, epoch: epoch + 1 }, vectors.repository, given), undefined);
     const elsewhere = vectors.repository.replace('a', 'b');
     assert.equal(await unwrapKey(parsed, elsewhere, given), undefined);
     assert.equal(await unwrapKey({ ...parsed, slot: 'renamed' }, vectors.repository, given), undefined);
   }
+});
+
+test('an epoch gives the keys of those before it', () => {
+  const object = parseEpoch(plainObject(vectors.epoch), 'it');
+  const newest = ring.at(2);
+  assert.ok(macHolds(newest, object));
+  assert.ok(!macHolds(newest, { ...object, started: '2026-11-21T09:57:48.000Z' }));
+  const hex = (masters: Buffer[] | undefined) => masters?.map(each => each.toString('hex'));
+  assert.deepEqual(hex(openOlder(newest, object.older)), vectors.masters.slice(0, 2));
+  assert.equal(openOlder(ring.at(1), object.older), undefined);
+  const again = sealOlder(newest, [ring.at(0).master, ring.at(1).master]);
+  assert.deepEqual(hex(openOlder(newest, again)), vectors.masters.slice(0, 2));
+});
+
+test('an object says its epoch, and opens in no other', () => {
+  const { name, value, sealed } = vectors.epochObject;
+  assert.deepEqual(ring.open(name, bytes(sealed), name), value);
+  assert.deepEqual(ring.open(name, bytes(vectors.object.sealed), name), value);
+  assert.deepEqual(ring.open(name, ring.seal(name, value), name), value);
+  const moved = bytes(sealed);
+  moved.writeUInt32LE(1, 8);
+  assert.throws(() => ring.open(name, moved, name), { code: 'SEAL_BROKEN' });
+  moved.writeUInt32LE(3, 8);
+  assert.throws(() => ring.open(name, moved, name), { code: 'EPOCH_UNKNOWN' });
+  moved.writeUInt32LE(0x80000000, 8);
+  assert.throws(() => ring.open(name, moved, name), { code: 'SEAL_BROKEN' });
 });
 
 test('after which rows a chunk may end', () => {
@@ -190,9 +224,9 @@ test('a whole pack', () => {
 test('a sealed object', () => {
   const { name, value, sealed } = vectors.object;
   assert.deepEqual(openObject(keys.object(name), bytes(sealed), name), value);
-  const again = sealObject(keys.object(name), value);
+  const again = sealObject(keys.object(name), value, 0);
   assert.deepEqual(openObject(keys.object(name), again, name), value);
-  assert.notDeepEqual(again, sealObject(keys.object(name), value), 'no nonce is used twice');
+  assert.notDeepEqual(again, sealObject(keys.object(name), value, 0), 'no nonce is used twice');
   const other = keys.object(name.replace('snapshots', 'condemned'));
   assert.throws(() => openObject(other, bytes(sealed), name), { code: 'SEAL_BROKEN' });
 });

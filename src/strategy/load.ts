@@ -208,9 +208,11 @@ function checkKeyVariable(
 ): void {
   const { key, name } = repository;
   if (!('variable' in key) || environment[key.variable] || !isRequired('repositories', name, options)) return;
-  const field = key.kind === 'env' ? 'env' : 'passphrase_env';
+  const field = VARIABLE_FIELDS[key.kind];
   reportVariable(key.variable, ['repositories', name, 'key', field], source, environment);
 }
+
+const VARIABLE_FIELDS = { env: 'env', passphraseEnv: 'passphrase_env', ageEnv: 'age_identity_env' } as const;
 
 function isRequired(
   section: 'databases' | 'repositories',

@@ -7,6 +7,7 @@ import { intervalMs, parseCron } from './cron.ts';
 import { parseDuration } from './duration.ts';
 import { absolutePath, type Environment } from './environment.ts';
 import { DEFAULT_SAFETY_KEEP, type KeepRules } from './keep.ts';
+import { parseServiceKey } from './kms.ts';
 import {
   type DatabaseEntry,
   FOREVER,
@@ -86,8 +87,13 @@ function connectionValue(key: string, text: string, { folder, environment }: Sur
 export function resolveKey(key: RepositoryEntry['key'], { folder, environment }: Surroundings): KeySource {
   if (key.env !== undefined) return { kind: 'env', variable: key.env };
   if (key.passphrase_env !== undefined) return { kind: 'passphraseEnv', variable: key.passphrase_env };
-  const kind = key.file === undefined ? 'passphraseFile' : 'file';
-  return { kind, path: absolutePath(key.file ?? key.passphrase_file ?? '', folder, environment) };
+  if (key.age_identity_env !== undefined) return { kind: 'ageEnv', variable: key.age_identity_env };
+  const service = key.kms === undefined ? undefined : parseServiceKey(key.kms);
+  if (service) return { kind: 'kms', ...service };
+  const file = (path: string) => absolutePath(path, folder, environment);
+  if (key.age_identity_file !== undefined) return { kind: 'ageFile', path: file(key.age_identity_file) };
+  if (key.passphrase_file !== undefined) return { kind: 'passphraseFile', path: file(key.passphrase_file) };
+  return { kind: 'file', path: file(key.file ?? '') };
 }
 
 /** What the storage has to know of a repository's entry. */

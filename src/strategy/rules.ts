@@ -62,7 +62,8 @@ export const repositoryRules: Rule = (entry, at, source) => {
   const given = Object.keys(entry.key);
   if (given.length === 1) return true;
   const path = [...at, 'key'];
-  const hint = 'write one of file, env, passphrase_env and passphrase_file';
+  const hint =
+    'write one of file, env, passphrase_env, passphrase_file, age_identity_file, age_identity_env and kms';
   source.report(
     path,
     'value',

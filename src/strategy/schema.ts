@@ -7,6 +7,7 @@ import { readSize, SIZE_PATTERN } from '../base/size.ts';
 import { parseCron } from './cron.ts';
 import { DURATION_PATTERN, readDuration } from './duration.ts';
 import { isVariableName } from './environment.ts';
+import { parseServiceKey, SERVICE_KEY_FORMS } from './kms.ts';
 import { readSpan, SPAN_PATTERN } from './span.ts';
 
 const MAX_NAME_LENGTH = 63;
@@ -175,6 +176,20 @@ export const keySchema = z
     env: variableName().optional().describe('The environment variable that holds the key.'),
     passphrase_env: variableName().optional().describe('The environment variable that holds a passphrase.'),
     passphrase_file: text().optional().describe('A file that contains nothing but a passphrase.'),
+    age_identity_file: text().optional().describe('A file of age identities, as age-keygen writes it.'),
+    age_identity_env: variableName()
+      .optional()
+      .describe('The environment variable that holds an age identity.'),
+    kms: z
+      .string()
+      .refine(value => parseServiceKey(value) !== undefined, {
+        error: `${WRITTEN} is not a key in a service${HINT}write ${SERVICE_KEY_FORMS}`,
+      })
+      .meta({ pattern: `^(aws:arn:|gcp:projects/|azure:https?://)|${REFERENCE_PATTERN}` })
+      .optional()
+      .describe(
+        'A key in AWS KMS (aws:arn:aws:kms:…), Google Cloud KMS (gcp:projects/…) or Azure Key Vault (azure:https://…/keys/…).',
+      ),
   })
   .describe('What encrypts the repository: one of these. Without it, nothing in there can be read by anyone.')
   .meta({ minProperties: 1, maxProperties: 1 });

@@ -3,6 +3,7 @@ import type { StorageSpec } from '../storage/kinds.ts';
 import type { Cron } from './cron.ts';
 import type { Environment } from './environment.ts';
 import type { KeepRules } from './keep.ts';
+import type { ServiceKeyAddress } from './kms.ts';
 
 export interface Strategy {
   /** Absolute, as `folder` is, where the file lies and relative paths start. */
@@ -64,12 +65,15 @@ export interface RepositorySpec {
   capacityBytes: number | null;
 }
 
-/** Where the key or the passphrase is; nothing of it has been read but that the variables are set. */
+/** Where the secret that opens a repository is; nothing of it has been read but that the variables are set. */
 export type KeySource =
   | { kind: 'file'; path: string }
   | { kind: 'env'; variable: string }
   | { kind: 'passphraseFile'; path: string }
-  | { kind: 'passphraseEnv'; variable: string };
+  | { kind: 'passphraseEnv'; variable: string }
+  | { kind: 'ageFile'; path: string }
+  | { kind: 'ageEnv'; variable: string }
+  | ({ kind: 'kms' } & ServiceKeyAddress);
 
 /** What snapshots that are taken before a restore in place have in the place of a plan's name; no plan may have it. */
 export const SAFETY_PLAN = 'safety';

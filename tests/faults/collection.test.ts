@@ -12,7 +12,6 @@ import { newKeyText, packName } from '../../src/repository/keys.ts';
 import { LEASE_TTL_MS, Lease } from '../../src/repository/lease.ts';
 import { type Manifest, manifestName } from '../../src/repository/manifest.ts';
 import { Repository } from '../../src/repository/repository.ts';
-import { openObject } from '../../src/repository/seal.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { type Blocks, readBack, smallBackup } from '../support/smallBackup.ts';
 import { type Process, seeded, World } from './world.ts';
@@ -168,7 +167,7 @@ class Run {
     const id = name.slice(name.indexOf('/') + 1);
     if (what === 'put' && name.startsWith('snapshots/')) {
       const sealed = this.#world.objects.get(name)!.data;
-      this.#manifests.set(id, openObject(this.#repository.keys.object(name), sealed, name) as Manifest);
+      this.#manifests.set(id, this.#repository.keys.open(name, sealed, name) as Manifest);
     }
     if (what === 'remove' && name.startsWith('packs/')) {
       for (const manifest of this.#listed()) {

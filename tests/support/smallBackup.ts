@@ -72,7 +72,10 @@ export async function readBack(repository: Repository, manifest: Manifest): Prom
 async function newest(repository: Repository): Promise<Manifest | undefined> {
   for (const id of (await repository.snapshotNames()).reverse()) {
     const manifest = await repository.manifest(id).catch(() => undefined);
-    if (manifest && (await allThere(repository, manifest))) return manifest;
+    const epoch = (id: string) => manifest?.epochs?.[id] ?? 0;
+    if (!manifest || !Object.keys(manifest.sessions).every(id => epoch(id) === repository.keys.newest))
+      continue;
+    if (await allThere(repository, manifest)) return manifest;
   }
   return undefined;
 }
@@ -91,6 +94,7 @@ async function write(
   copyOf: string | undefined,
 ): Promise<Manifest> {
   const { storage, keys } = repository;
+  const own = keys.current;
   const salt = randomBytes(16);
   const assembler = new PackAssembler(storage, session);
   const reader = previous && new SnapshotReader(storage, keys, previous, { verifyIds: false });
@@ -101,7 +105,14 @@ async function write(
       >)
     : {};
   let packs = 0;
-  const options = { keys, session, sessionSalt: salt, level: 1, nextPack: () => ++packs, output: assembler };
+  const options = {
+    keys: own,
+    session,
+    sessionSalt: salt,
+    level: 1,
+    nextPack: () => ++packs,
+    output: assembler,
+  };
   const writer = new ChunkWriter(new PackWriter(options));
   const written: WrittenStream[] = [];
   const refs: Record<string, ListRef> = {};
@@ -127,7 +138,7 @@ async function write(
     database: 'small',
     plan: null,
     base: previous?.snapshot ?? null,
-    ...packTable({ session, salt, sizes: assembler.sizes }, written, previous),
+    ...packTable({ session, salt, epoch: own.epoch, sizes: assembler.sizes }, written, previous),
     streams: { archive: parts, globals: parts, parts },
   } as unknown as Manifest;
 }

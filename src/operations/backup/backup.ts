@@ -12,6 +12,7 @@ import { describeSettings } from '../../postgres/settings/settings.ts';
 import { ChunkIndex } from '../../repository/chunkIndex.ts';
 import { decodeChunkList } from '../../repository/chunkList.ts';
 import { ChunkWriter, type ListRef, type WrittenStream } from '../../repository/chunkWriter.ts';
+import type { EpochKeys } from '../../repository/keys.ts';
 import { Lease } from '../../repository/lease.ts';
 import {
   type Manifest,
@@ -101,6 +102,7 @@ class BackupRun {
   readonly #request: BackupRequest;
   readonly #started: Date;
   readonly #salt = randomBytes(16);
+  readonly #keys: EpochKeys;
   readonly #workers: number;
 
   constructor(request: BackupRequest, session: string, started: Date) {
@@ -108,6 +110,7 @@ class BackupRun {
     this.session = session;
     this.#started = started;
     this.assembler = new PackAssembler(request.repository.storage, session);
+    this.#keys = request.repository.keys.current;
     this.#workers = request.jobs ?? Math.min(JOBS_MAX, availableParallelism());
   }
 
@@ -130,7 +133,8 @@ class BackupRun {
         settings,
         sessionSettings: CAPTURE_SETTINGS,
         snapshot: anchor.snapshot,
-        master: repository.keys.master,
+        master: this.#keys.master,
+        epoch: this.#keys.epoch,
         repositoryId: repository.id,
         session: this.session,
         sessionSalt: this.#salt,
@@ -159,7 +163,7 @@ class BackupRun {
     let packs = 0;
     const writer = new ChunkWriter(
       new PackWriter({
-        keys: this.#request.repository.keys,
+        keys: this.#keys,
         session: this.session,
         sessionSalt: this.#salt,
         level: this.#request.level,
@@ -232,7 +236,7 @@ class BackupRun {
         chunksAdded: sum(stream => stream.chunksAdded),
       },
       ...packTable(
-        { session: this.session, salt: this.#salt, sizes: this.assembler.sizes },
+        { session: this.session, salt: this.#salt, epoch: this.#keys.epoch, sizes: this.assembler.sizes },
         streams.written,
         previous?.manifest,
       ),

@@ -21,13 +21,14 @@ export class PreviousSnapshot {
 
   /**
    * The newest snapshot of the database that has all its tables, or else the newest of all; and only if its packs are
-   * there: what is not there whole must not be relied on. One that can't be read is passed over; `verify` reports it.
+   * there, and of the epoch that is written: what is not there whole must not be relied on. One that can't be read is passed over; `verify` reports it.
    */
   static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
     let partial: PreviousSnapshot | undefined;
     for (const name of (await repository.snapshotNames()).reverse()) {
       const manifest = await repository.manifest(name).catch(() => undefined);
       if (manifest?.database !== database || (partial && isPartial(manifest))) continue;
+      if (!isOfEpoch(manifest, repository.keys.newest)) continue;
       const opened = await PreviousSnapshot.#open(repository, manifest);
       if (opened && !isPartial(manifest)) return opened;
       partial ??= opened;
@@ -63,6 +64,11 @@ export class PreviousSnapshot {
     const good = lists.flatMap((list, i) => (list ? [{ list, ref: refOf(parts[i]!) }] : []));
     return { lists: good.map(each => each.list), refs: good.map(each => each.ref) };
   }
+}
+
+/** Chunks of another epoch have other ids, and a key that was retired opens them. */
+function isOfEpoch({ sessions, epochs }: Manifest, epoch: number): boolean {
+  return Object.keys(sessions).every(session => (epochs?.[session] ?? 0) === epoch);
 }
 
 function isPartial({ scope }: Manifest): boolean {

@@ -9,7 +9,9 @@ export interface CaptureWorkerData {
   settings: ConnectionSettings;
   sessionSettings: string;
   snapshot: string;
+  /** The master key of the session's epoch. */
   master: Uint8Array;
+  epoch: number;
   repositoryId: string;
   session: string;
   sessionSalt: Uint8Array;

@@ -10,7 +10,7 @@ import type { CopyReceiver } from '../../postgres/wire.ts';
 import { ChunkIndex } from '../../repository/chunkIndex.ts';
 import { decodeChunkList } from '../../repository/chunkList.ts';
 import { ChunkWriter, type PreviousStream } from '../../repository/chunkWriter.ts';
-import { RepositoryKeys } from '../../repository/keys.ts';
+import { EpochKeys } from '../../repository/keys.ts';
 import { PackWriter } from '../../repository/packWriter.ts';
 import type { CaptureWorkerData, FromCaptureWorker, PreviousLists, ToCaptureWorker } from './protocol.ts';
 
@@ -29,7 +29,7 @@ let packs = 0;
 
 const writer = new ChunkWriter(
   new PackWriter({
-    keys: new RepositoryKeys(Buffer.from(data.master), data.repositoryId),
+    keys: new EpochKeys(Buffer.from(data.master), data.repositoryId, data.epoch),
     session: data.session,
     sessionSalt: Buffer.from(data.sessionSalt),
     level: data.level,

@@ -1,5 +1,6 @@
 import type { PostedError } from '../../base/worker.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { KeyRing } from '../../repository/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import type { PackTable } from '../../repository/reader.ts';
 import type { StoragePlace } from '../../storage/index.ts';
@@ -13,8 +14,7 @@ export interface RestoreWorkerData {
   /** How statements become bytes: utf8, or latin1 where they hold one character a byte. */
   text: 'utf8' | 'latin1';
   storage: StoragePlace;
-  master: Uint8Array;
-  repositoryId: string;
+  keys: KeyRing;
   packs: PackTable;
 }
 

@@ -29,7 +29,7 @@ export interface RunRequest {
   profile: TargetProfile;
   options: StatementOptions;
   jobs: number | null;
-  worker: Pick<RestoreWorkerData, 'storage' | 'master' | 'repositoryId' | 'packs'>;
+  worker: Pick<RestoreWorkerData, 'storage' | 'keys' | 'packs'>;
   reporter: Reporter;
   signal: AbortSignal;
 }

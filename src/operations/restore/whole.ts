@@ -35,9 +35,8 @@ export async function restoreWhole(
       jobs: request.jobs,
       worker: {
         storage,
-        master: repository.keys.master,
-        repositoryId: repository.id,
-        packs: { sessions: manifest.sessions, packs: manifest.packs },
+        keys: repository.keys.ring,
+        packs: { sessions: manifest.sessions, epochs: manifest.epochs, packs: manifest.packs },
       },
       reporter,
       signal,

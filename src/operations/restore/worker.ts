@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   const session = await Session.open(data.settings, 'tidemark restore');
   for (const statement of data.preamble) await session.run(statement);
   const [row] = await session.query('select pg_catalog.pg_backend_pid() as pid');
-  const keys = new RepositoryKeys(Buffer.from(data.master), data.repositoryId);
+  const keys = RepositoryKeys.ofRing(data.keys);
   const reader = new SnapshotReader(await openStorage(data.storage), keys, data.packs, { verifyIds: true });
   port.on('message', (message: ToRestoreWorker) => {
     if (message.type === 'close') session.close().then(() => post({ type: 'closed' }));

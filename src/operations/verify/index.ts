@@ -134,7 +134,7 @@ class VerifyRun {
     reporter.begin('verifying', plan.packBytes);
     await runCrew(plan.jobs(signal), {
       workers: Math.max(1, Math.min(WORKERS_MAX, availableParallelism())),
-      data: { storage: chosen.storage, master: keys.master, repositoryId: keys.repositoryId },
+      data: { storage: chosen.storage, keys: keys.ring },
       signal,
       checked: (job, findings) => {
         this.bytesRead += findings.bytesRead;

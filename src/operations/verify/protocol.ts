@@ -1,13 +1,13 @@
 import type { PostedError } from '../../base/worker.ts';
 import type { PackFindings, PackJob } from '../../repository/check.ts';
+import type { KeyRing } from '../../repository/keys.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 
 /** What the main thread and a verify worker say to each other. */
 
 export interface VerifyWorkerData {
   storage: StoragePlace;
-  master: Uint8Array;
-  repositoryId: string;
+  keys: KeyRing;
 }
 
 export type ToVerifyWorker = { id: number; job: PackJob };

@@ -11,7 +11,7 @@ const port = parentPort!;
 const post = (message: FromVerifyWorker) => port.postMessage(message);
 
 const storage = openStorage(data.storage);
-const keys = new RepositoryKeys(Buffer.from(data.master), data.repositoryId);
+const keys = RepositoryKeys.ofRing(data.keys);
 
 port.on('message', ({ id, job }: ToVerifyWorker) => {
   storage
