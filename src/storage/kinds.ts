@@ -1,13 +1,14 @@
 /** All kinds of storages: the one place where they are listed. */
 import { invariant } from '../base/errors.ts';
+import { azureKind } from './azure/kind.ts';
 import type { StorageKind } from './kind.ts';
 import { localKind } from './local.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of kinds whose specs differ; `kindOf` pairs each with its own
-export const STORAGE_KINDS: readonly StorageKind<any>[] = [localKind];
+export const STORAGE_KINDS: readonly StorageKind<any>[] = [localKind, azureKind];
 
 /** How a storage is opened, here or in a worker thread: plain data. It may hold secrets from the strategy; never print it. */
-export type StorageSpec = ReturnType<(typeof localKind)['parse']>;
+export type StorageSpec = ReturnType<(typeof localKind | typeof azureKind)['parse']>;
 
 /** For people, and equal for two specs of the same objects. */
 export function locationOf(spec: StorageSpec): string {

@@ -1,15 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { TidemarkError } from '../../base/errors.ts';
 import { holds } from '../object.ts';
 import type { PutOptions, Storage, StoredObject } from '../storage.ts';
+import { type RepeatOptions, repeated, waitAfter } from './repeat.ts';
 import { type Call, WrappedStorage } from './wrapped.ts';
-
-/** Attempts a call gets in all. With the waits below, a storage may be away for about two minutes. */
-const ATTEMPTS = 8;
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 30_000;
-/** A server that says when to come back is believed up to this. */
-const LONGEST_WORD_MS = 120_000;
 
 export interface RetryOptions {
   attempts?: number;
@@ -19,10 +12,7 @@ export interface RetryOptions {
   waiting?: (call: Call, error: TidemarkError, waitMs: number) => void;
 }
 
-/**
- * Repeats calls that failed for the moment (`error.retry`), waiting longer each time, at random within the second half of the
- * wait, or as long as the server said.
- */
+/** Repeats calls that failed for the moment; repeat.ts says how long it waits. */
 export class RetriedStorage extends WrappedStorage {
   readonly #options: RetryOptions;
 
@@ -31,26 +21,13 @@ export class RetriedStorage extends WrappedStorage {
     this.#options = options;
   }
 
-  protected async around<T>(call: Call, run: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      this.#options.signal?.throwIfAborted();
-      try {
-        return await run();
-      } catch (error) {
-        await this.#wait(call, error, attempt);
-      }
-    }
+  protected around<T>(call: Call, run: () => Promise<T>): Promise<T> {
+    return repeated(run, this.#optionsFor(call));
   }
 
-  /** Throws the error where the call is not to be repeated. */
-  async #wait(call: Call, error: unknown, attempt: number): Promise<void> {
-    const { attempts = ATTEMPTS, firstWaitMs = FIRST_WAIT_MS, signal, waiting } = this.#options;
-    if (!(error instanceof TidemarkError && error.retry) || attempt >= attempts) throw error;
-    const longest = Math.min(LONGEST_WAIT_MS, firstWaitMs * 2 ** (attempt - 1));
-    const own = longest / 2 + (Math.random() * longest) / 2;
-    const waitMs = Math.max(own, Math.min(error.retry.afterMs ?? 0, LONGEST_WORD_MS));
-    waiting?.(call, error, waitMs);
-    await sleep(waitMs, undefined, { signal });
+  #optionsFor(call: Call): RepeatOptions {
+    const { waiting, ...options } = this.#options;
+    return { ...options, waiting: (error, waitMs) => waiting?.(call, error, waitMs) };
   }
 
   /** A repeated put may meet what it wrote itself, where only the answer was lost. */
@@ -85,7 +62,7 @@ export class RetriedStorage extends WrappedStorage {
         }
         return;
       } catch (error) {
-        await this.#wait(call, error, attempt);
+        await waitAfter(error, attempt, this.#optionsFor(call));
       }
     }
   }

@@ -1,0 +1,15 @@
+import type { StorageKind } from '../kind.ts';
+import { AZURE_CLASSES, type AzureSpec, locationOfAzure, parseAzure } from './spec.ts';
+
+/** A container of Azure Blob storage, or a folder in one. */
+export const azureKind: StorageKind<AzureSpec> = {
+  kind: 'azure',
+  schemes: ['azure', 'az'],
+  classes: AZURE_CLASSES,
+  parse: parseAzure,
+  location: locationOfAzure,
+  async open(spec) {
+    const { openAzure } = await import('./open.ts');
+    return openAzure(spec);
+  },
+};

@@ -1,0 +1,74 @@
+import type { BlobDownloadResponseParsed } from '@azure/storage-blob';
+import { TidemarkError } from '../../base/errors.ts';
+import { type AzureContainer, isFolder } from './container.ts';
+
+interface Range {
+  offset: number;
+  length: number;
+}
+
+/** Reads a blob, or exactly the bytes asked for, into one buffer. */
+export async function receive(container: AzureContainer, name: string, range?: Range): Promise<Buffer> {
+  const blob = container.blob(name);
+  if (range?.length === 0) {
+    if (!(await container.properties(name))) throw missing(name, container.place);
+    return Buffer.alloc(0);
+  }
+  return container.call(`read ${name}`, async ({ signal, alive }) => {
+    const answer = await blob.download(range?.offset, range?.length, {
+      abortSignal: signal,
+      maxRetryRequests: 0,
+    });
+    const body = answer.readableStreamBody!;
+    body.on('error', () => {}); // told by the loop below; without a listener it would end the process before that
+    if (isFolder(answer.metadata)) throw missing(name, container.place);
+    const buffer = Buffer.allocUnsafeSlow(lengthOf(answer, name, container.place, range));
+    let done = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      alive();
+      if (done + chunk.length <= buffer.length) chunk.copy(buffer, done);
+      done += chunk.length;
+    }
+    if (done !== buffer.length) throw cut(name, container.place, done, buffer.length);
+    return buffer;
+  });
+}
+
+/** The bytes that will come; an answer with others than were asked for is refused. */
+function lengthOf(answer: BlobDownloadResponseParsed, name: string, place: string, range?: Range): number {
+  const { contentLength = 0, contentRange } = answer;
+  if (!range) return contentLength;
+  const [, first] = /^bytes (\d+)-/.exec(contentRange ?? '') ?? [];
+  if (Number(first) !== range.offset || contentLength > range.length) {
+    throw new TidemarkError(
+      'STORAGE_PROTOCOL',
+      `can't read ${name} in ${place}: the answer has other bytes than were asked for`,
+      'a proxy in between may not pass on the header Range',
+    );
+  }
+  if (contentLength === range.length) return contentLength;
+  throw new TidemarkError(
+    'OBJECT_TRUNCATED',
+    `${name} in ${place} ends at byte ${range.offset + contentLength}, ${range.offset + range.length} expected`,
+    "the object was cut; restore it from another copy of the repository, or run 'tidemark verify --all' to see what is hurt",
+    { kind: 'fault' },
+  );
+}
+
+function cut(name: string, place: string, got: number, wanted: number): TidemarkError {
+  return new TidemarkError(
+    'STORAGE_UNREACHABLE',
+    `can't read ${name} in ${place}: the connection gave ${got} of ${wanted} bytes`,
+    'check the network',
+    { retry: {} },
+  );
+}
+
+function missing(name: string, place: string): TidemarkError {
+  return new TidemarkError(
+    'OBJECT_MISSING',
+    `can't read ${name} in ${place}: there is no such object`,
+    "the object is gone; run 'tidemark verify --all' to see what is hurt",
+    { kind: 'fault' },
+  );
+}
