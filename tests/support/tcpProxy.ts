@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** What happens to bytes on their way: they pass (perhaps others, perhaps later), or the connection goes, or falls silent. */
-export type Fate = Buffer | 'cut' | 'silent';
+/**
+ * What happens to bytes on their way: they pass (perhaps others, perhaps later); or the connection is reset, or ended as
+ * if nothing more were to come, or falls silent.
+ */
+export type Fate = Buffer | 'cut' | 'end' | 'silent';
 
 /**
  * @param direction up to the server, or down from it.
@@ -68,6 +71,7 @@ export class TcpProxy {
           for (const socket of [from, to]) socket.resetAndDestroy();
           return;
         }
+        if (fate === 'end') break;
         if (fate === 'silent') continue;
         passed += bytes.length;
         if (!to.write(fate) && !to.destroyed) await drained(to);

@@ -1,6 +1,6 @@
 import type { BlobGetPropertiesResponse, BlockBlobClient, ContainerClient } from '@azure/storage-blob';
 import { TidemarkError } from '../../base/errors.ts';
-import { checkName } from '../name.ts';
+import { checkName } from '../object.ts';
 import { type Attempt, attempt, SILENCE_MS } from './call.ts';
 import { azureError } from './errors.ts';
 import { type AzureSpec, locationOfAzure } from './spec.ts';
@@ -39,9 +39,12 @@ export class AzureContainer {
     return this.client.getBlockBlobClient(this.prefix + name);
   }
 
-  /** @param doing what can't be done if it fails: `read packs/x`. */
-  async call<T>(doing: string, run: (attempt: Attempt) => Promise<T>): Promise<T> {
-    const what = `can't ${doing} in ${this.place}`;
+  /**
+   * @param doing what can't be done if it fails: `read`.
+   * @param name what can't be done that to: an object, or something else.
+   */
+  async call<T>(doing: string, name: string, run: (attempt: Attempt) => Promise<T>): Promise<T> {
+    const what = `can't ${doing} ${name} in ${this.place}`;
     const { expires, silenceMs = SILENCE_MS } = this.#options;
     try {
       const result = await attempt(what, silenceMs, run);
@@ -50,7 +53,7 @@ export class AzureContainer {
     } catch (error) {
       const { statusCode } = error as { statusCode?: number };
       if (statusCode !== undefined) this.#reached = true;
-      throw azureError(error, what, { reached: this.#reached, expires });
+      throw azureError(error, what, { place: this.place, name, reached: this.#reached, expires });
     }
   }
 
@@ -58,7 +61,7 @@ export class AzureContainer {
   async properties(name: string): Promise<BlobGetPropertiesResponse | undefined> {
     const blob = this.blob(name);
     try {
-      const found = await this.call(`look at ${name}`, ({ signal }) =>
+      const found = await this.call('look at', name, ({ signal }) =>
         blob.getProperties({ abortSignal: signal }),
       );
       return isFolder(found.metadata) ? undefined : found;

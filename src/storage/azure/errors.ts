@@ -1,5 +1,6 @@
 import type { RestError } from '@azure/storage-blob';
 import { TidemarkError } from '../../base/errors.ts';
+import { existing, missing } from '../object.ts';
 
 interface Remedy {
   code: string;
@@ -25,15 +26,6 @@ const BUSY: Remedy = {
   code: 'STORAGE_BUSY',
   hint: 'run the command again later, or lower connections or limit of the repository',
   temporary: true,
-};
-const EXISTS: Remedy = {
-  code: 'OBJECT_EXISTS',
-  hint: 'somebody else wrote it first; run the command again',
-};
-const MISSING: Remedy = {
-  code: 'OBJECT_MISSING',
-  hint: "the object is gone; run 'tidemark verify --all' to see what is hurt",
-  kind: 'fault',
 };
 const ACCOUNT: Remedy = {
   code: 'STORAGE_DENIED',
@@ -79,10 +71,6 @@ const REMEDIES: Record<string, Remedy> = {
     code: 'STORAGE_MISSING',
     hint: 'the container is being deleted; make it again in a minute, or take another one',
   },
-  BlobNotFound: MISSING,
-  ResourceNotFound: MISSING,
-  BlobAlreadyExists: EXISTS,
-  ConditionNotMet: EXISTS, // the only condition that is ever set is that there is no blob
   BlobArchived: {
     code: 'OBJECT_FROZEN',
     hint: 'it is in the tier Archive and has to be thawed first, which takes up to 15 hours (1 hour with rehydrate=high in the address)',
@@ -91,11 +79,6 @@ const REMEDIES: Record<string, Remedy> = {
   BlobImmutableDueToPolicy: LOCKED,
   BlobImmutableDueToLegalHold: LOCKED,
   LeaseIdMissing: LOCKED,
-  InvalidRange: {
-    code: 'OBJECT_TRUNCATED',
-    hint: "the object was cut; restore it from another copy of the repository, or run 'tidemark verify --all' to see what is hurt",
-    kind: 'fault',
-  },
   // Another writer finished the same name meanwhile, which throws away the blocks of all others.
   InvalidBlockList: { ...BUSY, hint: 'another writer stores the same object; run the command again' },
   Md5Mismatch: {
@@ -106,6 +89,14 @@ const REMEDIES: Record<string, Remedy> = {
   ServerBusy: BUSY,
   OperationTimedOut: BUSY,
   InternalError: BUSY,
+};
+
+/** What the service says of an object, in the words that all storages have for it. */
+const OF_OBJECTS: Record<string, typeof missing> = {
+  BlobNotFound: missing,
+  ResourceNotFound: missing,
+  BlobAlreadyExists: existing,
+  ConditionNotMet: existing, // the only condition that is ever set is that there is no blob
 };
 
 /** Answers without a code of the service, from whatever stands between. */
@@ -160,6 +151,9 @@ const IDENTITY_ERRORS = [
 const LONGEST_REASON = 200;
 
 export interface Known {
+  place: string;
+  /** The object that the call is about, if it is about one. */
+  name?: string;
   /** Whether the account has answered before: then a name or credential that can't be had now was there once. */
   reached: boolean;
   /** When the SAS token ends. */
@@ -171,22 +165,22 @@ export interface Known {
  *
  * @param what the call: `can't read packs/x in azure://…`.
  */
-export function azureError(error: unknown, what: string, { reached, expires }: Known): TidemarkError {
+export function azureError(error: unknown, what: string, known: Known): TidemarkError {
   if (error instanceof TidemarkError) return error;
   const failure = error as Partial<RestError> & Error;
-  if (IDENTITY_ERRORS.includes(failure.name)) return identityError(failure, what, reached);
-  if (failure.statusCode !== undefined) return answered(failure, what, expires);
+  if (IDENTITY_ERRORS.includes(failure.name)) return identityError(failure, what, known.reached);
+  if (failure.statusCode !== undefined) return answered(failure, what, known);
   const code = failure.code ?? '';
   const remedy = BY_SYSTEM_CODE[code] ?? (code === 'PARSE_ERROR' ? NETWORK : undefined);
   if (remedy) {
-    const temporary = remedy.temporary || (reached && code === 'ENOTFOUND');
+    const temporary = remedy.temporary || (known.reached && code === 'ENOTFOUND');
     return told(remedy, `${what}: ${plain(failure.message)}`, temporary ? {} : undefined);
   }
   return told({ code: 'STORAGE', hint: 'see the reason above' }, `${what}: ${plain(failure.message)}`);
 }
 
 /** The code of the service, which answers to HEAD have only in a header. */
-function serviceCode(error: unknown): string | undefined {
+export function serviceCode(error: unknown): string | undefined {
   const { response, code } = error as Partial<RestError>;
   return response?.headers.get('x-ms-error-code') ?? code;
 }
@@ -196,7 +190,8 @@ export function isMissing(error: unknown): error is RestError {
   return (error as Partial<RestError>).statusCode === 404 && serviceCode(error) === 'BlobNotFound';
 }
 
-function answered(error: Partial<RestError> & Error, what: string, expires?: Date): TidemarkError {
+function answered(error: Partial<RestError> & Error, what: string, known: Known): TidemarkError {
+  const { place, name, expires } = known;
   const code = serviceCode(error);
   const status = error.statusCode!;
   const headers = error.response?.headers;
@@ -207,7 +202,9 @@ function answered(error: Partial<RestError> & Error, what: string, expires?: Dat
       message,
     );
   }
-  const remedy = REMEDIES[code ?? ''] ?? BY_STATUS[status] ?? (status === 404 ? MISSING : undefined);
+  const ofObject = OF_OBJECTS[code ?? ''];
+  if (ofObject && name !== undefined) return ofObject(name, place);
+  const remedy = REMEDIES[code ?? ''] ?? BY_STATUS[status];
   if ((status === 401 || status === 403) && expires && expires.getTime() <= clockOf(error)) {
     const message = `${what}: the SAS token expired on ${expires.toISOString()}`;
     return told(

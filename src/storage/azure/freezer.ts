@@ -1,5 +1,5 @@
 import type { BlobGetPropertiesResponse } from '@azure/storage-blob';
-import { TidemarkError } from '../../base/errors.ts';
+import { missing } from '../object.ts';
 import type { Freezer } from '../storage.ts';
 import type { AzureContainer } from './container.ts';
 import type { AzureSpec } from './spec.ts';
@@ -23,18 +23,13 @@ export class AzureFreezer implements Freezer {
   async state(name: string): Promise<'readable' | 'frozen' | 'thawing'> {
     const found = await this.#container.properties(name);
     if (found) return stateOf(found);
-    throw new TidemarkError(
-      'OBJECT_MISSING',
-      `can't look at ${name} in ${this.#container.place}: there is no such object`,
-      "the object is gone; run 'tidemark verify --all' to see what is hurt",
-      { kind: 'fault' },
-    );
+    throw missing(name, this.#container.place);
   }
 
   async thaw(name: string): Promise<void> {
     if ((await this.state(name)) !== 'frozen') return;
     const blob = this.#container.blob(name);
-    await this.#container.call(`thaw ${name}`, ({ signal }) =>
+    await this.#container.call('thaw', name, ({ signal }) =>
       blob.setAccessTier(THAWED, { rehydratePriority: this.#priority, abortSignal: signal }),
     );
   }

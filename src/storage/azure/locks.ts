@@ -27,7 +27,7 @@ export class AzureLocks implements Locks {
     if (present && present >= policy.expiriesOn! && (isLocked || policy.policyMode === 'Unlocked')) return;
     if (present && present > policy.expiriesOn!) policy.expiriesOn = present;
     if (isLocked) policy.policyMode = 'Locked';
-    await this.#container.call(`lock ${name}`, ({ signal }) =>
+    await this.#container.call('lock', name, ({ signal }) =>
       blob.setImmutabilityPolicy(policy, { abortSignal: signal }),
     );
   }

@@ -1,6 +1,8 @@
 import type { BlobDownloadResponseParsed } from '@azure/storage-blob';
 import { TidemarkError } from '../../base/errors.ts';
+import { missing, truncated } from '../object.ts';
 import { type AzureContainer, isFolder } from './container.ts';
+import { serviceCode } from './errors.ts';
 
 interface Range {
   offset: number;
@@ -14,24 +16,35 @@ export async function receive(container: AzureContainer, name: string, range?: R
     if (!(await container.properties(name))) throw missing(name, container.place);
     return Buffer.alloc(0);
   }
-  return container.call(`read ${name}`, async ({ signal, alive }) => {
-    const answer = await blob.download(range?.offset, range?.length, {
-      abortSignal: signal,
-      maxRetryRequests: 0,
+  return container.call('read', name, async ({ signal, alive }) => {
+    const options = { abortSignal: signal, maxRetryRequests: 0 };
+    const answer = await blob.download(range?.offset, range?.length, options).catch(error => {
+      const beyond = range && serviceCode(error) === 'InvalidRange';
+      throw beyond ? truncated(name, container.place, range.offset + range.length) : error;
     });
     const body = answer.readableStreamBody!;
     body.on('error', () => {}); // told by the loop below; without a listener it would end the process before that
     if (isFolder(answer.metadata)) throw missing(name, container.place);
     const buffer = Buffer.allocUnsafeSlow(lengthOf(answer, name, container.place, range));
-    let done = 0;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
+    const done = await fill(buffer, body as AsyncIterable<Buffer>, alive);
+    if (done !== buffer.length) throw cut(name, container.place, done, buffer.length);
+    return buffer;
+  });
+}
+
+/** @returns how many bytes came; a connection that is lost ends them. */
+async function fill(buffer: Buffer, body: AsyncIterable<Buffer>, alive: () => void): Promise<number> {
+  let done = 0;
+  try {
+    for await (const chunk of body) {
       alive();
       if (done + chunk.length <= buffer.length) chunk.copy(buffer, done);
       done += chunk.length;
     }
-    if (done !== buffer.length) throw cut(name, container.place, done, buffer.length);
-    return buffer;
-  });
+  } catch {
+    // However it ended: what counts is whether everything came.
+  }
+  return done;
 }
 
 /** The bytes that will come; an answer with others than were asked for is refused. */
@@ -47,12 +60,7 @@ function lengthOf(answer: BlobDownloadResponseParsed, name: string, place: strin
     );
   }
   if (contentLength === range.length) return contentLength;
-  throw new TidemarkError(
-    'OBJECT_TRUNCATED',
-    `${name} in ${place} ends at byte ${range.offset + contentLength}, ${range.offset + range.length} expected`,
-    "the object was cut; restore it from another copy of the repository, or run 'tidemark verify --all' to see what is hurt",
-    { kind: 'fault' },
-  );
+  throw truncated(name, place, range.offset + range.length, range.offset + contentLength);
 }
 
 function cut(name: string, place: string, got: number, wanted: number): TidemarkError {
@@ -61,14 +69,5 @@ function cut(name: string, place: string, got: number, wanted: number): Tidemark
     `can't read ${name} in ${place}: the connection gave ${got} of ${wanted} bytes`,
     'check the network',
     { retry: {} },
-  );
-}
-
-function missing(name: string, place: string): TidemarkError {
-  return new TidemarkError(
-    'OBJECT_MISSING',
-    `can't read ${name} in ${place}: there is no such object`,
-    "the object is gone; run 'tidemark verify --all' to see what is hurt",
-    { kind: 'fault' },
   );
 }

@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../base/errors.ts';
-import { isObjectName } from '../name.ts';
+import { existing, isObjectName } from '../object.ts';
 import type { Freezer, Lock, Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { type AzureContainer, isFolder } from './container.ts';
 import { isMissing } from './errors.ts';
@@ -40,7 +40,7 @@ export class AzureStorage implements Storage {
       encryptionScope: this.#encryptionScope,
     };
     try {
-      await upload(blob, data, write, run => this.#container.call(`write ${name}`, run));
+      await upload(blob, data, write, run => this.#container.call('write', name, run));
     } catch (error) {
       if (!forbidsOverwriting(error)) throw error;
       if (options.ifAbsent) throw existing(name, this.place, error);
@@ -62,7 +62,7 @@ export class AzureStorage implements Storage {
     const { client, prefix: own, pageObjects } = this.#container;
     let token: string | undefined;
     do {
-      const { value: page } = await this.#container.call(`list ${prefix || 'objects'}`, ({ signal }) =>
+      const { value: page } = await this.#container.call('list', prefix || 'objects', ({ signal }) =>
         client
           .listBlobsFlat({ prefix: own + prefix, includeMetadata: true, abortSignal: signal })
           .byPage({ continuationToken: token, maxPageSize: pageObjects })
@@ -87,14 +87,14 @@ export class AzureStorage implements Storage {
     if (!found) return;
     const until = lockedUntil(found);
     if (until || found.legalHold) throw locked(name, this.place, until);
-    await this.#container.call(`remove ${name}`, ({ signal }) =>
+    await this.#container.call('remove', name, ({ signal }) =>
       blob.deleteIfExists({ deleteSnapshots: 'include', abortSignal: signal }),
     );
   }
 
   async now(): Promise<Date> {
     const blob = this.#container.blob(CLOCK);
-    return this.#container.call('read the clock', async ({ signal }) => {
+    return this.#container.call('read', 'the clock', async ({ signal }) => {
       let header: string | undefined;
       try {
         header = (await blob.getProperties({ abortSignal: signal })).date?.toUTCString();
@@ -137,13 +137,6 @@ export class AzureStorage implements Storage {
 /** Archived and locked blobs can't be written again, not even with the same bytes. */
 function forbidsOverwriting(error: unknown): boolean {
   return error instanceof TidemarkError && ['OBJECT_FROZEN', 'OBJECT_LOCKED'].includes(error.code);
-}
-
-function existing(name: string, place: string, cause: unknown): TidemarkError {
-  const message = `can't write ${name} in ${place}: it is there already`;
-  return new TidemarkError('OBJECT_EXISTS', message, 'somebody else wrote it first; run the command again', {
-    cause,
-  });
 }
 
 function locked(name: string, place: string, until: Date | undefined): TidemarkError {
