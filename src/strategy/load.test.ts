@@ -5,9 +5,12 @@ import path from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
+import { STORAGE_KINDS } from '../storage/kinds.ts';
 import type { StrategyError } from './faults.ts';
 import { loadStrategy } from './load.ts';
 import { BASE, ENVIRONMENT, faults, load, TOP, withDatabase, withPlan, written } from './sample.ts';
+
+const SCHEMES = STORAGE_KINDS.flatMap(({ schemes }) => schemes.map(scheme => `${scheme}://`)).join(', ');
 
 /** Of databases, repositories and plans, all mixed up. */
 const KEYS =
@@ -74,7 +77,7 @@ proofs: {}
   assert.deepEqual(error.message.split('\n'), [
     `${file}:3:10: databases.shop.url needs the environment variable DATABASE_URL, which is not set (set it, or write it into .env beside the strategy file)`,
     `${file}:4:24: databases.shop.objectives.rpo: "1 hour" is not a duration (write a number and its unit, such as 15m, 24h, 7d or 2w)`,
-    `${file}:6:23: repositories.primary: storage is on ftp://, which is no storage (write a folder such as ./backups; storages are file://)`,
+    `${file}:6:23: repositories.primary: storage is on ftp://, which is no storage (write a folder such as ./backups; storages are ${SCHEMES})`,
     `${file}:8:3: plans.daily lacks schedule (Five cron fields in UTC, in quotes: "0 2 * * *" is daily at 02:00. Or: manual)`,
     `${file}:9:15: plans.daily: no database is called "shopp" (did you mean "shop"?)`,
     `${file}:10:5: plans.daily has no key "shedule" (did you mean "schedule"?)`,
