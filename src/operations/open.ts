@@ -5,6 +5,7 @@ import { type ConnectionSettings, resolveSettings } from '../postgres/settings/s
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
 import { openStorage, type StoragePlace } from '../storage/index.ts';
+import { BlamedStorage } from '../storage/wrap/blame.ts';
 import { formatServiceKey } from '../strategy/kms.ts';
 import type { DatabaseSpec, KeySource, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
 
@@ -22,6 +23,26 @@ export async function openRepository(strategy: Strategy, name: string): Promise<
   const spec = repositoryOf(strategy, name);
   const storage = await openStorage(storagePlace(spec));
   return Repository.open(storage, await readSecret(spec.key, strategy.environment));
+}
+
+/** An open repository, and what a worker thread needs to open it too. */
+export interface OpenPlace {
+  name: string;
+  repository: Repository;
+  storage: StoragePlace;
+  /** Whether an error came from its storage. */
+  failed(error: unknown): boolean;
+}
+
+export async function openPlace(strategy: Strategy, name: string): Promise<OpenPlace> {
+  const { storage, keys } = await openRepository(strategy, name);
+  const blamed = new BlamedStorage(storage);
+  return {
+    name,
+    repository: new Repository(blamed, keys),
+    storage: storagePlace(repositoryOf(strategy, name)),
+    failed: error => blamed.gave(error),
+  };
 }
 
 export function repositoryOf(strategy: Strategy, name: string): RepositorySpec {

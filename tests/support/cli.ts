@@ -44,19 +44,28 @@ export interface Site {
   remove(): Promise<void>;
 }
 
-/** A folder with a strategy for these databases (name → URL), one repository and its key. */
-export async function makeSite(databases: Record<string, string>, more = ''): Promise<Site> {
+/**
+ * A folder with a strategy for these databases (name → URL), the repository `main` in `repository/` with the key
+ * `tidemark.key`, and others, each in the folder of its name with the key `NAME.key`.
+ */
+export async function makeSite(
+  databases: Record<string, string>,
+  more = '',
+  others: string[] = [],
+): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-site-'));
   const lines = Object.entries(databases).map(
     ([name, url]) => `  ${JSON.stringify(name)}: { url: ${JSON.stringify(url)} }`,
   );
-  const strategy = `databases:\n${lines.join('\n')}\nrepositories:\n  main: { storage: ./repository, key: { file: ./tidemark.key } }\n${more}`;
+  const repositories = [
+    '  main: { storage: ./repository, key: { file: ./tidemark.key } }',
+    ...others.map(name => `  ${name}: { storage: ./${name}, key: { file: ./${name}.key } }`),
+  ];
+  const strategy = `databases:\n${lines.join('\n')}\nrepositories:\n${repositories.join('\n')}\n${more}`;
   await writeFile(join(folder, 'tidemark.yaml'), strategy);
   const run = (...args: string[]) => tidemark(folder, args);
-  const key = newKeyText();
-  await writeFile(join(folder, 'tidemark.key'), `${key}\n`, { mode: 0o600 });
-  const storage = new LocalStorage(join(folder, 'repository'));
-  await Repository.create(storage, { kind: 'key', text: key, where: 'the test' }, new Date());
+  await makeRepository(join(folder, 'repository'), join(folder, 'tidemark.key'));
+  for (const name of others) await makeRepository(join(folder, name), join(folder, `${name}.key`));
   return {
     folder,
     run,
@@ -68,4 +77,11 @@ export async function makeSite(databases: Record<string, string>, more = ''): Pr
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
+}
+
+/** A repository in a folder, and a new key for it in a file. */
+export async function makeRepository(folder: string, keyFile: string): Promise<void> {
+  const text = newKeyText();
+  await writeFile(keyFile, `${text}\n`, { mode: 0o600 });
+  await Repository.create(new LocalStorage(folder), { kind: 'key', text, where: 'the test' }, new Date());
 }

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
+import { TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import { type PostedError, workerFile } from '../../base/worker.ts';
 import { type Anchor, CAPTURE_SETTINGS, openAnchor } from '../../capture/logical/anchor.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
 import { captureGlobals, type Globals } from '../../capture/logical/globals.ts';
@@ -9,27 +9,14 @@ import { type CapturePlan, planCapture } from '../../capture/logical/plan.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
-import { ChunkIndex } from '../../repository/chunkIndex.ts';
-import { decodeChunkList } from '../../repository/chunkList.ts';
-import { ChunkWriter, type ListRef, type WrittenStream } from '../../repository/chunkWriter.ts';
-import type { EpochKeys } from '../../repository/keys.ts';
+import type { WrittenStream } from '../../repository/chunkWriter.ts';
 import { Lease } from '../../repository/lease.ts';
-import {
-  type Manifest,
-  manifestName,
-  newSessionId,
-  type PartRecord,
-  type Scope,
-} from '../../repository/manifest.ts';
-import { PackAssembler } from '../../repository/packAssembler.ts';
-import { packTable } from '../../repository/packTable.ts';
-import { PackWriter } from '../../repository/packWriter.ts';
+import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { runCrew } from './crew.ts';
-import { PreviousSnapshot } from './previous.ts';
-
-/** Connections that read at once unless the plan says otherwise: as many as there are cores, but not a crowd. */
-const JOBS_MAX = 4;
+import { runCrew } from '../writing/crew.ts';
+import { PreviousSnapshot, partLines } from '../writing/previous.ts';
+import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
+import type { CaptureWorkerData } from './worker.ts';
 
 export interface BackupRequest {
   repository: Repository;
@@ -47,24 +34,26 @@ export interface BackupRequest {
 /** One backup of one database into one repository. When it returns, the snapshot exists and everything it needs is stored. */
 export async function backup(request: BackupRequest): Promise<Manifest> {
   const started = new Date();
-  const { repository, signal } = request;
-  const run = new BackupRun(request, newSessionId(started), started);
-  const lease = await Lease.take(repository.storage, run.session, 'backup');
+  const { repository, jobs, level, signal } = request;
+  const id = newSessionId(started);
+  const lease = await Lease.take(repository.storage, id, 'backup');
   try {
     const previous = await PreviousSnapshot.find(repository, request.database);
+    const session = new WritingSession({ repository, id, previous, jobs, level });
+    const run = new BackupRun(request, session, started);
     const anchor = await openAnchor(request.settings, run.wanted, signal);
     try {
       const plan = await planCapture(anchor, { ...request.scope, settings: request.settings, signal });
       for (const warning of warningsOf(request, anchor, plan)) request.reporter.note(`warning: ${warning}`);
       const globals = await captureGlobals(anchor.session, request.scope.rolePasswords);
-      const written = await run.captureParts(anchor, plan.jobs, previous);
-      const streams = await run.writeStreams(plan, globals, written, previous);
-      await run.assembler.finish();
+      const written = await run.captureParts(anchor, plan.jobs);
+      const streams = await run.writeStreams(plan, globals, written);
+      await session.assembler.finish();
       await anchor.session.query('select 1'); // the locks and the snapshot held to the end, or this throws
       await lease.hold();
       signal.throwIfAborted();
-      const manifest = await run.commit(anchor, plan, globals, streams, previous);
-      await confirmOrForget(lease, repository, manifest);
+      const manifest = run.manifest(anchor, plan, globals, streams);
+      await commitUnder(lease, repository, manifest);
       return manifest;
     } finally {
       await anchor.session.close();
@@ -77,41 +66,19 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
   }
 }
 
-/**
- * A machine may sleep between the lease's last renewal and the manifest, and a collection not know of either: a snapshot
- * that came so late is taken back, since what it relies on may be gone.
- */
-async function confirmOrForget(lease: Lease, repository: Repository, manifest: Manifest): Promise<void> {
-  try {
-    await lease.confirm();
-  } catch (error) {
-    await repository.forget(manifestName(manifest));
-    throw error;
-  }
-}
-
-interface Streams {
-  refs: Manifest['streams'];
-  written: WrittenStream[];
+interface Streams extends WrittenStreams {
   parts: PartRecord[];
 }
 
 class BackupRun {
-  readonly session: string;
-  readonly assembler: PackAssembler;
   readonly #request: BackupRequest;
+  readonly #session: WritingSession;
   readonly #started: Date;
-  readonly #salt = randomBytes(16);
-  readonly #keys: EpochKeys;
-  readonly #workers: number;
 
-  constructor(request: BackupRequest, session: string, started: Date) {
+  constructor(request: BackupRequest, session: WritingSession, started: Date) {
     this.#request = request;
-    this.session = session;
+    this.#session = session;
     this.#started = started;
-    this.assembler = new PackAssembler(request.repository.storage, session);
-    this.#keys = request.repository.keys.current;
-    this.#workers = request.jobs ?? Math.min(JOBS_MAX, availableParallelism());
   }
 
   /** Whether a table is captured, by the names given; pg_dump goes by the same patterns. */
@@ -120,91 +87,51 @@ class BackupRun {
     return (schema, table) => !excluded(schema, table);
   }
 
-  async captureParts(anchor: Anchor, jobs: PartJob[], previous?: PreviousSnapshot): Promise<WrittenStream[]> {
-    const { repository, settings, reporter, signal, level } = this.#request;
+  async captureParts(anchor: Anchor, jobs: PartJob[]): Promise<WrittenStream[]> {
+    const { settings, reporter, signal } = this.#request;
     if (jobs.length === 0) return [];
-    const workers = Math.min(this.#workers, jobs.length);
     reporter.begin(
       'reading',
       jobs.reduce((sum, job) => sum + job.weightBytes, 0),
     );
+    const workers: CaptureWorkerData[] = this.#session.workerData(jobs.length).map(data => ({
+      ...data,
+      settings,
+      sessionSettings: CAPTURE_SETTINGS,
+      snapshot: anchor.snapshot,
+    }));
     const written = await runCrew({
-      workers: Array.from({ length: workers }, (_, i) => ({
-        settings,
-        sessionSettings: CAPTURE_SETTINGS,
-        snapshot: anchor.snapshot,
-        master: this.#keys.master,
-        epoch: this.#keys.epoch,
-        repositoryId: repository.id,
-        session: this.session,
-        sessionSalt: this.#salt,
-        level,
-        firstPack: i + 2,
-        packStep: this.#workers + 1,
-      })),
+      file: workerFile('./worker', import.meta.url),
+      workers,
       jobs,
-      assembler: this.assembler,
-      previous: async job => previous?.listsOf(job),
+      assembler: this.#session.assembler,
+      previous: async job => this.#session.previous?.listsOf(job),
       progress: bytes => reporter.advance(bytes),
       signal,
-      where: describeSettings(settings),
+      explain: (error, job) => explainWorker(error, job, describeSettings(settings)),
     });
     reporter.end();
     return written;
   }
 
   /** The archive, the globals and the list of parts, which are streams like any other. */
-  async writeStreams(
-    plan: CapturePlan,
-    globals: Globals,
-    written: WrittenStream[],
-    previous?: PreviousSnapshot,
-  ): Promise<Streams> {
-    let packs = 0;
-    const writer = new ChunkWriter(
-      new PackWriter({
-        keys: this.#keys,
-        session: this.session,
-        sessionSalt: this.#salt,
-        level: this.#request.level,
-        nextPack: () => 1 + packs++ * (this.#workers + 1),
-        output: this.assembler,
-      }),
-    );
+  async writeStreams(plan: CapturePlan, globals: Globals, written: WrittenStream[]): Promise<Streams> {
     const parts = plan.jobs.map((job, i) => partRecord(job, written[i]!));
-    const lines = parts.map(part => JSON.stringify(part) + '\n').join('');
-    const contents = {
+    const streams = await this.#session.writeStreams({
       archive: plan.archive,
       globals: Buffer.from(JSON.stringify(globals)),
-      parts: Buffer.from(lines),
-    };
-    const streams: WrittenStream[] = [];
-    const refs = {} as Manifest['streams'];
-    for (const name of ['archive', 'globals', 'parts'] as const) {
-      writer.begin(await previousStream(previous, previous?.manifest.streams[name]));
-      writer.appendStream(contents[name]);
-      const stream = writer.finish('stream');
-      streams.push(stream);
-      refs[name] = stream.ref;
-    }
-    writer.flush();
-    return { refs, written: [...written, ...streams], parts };
+      parts: partLines(parts),
+    });
+    return { refs: streams.refs, written: [...written, ...streams.written], parts };
   }
 
-  async commit(
-    anchor: Anchor,
-    plan: CapturePlan,
-    globals: Globals,
-    streams: Streams,
-    previous?: PreviousSnapshot,
-  ): Promise<Manifest> {
-    const { repository, database, settings, scope, version } = this.#request;
+  manifest(anchor: Anchor, plan: CapturePlan, globals: Globals, streams: Streams): Manifest {
+    const { database, settings, scope, version } = this.#request;
+    const { id, previous, assembler } = this.#session;
     const { facts } = anchor;
-    const sum = (of: (stream: WrittenStream) => number) =>
-      streams.written.reduce((total, each) => total + of(each), 0);
-    const manifest: Manifest = {
+    return {
       format: 1,
-      snapshot: this.session,
+      snapshot: id,
       database,
       plan: this.#request.plan,
       kind: 'logical',
@@ -228,22 +155,16 @@ class BackupRun {
       scope: { ...scope, rolePasswords: globals.passwords },
       counts: {
         tables: plan.tables,
-        rows: streams.parts.reduce((total, part) => total + (part.kind === 'rows' ? part.rows : 0), 0),
+        rows: streams.parts.reduce((sum, part) => sum + (part.kind === 'rows' ? part.rows : 0), 0),
         largeObjects: plan.largeObjects,
-        bytesRead: sum(stream => stream.bytes),
-        bytesAdded: this.assembler.storedBytes,
-        chunks: sum(stream => stream.chunks),
-        chunksAdded: sum(stream => stream.chunksAdded),
+        bytesRead: total(streams.written, stream => stream.bytes),
+        bytesAdded: assembler.storedBytes,
+        chunks: total(streams.written, stream => stream.chunks),
+        chunksAdded: total(streams.written, stream => stream.chunksAdded),
       },
-      ...packTable(
-        { session: this.session, salt: this.#salt, epoch: this.#keys.epoch, sizes: this.assembler.sizes },
-        streams.written,
-        previous?.manifest,
-      ),
+      ...this.#session.packTable(streams.written),
       streams: streams.refs,
     };
-    await repository.commit(manifest);
-    return manifest;
   }
 }
 
@@ -258,12 +179,20 @@ function partRecord(job: PartJob, written: WrittenStream): PartRecord {
   return { kind, oid, schema, table, from, to, rows: written.rows, bytes: written.bytes, ...written.ref };
 }
 
-async function previousStream(previous: PreviousSnapshot | undefined, ref: ListRef | undefined) {
-  if (!previous || !ref) return undefined;
-  const encoded = await previous.reader.encodedList(ref).catch(() => undefined);
-  if (!encoded) return undefined;
-  return {
-    index: new ChunkIndex([decodeChunkList(encoded, 'the previous snapshot')]),
-    same: { encoded, ref },
-  };
+/** What the error of a worker means, which was at this job. */
+function explainWorker(posted: PostedError, job: PartJob | undefined, database: string): unknown {
+  const what = job?.kind === 'rows' ? `table ${job.schema}.${job.table}` : job ? 'large objects' : 'a worker';
+  const where = `${database}, ${what}`;
+  if (posted.hint && posted.name === 'TidemarkError') {
+    return new TidemarkError(posted.code ?? 'INTERNAL', posted.message, posted.hint);
+  }
+  const error = Object.assign(new Error(posted.message), { code: posted.code, name: posted.name });
+  const explained = explainCaptureError(error, where);
+  if (explained instanceof TidemarkError) return explained;
+  return new TidemarkError(
+    'CAPTURE_FAILED',
+    `${where}: ${posted.message}`,
+    posted.detail ?? 'nothing was stored; run the backup again',
+    { cause: posted.stack },
+  );
 }

@@ -4,7 +4,7 @@ import { parseArchive } from '../../postgres/archive/parse.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { readParts } from '../backup/previous.ts';
+import { readParts } from '../writing/previous.ts';
 
 /** A snapshot opened for reading: what it says about itself, read and checked; its rows are still where they are. */
 export interface OpenSnapshot {

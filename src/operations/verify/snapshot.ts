@@ -6,7 +6,7 @@ import type { CheckPlan } from '../../repository/checkPlan.ts';
 import { type Counts, type Manifest, manifestName, type PartRecord } from '../../repository/manifest.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { readParts } from '../backup/previous.ts';
+import { readParts } from '../writing/previous.ts';
 
 type Fault = Pick<TidemarkError, 'code' | 'message' | 'hint'>;
 export type ReportFault = (fault: Fault, tables: string[]) => void;

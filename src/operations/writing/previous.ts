@@ -8,7 +8,7 @@ import type { PreviousLists } from './protocol.ts';
 /** Lists of the previous snapshot given along with one part at the most: bounds a worker's memory. */
 const LISTS_MAX = 8;
 
-/** The snapshot that a backup is deduplicated against: which parts it had, and where their chunks are. */
+/** The snapshot that a backup or copy is deduplicated against: which parts it had, and where their chunks are. */
 export class PreviousSnapshot {
   readonly manifest: Manifest;
   readonly reader: SnapshotReader;
@@ -21,7 +21,8 @@ export class PreviousSnapshot {
 
   /**
    * The newest snapshot of the database that has all its tables, or else the newest of all; and only if its packs are
-   * there, and of the epoch that is written: what is not there whole must not be relied on. One that can't be read is passed over; `verify` reports it.
+   * there, and of the epoch that is written: what is not there whole must not be relied on. One that can't be read is
+   * passed over; `verify` reports it.
    */
   static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
     let partial: PreviousSnapshot | undefined;
@@ -53,6 +54,12 @@ export class PreviousSnapshot {
     return true;
   }
 
+  /** The part of the same name. */
+  part(name: PartName): PartRecord | undefined {
+    const wanted = partName(name);
+    return this.#parts.get(keyOf(name))?.find(part => partName(part) === wanted);
+  }
+
   /** Chunk lists of what the part held before: page ranges that overlap it, or all batches of large objects. */
   async listsOf(name: PartName): Promise<PreviousLists | undefined> {
     const parts = (this.#parts.get(keyOf(name)) ?? [])
@@ -77,6 +84,11 @@ function isPartial({ scope }: Manifest): boolean {
 
 const refOf = (part: PartRecord) => ('at' in part ? { at: part.at } : { list: part.list });
 
+/** What a part is called in its snapshot; no two parts have one name. */
+export function partName(name: PartName): string {
+  return JSON.stringify([name.kind, name.schema, name.table, name.from, name.to]);
+}
+
 function keyOf(name: PartName): string {
   return JSON.stringify([name.kind, name.schema, name.table]);
 }
@@ -93,6 +105,11 @@ export async function readParts(reader: SnapshotReader, manifest: Manifest): Pro
     .split('\n')
     .filter(line => line !== '')
     .map(line => JSON.parse(line) as PartRecord);
+}
+
+/** What `readParts` reads. */
+export function partLines(parts: readonly PartRecord[]): Buffer {
+  return Buffer.from(parts.map(part => `${JSON.stringify(part)}\n`).join(''));
 }
 
 async function packsAreThere(repository: Repository, manifest: Manifest): Promise<boolean> {

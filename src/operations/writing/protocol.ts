@@ -1,14 +1,9 @@
 import type { PostedError } from '../../base/worker.ts';
-import type { PartJob } from '../../capture/logical/partition.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { ListRef, WrittenStream } from '../../repository/chunkWriter.ts';
 
-/** What the main thread and a capture worker say to each other. */
+/** What the main thread and a worker that writes parts say to each other. */
 
-export interface CaptureWorkerData {
-  settings: ConnectionSettings;
-  sessionSettings: string;
-  snapshot: string;
+export interface WriterData {
   /** The master key of the session's epoch. */
   master: Uint8Array;
   epoch: number;
@@ -26,13 +21,13 @@ export interface PreviousLists {
   refs: ListRef[];
 }
 
-export type ToCaptureWorker =
-  | { type: 'part'; id: number; job: PartJob; previous?: PreviousLists }
+export type ToWriter<Job> =
+  | { type: 'part'; id: number; job: Job; previous?: PreviousLists }
   | { type: 'flush' }
   /** Bytes of pieces that the main thread has room for again. */
   | { type: 'credit'; bytes: number };
 
-export type FromCaptureWorker =
+export type FromWriter =
   | { type: 'ready' }
   | { type: 'piece'; pack: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: 'end'; pack: number; sizeBytes: number }

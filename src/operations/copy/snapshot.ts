@@ -1,0 +1,195 @@
+import { asTidemarkError, faultError, TidemarkError } from '../../base/errors.ts';
+import type { Reporter } from '../../base/progress.ts';
+import { type PostedError, workerFile } from '../../base/worker.ts';
+import type { WrittenStream } from '../../repository/chunkWriter.ts';
+import { Lease } from '../../repository/lease.ts';
+import { type Manifest, newSessionId, type PartRecord, snapshotOf } from '../../repository/manifest.ts';
+import { SnapshotReader } from '../../repository/reader.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { shareOf } from '../../storage/index.ts';
+import type { OpenPlace } from '../open.ts';
+import { forgetOnce } from '../prune.ts';
+import { runCrew } from '../writing/crew.ts';
+import { PreviousSnapshot, partLines, readParts } from '../writing/previous.ts';
+import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
+import { UnchangedParts } from './unchanged.ts';
+import type { CopyWorkerData } from './worker.ts';
+
+export interface CopyRequest {
+  from: OpenPlace;
+  to: OpenPlace;
+  /** As the source has it. */
+  manifest: Manifest;
+  jobs: number | null;
+  /** zstd level. */
+  level: number;
+  version: string;
+  reporter: Reporter;
+  signal: AbortSignal;
+}
+
+/**
+ * Copies one snapshot into another repository, which may have another key. When it returns, the copy exists there, and
+ * every row and byte that the source counted has been read, checked and stored. Undefined where it was there already.
+ */
+export async function copySnapshot(request: CopyRequest): Promise<Manifest | undefined> {
+  const { to, manifest, jobs, level, signal } = request;
+  const { repository } = to;
+  const id = newSessionId(new Date());
+  const lease = await Lease.take(repository.storage, id, 'copy');
+  try {
+    if ((await namesOf(repository, manifest.snapshot)).length > 0) return undefined;
+    const previous = await PreviousSnapshot.find(repository, manifest.database);
+    const session = new WritingSession({ repository, id, previous, jobs, level });
+    const run = new CopyRun(request, session);
+    const source = await run.open();
+    const written = await run.copyParts(source.parts);
+    const streams = await run.writeStreams(source, written);
+    await session.assembler.finish();
+    const copy = run.manifest(source, written, streams);
+    await lease.hold();
+    signal.throwIfAborted();
+    await commitUnder(lease, repository, copy);
+    await keepOne(repository, manifest.snapshot);
+    return copy;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    await lease.release();
+  }
+}
+
+/** What the source says of the snapshot, read and checked; its parts are still where they are. */
+interface Source {
+  archive: Buffer;
+  globals: Buffer;
+  parts: PartRecord[];
+  /** Bytes of the list of parts, which is another in every repository. */
+  partsBytes: number;
+}
+
+class CopyRun {
+  readonly #request: CopyRequest;
+  readonly #session: WritingSession;
+
+  constructor(request: CopyRequest, session: WritingSession) {
+    this.#request = request;
+    this.#session = session;
+  }
+
+  async open(): Promise<Source> {
+    const { from, manifest } = this.#request;
+    const { storage, keys } = from.repository;
+    const reader = new SnapshotReader(storage, keys, manifest, { verifyIds: true });
+    const { archive, globals } = manifest.streams;
+    const parts = await readParts(reader, manifest);
+    const list = await reader.list(manifest.streams.parts, `the parts of snapshot ${manifest.snapshot}`);
+    return {
+      archive: await reader.whole(archive, `the table of contents of snapshot ${manifest.snapshot}`),
+      globals: await reader.whole(globals, `the roles of snapshot ${manifest.snapshot}`),
+      parts,
+      partsBytes: list.length.reduce((sum, each) => sum + each, 0),
+    };
+  }
+
+  /** What was written for each part, in their order. */
+  async copyParts(parts: PartRecord[]): Promise<WrittenStream[]> {
+    const { from, manifest, reporter, signal } = this.#request;
+    const { previous, assembler } = this.#session;
+    const unchanged = await UnchangedParts.find(from.repository, previous);
+    const written = new Map<PartRecord, WrittenStream>();
+    for (const part of parts) {
+      signal.throwIfAborted();
+      const known = await unchanged?.written(part);
+      if (known) written.set(part, known);
+    }
+    const jobs = parts.filter(part => !written.has(part));
+    const data = this.#session.workerData(jobs.length);
+    if (jobs.length > 0) {
+      const bytes = jobs.reduce((sum, part) => sum + part.bytes, 0);
+      reporter.begin(`copying ${manifest.snapshot}`, bytes);
+      const source = {
+        storage: shareOf(from.storage, data.length),
+        keys: from.repository.keys.ring,
+        packs: { sessions: manifest.sessions, epochs: manifest.epochs, packs: manifest.packs },
+      };
+      const copied = await runCrew({
+        file: workerFile('./worker', import.meta.url),
+        workers: data.map((each): CopyWorkerData => ({ ...each, from: source })),
+        jobs,
+        assembler,
+        previous: async part => previous?.listsOf(part),
+        progress: done => reporter.advance(done),
+        signal,
+        explain: error => explain(error, from.name),
+      });
+      for (const [i, part] of jobs.entries()) written.set(part, copied[i]!);
+      reporter.end();
+    }
+    return parts.map(part => written.get(part)!);
+  }
+
+  writeStreams({ archive, globals, parts }: Source, written: WrittenStream[]): Promise<WrittenStreams> {
+    const records = parts.map((part, i): PartRecord => {
+      const { kind, oid, schema, table, from, to } = part;
+      const { rows, bytes, ref } = written[i]!;
+      return { kind, oid, schema, table, from, to, rows, bytes, ...ref };
+    });
+    return this.#session.writeStreams({ archive, globals, parts: partLines(records) });
+  }
+
+  /** The source's, with what is another here; what was written must be what the source had counted. */
+  manifest(source: Source, parts: WrittenStream[], streams: WrittenStreams): Manifest {
+    const { from, manifest, version } = this.#request;
+    const { id, previous, assembler } = this.#session;
+    const rows = source.parts.reduce((sum, part, i) => sum + (part.kind === 'rows' ? parts[i]!.rows : 0), 0);
+    const content = total(parts, each => each.bytes) + source.archive.length + source.globals.length;
+    compare(manifest, rows, content + source.partsBytes);
+    const written = [...parts, ...streams.written];
+    const { sessions, epochs, packs, usage, ...said } = manifest;
+    return {
+      ...said,
+      base: previous?.manifest.snapshot ?? null,
+      counts: {
+        ...manifest.counts,
+        rows,
+        bytesRead: total(written, each => each.bytes),
+        bytesAdded: assembler.storedBytes,
+        chunks: total(written, each => each.chunks),
+        chunksAdded: total(written, each => each.chunksAdded),
+      },
+      ...this.#session.packTable(written),
+      streams: streams.refs,
+      copied: { from: from.repository.id, session: id, at: new Date().toISOString(), tool: version },
+    };
+  }
+}
+
+/** `bytes` with the source's list of parts. */
+function compare({ snapshot, counts }: Manifest, rows: number, bytes: number): void {
+  if (rows === counts.rows && bytes === counts.bytesRead) return;
+  throw faultError(
+    'COPY_DIFFERS',
+    `snapshot ${snapshot} says that it has ${counts.rows} rows and ${counts.bytesRead} bytes, but ${rows} and ${bytes} came out`,
+    "nothing was kept of the copy; run 'tidemark verify' on the snapshot",
+  );
+}
+
+/** Where two copied a snapshot at once, one of the two copies is enough. */
+async function keepOne(repository: Repository, snapshot: string): Promise<void> {
+  for (const surplus of (await namesOf(repository, snapshot)).slice(1)) await forgetOnce(repository, surplus);
+}
+
+async function namesOf(repository: Repository, snapshot: string): Promise<string[]> {
+  return (await repository.snapshotNames()).filter(name => snapshotOf(name) === snapshot);
+}
+
+/** A worker does nothing that could fail but read the source. */
+function explain(posted: PostedError, repository: string): TidemarkError {
+  const { code, hint, name } = posted;
+  if (name !== 'TidemarkError' || code === undefined || hint === undefined)
+    return asTidemarkError(Object.assign(new Error(posted.message), { code, stack: posted.stack }));
+  const kind = posted.kind === 'fault' ? 'fault' : 'failed';
+  return new TidemarkError(code, `${repository}: ${posted.message}`, hint, { kind, cause: posted.stack });
+}

@@ -1,0 +1,54 @@
+/** A copy worker: reads parts of a snapshot in one repository and writes them for another. */
+import { workerData } from 'node:worker_threads';
+import { faultError } from '../../base/errors.ts';
+import { type KeyRing, RepositoryKeys } from '../../repository/keys.ts';
+import type { PartRecord } from '../../repository/manifest.ts';
+import { type PackTable, SnapshotReader } from '../../repository/reader.ts';
+import { openStorage, type StoragePlace } from '../../storage/index.ts';
+import type { WriterData } from '../writing/protocol.ts';
+import { type PartReader, type PartSink, writeParts } from '../writing/thread.ts';
+
+export interface CopyWorkerData extends WriterData {
+  from: { storage: StoragePlace; keys: KeyRing; packs: PackTable };
+}
+
+const LINE_END = 0x0a;
+
+const data = workerData as CopyWorkerData;
+
+async function open(): Promise<PartReader<PartRecord>> {
+  const { from } = data;
+  const storage = await openStorage(from.storage);
+  const keys = RepositoryKeys.ofRing(from.keys);
+  const reader = new SnapshotReader(storage, keys, from.packs, { verifyIds: true });
+  return {
+    read: (part, sink) => copyPart(reader, part, sink),
+    close: () => storage.close(),
+    destroy: () => void storage.close().catch(() => {}),
+  };
+}
+
+/** The part's rows, cut anew: all of its bytes are COPY text, in which a line end is always the end of a row. */
+async function copyPart(reader: SnapshotReader, part: PartRecord, sink: PartSink): Promise<void> {
+  const where = part.kind === 'rows' ? `table ${part.schema}.${part.table}` : 'the large objects';
+  let ended = true;
+  for await (const piece of reader.stream(await reader.list(part, where), where)) {
+    let from = 0;
+    for (let end = piece.indexOf(LINE_END); end !== -1; end = piece.indexOf(LINE_END, from)) {
+      sink.append(piece, from, end + 1);
+      sink.endRow();
+      from = end + 1;
+    }
+    ended = from === piece.length;
+    if (!ended) sink.append(piece, from, piece.length);
+    await sink.pressure();
+  }
+  if (ended && sink.rows === part.rows && sink.bytes === part.bytes) return;
+  throw faultError(
+    'PART_DIFFERS',
+    `${where}: ${part.rows} rows in ${part.bytes} bytes were stored, ${sink.rows} in ${sink.bytes} came back`,
+    "run 'tidemark verify' on the snapshot",
+  );
+}
+
+writeParts(data, open);

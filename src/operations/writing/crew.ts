@@ -1,0 +1,118 @@
+import { Worker } from 'node:worker_threads';
+import type { PostedError } from '../../base/worker.ts';
+import type { WrittenStream } from '../../repository/chunkWriter.ts';
+import type { PackAssembler } from '../../repository/packAssembler.ts';
+import type { FromWriter, PreviousLists, ToWriter, WriterData } from './protocol.ts';
+
+/** Parts given to a worker ahead of time, so that it never waits for the main thread. */
+const AHEAD = 4;
+
+export interface CrewOptions<Job> {
+  /** The worker's file, which calls `writeParts`. */
+  file: URL;
+  workers: WriterData[];
+  jobs: readonly Job[];
+  assembler: PackAssembler;
+  /** The same part in the previous snapshot. */
+  previous(job: Job): Promise<PreviousLists | undefined>;
+  progress(bytes: number): void;
+  signal: AbortSignal;
+  /** What a worker's error means; the job is the one it was at, if any. */
+  explain(error: PostedError, job: Job | undefined): unknown;
+}
+
+/** Runs all jobs on the workers, in order of the jobs; resolves to what was written, in the jobs' order. */
+export async function runCrew<Job>(options: CrewOptions<Job>): Promise<WrittenStream[]> {
+  const crew = new Crew(options);
+  try {
+    return await crew.run();
+  } finally {
+    await crew.dismiss();
+  }
+}
+
+class Crew<Job> {
+  readonly #options: CrewOptions<Job>;
+  readonly #workers: Worker[] = [];
+  readonly #written: WrittenStream[];
+  #next = 0;
+  #done = 0;
+  #flushed = 0;
+  #fail: (error: unknown) => void = () => {};
+  readonly #aborted = () => this.#fail(this.#options.signal.reason);
+
+  constructor(options: CrewOptions<Job>) {
+    this.#options = options;
+    this.#written = new Array(options.jobs.length);
+  }
+
+  run(): Promise<WrittenStream[]> {
+    return new Promise((resolve, reject) => {
+      const { signal, workers } = this.#options;
+      this.#fail = reject;
+      if (signal.aborted) return reject(signal.reason);
+      signal.addEventListener('abort', this.#aborted);
+      for (const workerData of workers) this.#hire(workerData, resolve);
+    });
+  }
+
+  #hire(workerData: WriterData, resolve: (written: WrittenStream[]) => void): void {
+    const worker = new Worker(this.#options.file, { workerData });
+    this.#workers.push(worker);
+    worker.on('error', this.#fail);
+    worker.on('exit', code => this.#fail(new Error(`a worker ended with code ${code}`)));
+    worker.on('message', (message: FromWriter) => {
+      this.#heard(worker, message, resolve).catch(this.#fail);
+    });
+  }
+
+  async #heard(worker: Worker, message: FromWriter, resolve: (w: WrittenStream[]) => void): Promise<void> {
+    const { assembler, progress, jobs, explain } = this.#options;
+    switch (message.type) {
+      case 'ready':
+        for (let i = 0; i < AHEAD; i++) await this.#assign(worker);
+        break;
+      case 'piece': {
+        const { bytes } = message;
+        assembler.piece(message.pack, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+        await assembler.drained();
+        this.#tell(worker, { type: 'credit', bytes: bytes.byteLength });
+        break;
+      }
+      case 'end':
+        assembler.end(message.pack, message.sizeBytes);
+        break;
+      case 'progress':
+        progress(message.bytes);
+        break;
+      case 'done':
+        this.#written[message.id] = message.written;
+        if (++this.#done === jobs.length)
+          for (const each of this.#workers) this.#tell(each, { type: 'flush' });
+        else await this.#assign(worker);
+        break;
+      case 'flushed':
+        if (++this.#flushed === this.#workers.length) resolve(this.#written);
+        break;
+      case 'failed':
+        throw explain(message.error, message.id === undefined ? undefined : jobs[message.id]);
+    }
+  }
+
+  async #assign(worker: Worker): Promise<void> {
+    const { jobs, previous } = this.#options;
+    const id = this.#next++;
+    const job = jobs[id];
+    if (job !== undefined) this.#tell(worker, { type: 'part', id, job, previous: await previous(job) });
+  }
+
+  #tell(worker: Worker, message: ToWriter<Job>): void {
+    worker.postMessage(message);
+  }
+
+  async dismiss(): Promise<void> {
+    this.#options.signal.removeEventListener('abort', this.#aborted);
+    for (const worker of this.#workers) worker.removeAllListeners('exit');
+    await Promise.all(this.#workers.map(worker => worker.terminate()));
+  }
+}

@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { ChunkIndex } from '../../repository/chunkIndex.ts';
+import { decodeChunkList } from '../../repository/chunkList.ts';
+import {
+  ChunkWriter,
+  type ListRef,
+  type PreviousStream,
+  type WrittenStream,
+} from '../../repository/chunkWriter.ts';
+import type { EpochKeys } from '../../repository/keys.ts';
+import type { Lease } from '../../repository/lease.ts';
+import { type Manifest, manifestName } from '../../repository/manifest.ts';
+import { PackAssembler } from '../../repository/packAssembler.ts';
+import { packTable } from '../../repository/packTable.ts';
+import { PackWriter } from '../../repository/packWriter.ts';
+import type { Repository } from '../../repository/repository.ts';
+import type { PreviousSnapshot } from './previous.ts';
+import type { WriterData } from './protocol.ts';
+
+/** Workers that write at once unless somebody says otherwise: as many as there are cores, but not a crowd. */
+const JOBS_MAX = 4;
+/** The streams of a snapshot that describe its parts, in the order in which they are written. */
+const STREAMS = ['archive', 'globals', 'parts'] as const;
+
+export interface SessionOptions {
+  repository: Repository;
+  /** Its lease has been taken. */
+  id: string;
+  /** What it is deduplicated against: found after the lease was taken. */
+  previous: PreviousSnapshot | undefined;
+  /** Null: as many as suit the machine. */
+  jobs: number | null;
+  /** zstd level. */
+  level: number;
+}
+
+export interface WrittenStreams {
+  refs: Manifest['streams'];
+  written: WrittenStream[];
+}
+
+/** What one session writes into a repository: packs, by several writers, and then a manifest. */
+export class WritingSession {
+  readonly id: string;
+  readonly previous: PreviousSnapshot | undefined;
+  readonly assembler: PackAssembler;
+  readonly workers: number;
+  readonly #keys: EpochKeys;
+  readonly #level: number;
+  readonly #salt = randomBytes(16);
+
+  constructor({ repository, id, previous, jobs, level }: SessionOptions) {
+    this.id = id;
+    this.previous = previous;
+    this.assembler = new PackAssembler(repository.storage, id);
+    this.workers = jobs ?? Math.min(JOBS_MAX, availableParallelism());
+    this.#keys = repository.keys.current;
+    this.#level = level;
+  }
+
+  /** For each of the workers, fewer where there is less to do. */
+  workerData(jobs: number): WriterData[] {
+    const { master, epoch, repositoryId } = this.#keys;
+    return Array.from({ length: Math.min(this.workers, jobs) }, (_, i) => ({
+      master,
+      epoch,
+      repositoryId,
+      session: this.id,
+      sessionSalt: this.#salt,
+      level: this.#level,
+      firstPack: i + 2,
+      packStep: this.workers + 1,
+    }));
+  }
+
+  /** Streams without rows; those that did not change refer to what the previous snapshot has. */
+  async writeStreams(contents: Record<(typeof STREAMS)[number], Buffer>): Promise<WrittenStreams> {
+    let packs = 0;
+    const writer = new ChunkWriter(
+      new PackWriter({
+        keys: this.#keys,
+        session: this.id,
+        sessionSalt: this.#salt,
+        level: this.#level,
+        nextPack: () => 1 + packs++ * (this.workers + 1),
+        output: this.assembler,
+      }),
+    );
+    const written: WrittenStream[] = [];
+    const refs = {} as Manifest['streams'];
+    for (const name of STREAMS) {
+      writer.begin(await this.#previousStream(this.previous?.manifest.streams[name]));
+      writer.appendStream(contents[name]);
+      const stream = writer.finish('stream');
+      written.push(stream);
+      refs[name] = stream.ref;
+    }
+    writer.flush();
+    return { refs, written };
+  }
+
+  async #previousStream(ref: ListRef | undefined): Promise<PreviousStream | undefined> {
+    if (!this.previous || !ref) return undefined;
+    const encoded = await this.previous.reader.encodedList(ref).catch(() => undefined);
+    if (!encoded) return undefined;
+    return {
+      index: new ChunkIndex([decodeChunkList(encoded, 'the previous snapshot')]),
+      same: { encoded, ref },
+    };
+  }
+
+  /** What a manifest says of the packs that these streams refer to; all packs of this session have been stored. */
+  packTable(written: readonly WrittenStream[]): ReturnType<typeof packTable> {
+    const { epoch } = this.#keys;
+    const own = { session: this.id, salt: this.#salt, epoch, sizes: this.assembler.sizes };
+    return packTable(own, written, this.previous?.manifest);
+  }
+}
+
+/**
+ * Makes a snapshot exist, of which everything is stored, if the lease was held all the time. A machine may sleep between
+ * the lease's last renewal and the manifest, and a collection not know of either: a snapshot that came so late is taken
+ * back, since what it relies on may be gone.
+ */
+export async function commitUnder(lease: Lease, repository: Repository, manifest: Manifest): Promise<void> {
+  await repository.commit(manifest);
+  try {
+    await lease.confirm();
+  } catch (error) {
+    await repository.forget(manifestName(manifest));
+    throw error;
+  }
+}
+
+/** The sum over streams, for a manifest's counts. */
+export function total(streams: readonly WrittenStream[], of: (stream: WrittenStream) => number): number {
+  return streams.reduce((sum, each) => sum + of(each), 0);
+}

@@ -1,0 +1,162 @@
+import { parentPort } from 'node:worker_threads';
+import { postError } from '../../base/worker.ts';
+import { ChunkIndex } from '../../repository/chunkIndex.ts';
+import { decodeChunkList } from '../../repository/chunkList.ts';
+import { ChunkWriter, type PreviousStream } from '../../repository/chunkWriter.ts';
+import { EpochKeys } from '../../repository/keys.ts';
+import { PackWriter } from '../../repository/packWriter.ts';
+import type { FromWriter, PreviousLists, ToWriter, WriterData } from './protocol.ts';
+
+/** Bytes of pieces on their way to the main thread before the source is paused. */
+const UNACKNOWLEDGED_BYTES = 8 << 20;
+const PROGRESS_BYTES = 4 << 20;
+
+/** Where a worker's parts come from. */
+export interface PartReader<Job> {
+  /** Gives the sink every row of the part; throws where it is not what the job says. */
+  read(job: Job, sink: PartSink): Promise<void>;
+  /** After the last part. */
+  close(): Promise<void>;
+  /** After a failure. */
+  destroy(): void;
+}
+
+/** Takes rows straight into the segment being filled. */
+export class PartSink {
+  readonly #writer: ChunkWriter;
+  readonly #outlet: Outlet;
+  #reported = 0;
+
+  constructor(writer: ChunkWriter, outlet: Outlet) {
+    this.#writer = writer;
+    this.#outlet = outlet;
+  }
+
+  get rows(): number {
+    return this.#writer.rows;
+  }
+
+  get bytes(): number {
+    return this.#writer.bytes;
+  }
+
+  /** Bytes of a row, or a piece of one; they are copied. */
+  append(buffer: Uint8Array, from: number, to: number): void {
+    this.#writer.append(buffer, from, to);
+  }
+
+  endRow(): void {
+    this.#writer.endRow();
+  }
+
+  /** To be asked now and then: where there is a promise, wait for it before giving more. */
+  pressure(): Promise<void> | undefined {
+    if (this.bytes - this.#reported > PROGRESS_BYTES) this.report();
+    return this.#outlet.pressure();
+  }
+
+  report(): void {
+    post({ type: 'progress', bytes: this.bytes - this.#reported });
+    this.#reported = this.bytes;
+  }
+}
+
+/** Sealed pieces on their way to the main thread, of which there are never too many. */
+class Outlet {
+  #unacknowledged = 0;
+  #wake: (() => void) | undefined;
+
+  piece(pack: number, bytes: Buffer<ArrayBuffer>): void {
+    this.#unacknowledged += bytes.length;
+    post({ type: 'piece', pack, bytes }, [bytes.buffer]);
+  }
+
+  end(pack: number, sizeBytes: number): void {
+    post({ type: 'end', pack, sizeBytes });
+  }
+
+  acknowledged(bytes: number): void {
+    this.#unacknowledged -= bytes;
+    if (this.#unacknowledged > UNACKNOWLEDGED_BYTES) return;
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  pressure(): Promise<void> | undefined {
+    if (this.#unacknowledged <= UNACKNOWLEDGED_BYTES) return undefined;
+    return new Promise(resolve => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+/**
+ * What a worker of a `runCrew` does: takes parts from their source to sealed segments, in one thread. Only whole sealed
+ * pieces leave it.
+ */
+export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader<Job>>): void {
+  const outlet = new Outlet();
+  const writer = makeWriter(data, outlet);
+  const queue: ToWriter<Job>[] = [];
+  let running = false;
+  let reader: PartReader<Job> | undefined;
+
+  const work = async (): Promise<void> => {
+    running = true;
+    let id: number | undefined;
+    try {
+      reader ??= await open();
+      for (let message = queue.shift(); message; message = queue.shift()) {
+        if (message.type === 'part') {
+          id = message.id;
+          const sink = new PartSink(writer, outlet);
+          writer.begin(message.previous && previousStream(message.previous));
+          await reader.read(message.job, sink);
+          sink.report();
+          post({ type: 'done', id, written: writer.finish('rows') });
+        } else if (message.type === 'flush') {
+          writer.flush();
+          await reader.close();
+          post({ type: 'flushed' });
+        }
+      }
+    } catch (error) {
+      post({ type: 'failed', error: postError(error), id });
+      reader?.destroy();
+    }
+    running = false;
+  };
+
+  parentPort!.on('message', (message: ToWriter<Job>) => {
+    if (message.type === 'credit') return outlet.acknowledged(message.bytes);
+    queue.push(message);
+    if (!running) void work();
+  });
+  post({ type: 'ready' });
+}
+
+function makeWriter(data: WriterData, output: Outlet): ChunkWriter {
+  let packs = 0;
+  return new ChunkWriter(
+    new PackWriter({
+      keys: new EpochKeys(Buffer.from(data.master), data.repositoryId, data.epoch),
+      session: data.session,
+      sessionSalt: Buffer.from(data.sessionSalt),
+      level: data.level,
+      nextPack: () => data.firstPack + packs++ * data.packStep,
+      output,
+    }),
+  );
+}
+
+function previousStream({ lists, refs }: PreviousLists): PreviousStream {
+  const encoded = lists.map(list => Buffer.from(list.buffer, list.byteOffset, list.byteLength));
+  return {
+    index: new ChunkIndex(encoded.map(list => decodeChunkList(list, 'the previous snapshot'))),
+    same: encoded.length === 1 ? { encoded: encoded[0]!, ref: refs[0]! } : undefined,
+  };
+}
+
+function post(message: FromWriter, transfer: ArrayBuffer[] = []): void {
+  parentPort!.postMessage(message, transfer);
+}
