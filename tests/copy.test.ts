@@ -222,6 +222,9 @@ test('a copy that was killed, or interrupted, leaves nothing half there, and the
 test('retention decides what comes, unless a snapshot is named or all are wanted', async t => {
   const { site } = await shop(t, PLANS.replace('store: [main]', 'store: [main], keep: { last: 2 }'));
   const ids = [await backup(site), await backup(site), await backup(site), await backup(site)];
+  const strategy = join(site.folder, 'tidemark.yaml');
+  assert.equal((await copy(site, '--dry-run')).snapshots.length, 4, 'no rule decides over what is there');
+  await writeFile(strategy, (await readFile(strategy, 'utf8')).replace('[main]', '[main, archive]'));
   const dry = await copy(site, '--dry-run');
   assert.deepEqual(
     dry.snapshots.map(each => each.state),
