@@ -365,7 +365,7 @@ test('packs: a byte anywhere', async () => {
 });
 
 test('two segments of equal length can’t be swapped in their pack', async () => {
-  const name = named('packs/').find(pack => layoutOf(pack).segments.length > 2)!;
+  const name = named('packs/').find(pack => layoutOf(pack).segments.length > 1)!;
   const { segments } = layoutOf(name);
   const bytes = Buffer.from(objects.get(name)!);
   const length = Math.min(segments[0]!.storedBytes, segments[1]!.storedBytes);
@@ -381,23 +381,21 @@ test('what verify says names the tables and snapshots that are hurt, and only th
   // The streams of every snapshot are in its first pack; without them nobody knows which tables there are.
   const added = named(`packs/${second!.snapshot}/`).filter(name => !name.endsWith('1'));
   assert.ok(added.length > 0);
-  for (const name of added) place(name, null);
-  try {
-    const result = await verdict();
-    assert.ok(!(result instanceof TidemarkError), String(result));
-    const sound = result.snapshots.filter(({ ok }) => ok).map(({ snapshot }) => snapshot);
-    assert.deepEqual(sound, [first!.snapshot]);
-    assert.deepEqual(
-      result.faults.map(({ object, code, snapshots, tables }) => ({ object, code, snapshots, tables })),
-      added.map(object => ({
-        object,
-        code: 'OBJECT_MISSING',
-        snapshots: [second!.snapshot],
-        tables: ['public.items'],
-      })),
-    );
-  } finally {
-    for (const name of added) place(name, objects.get(name)!);
+  for (const object of added) {
+    place(object, null);
+    try {
+      const result = await verdict();
+      assert.ok(!(result instanceof TidemarkError), String(result));
+      const sound = result.snapshots.filter(({ ok }) => ok).map(({ snapshot }) => snapshot);
+      assert.deepEqual(sound, [first!.snapshot]);
+      const hurt = { snapshots: [second!.snapshot], tables: ['public.items'] };
+      assert.deepEqual(
+        result.faults.map(({ object, code, snapshots, tables }) => ({ object, code, snapshots, tables })),
+        [{ object, code: 'OBJECT_MISSING', ...hurt }],
+      );
+    } finally {
+      place(object, objects.get(object)!);
+    }
   }
 });
 

@@ -8,6 +8,7 @@ import { openStorage, type StoragePlace } from '../storage/index.ts';
 import { BlamedStorage } from '../storage/wrap/blame.ts';
 import { formatServiceKey } from '../strategy/kms.ts';
 import type { DatabaseSpec, KeySource, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
+import { requireResidency } from './residency.ts';
 
 /** From what a strategy says to open repositories and connection settings. */
 
@@ -19,10 +20,17 @@ export function storagePlace({ storage, limits }: RepositorySpec): StoragePlace 
   };
 }
 
-export async function openRepository(strategy: Strategy, name: string): Promise<Repository> {
+export async function openRepository(
+  strategy: Strategy,
+  name: string,
+  signal?: AbortSignal,
+): Promise<Repository> {
   const spec = repositoryOf(strategy, name);
-  const storage = await openStorage(storagePlace(spec));
-  return Repository.open(storage, await readSecret(spec.key, strategy.environment));
+  const storage = await openStorage(storagePlace(spec), { signal });
+  await requireResidency(storage, spec);
+  const repository = await Repository.open(storage, await readSecret(spec.key, strategy.environment));
+  repository.policy = { storageClass: spec.storageClass, lock: spec.lock };
+  return repository;
 }
 
 /** An open repository, and what a worker thread needs to open it too. */

@@ -179,8 +179,8 @@ export class ChunkWriter {
     const id = hash('sha256', buffer.subarray(start, end + KEY_ROOM), 'latin1' as 'hex');
     if (!this.#reuse(id, length)) {
       const { session } = this.#packs.session;
-      const segment = this.#packs.dataSegment();
-      this.#list.add(session, this.#packs.pack, segment, start, length, id);
+      const { pack, segment } = this.#packs.dataSegment();
+      this.#list.add(session, pack, segment, start, length, id);
       this.#chunksAdded++;
       this.#bytesNew += length;
       this.#chunkStart = end;

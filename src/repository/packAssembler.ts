@@ -1,5 +1,6 @@
-import type { Storage } from '../storage/storage.ts';
+import type { PutOptions, Storage } from '../storage/storage.ts';
 import { packName } from './keys.ts';
+import type { PackContent } from './packWriter.ts';
 
 /** Bytes of packs that may wait in memory, being filled or on their way to the storage. */
 const BUFFERED_BYTES = 64 << 20;
@@ -13,15 +14,18 @@ export class PackAssembler {
   #storedBytes = 0;
   readonly #storage: Storage;
   readonly #session: string;
+  readonly #options: (content: PackContent) => PutOptions;
   readonly #open = new Map<number, Buffer[]>();
   readonly #puts = new Set<Promise<void>>();
   #buffered = 0;
   #failure: unknown;
   #waiters: (() => void)[] = [];
 
-  constructor(storage: Storage, session: string) {
+  /** @param options how packs are put, by what they hold. */
+  constructor(storage: Storage, session: string, options: (content: PackContent) => PutOptions = () => ({})) {
     this.#storage = storage;
     this.#session = session;
+    this.#options = options;
   }
 
   /** Bytes of all packs stored so far. */
@@ -36,10 +40,10 @@ export class PackAssembler {
     this.#buffered += bytes.length;
   }
 
-  end(pack: number, sizeBytes: number): void {
+  end(pack: number, sizeBytes: number, content: PackContent): void {
     const pieces = this.#open.get(pack) ?? [];
     this.#open.delete(pack);
-    const put = this.#put(pack, pieces, sizeBytes).finally(() => {
+    const put = this.#put(pack, pieces, sizeBytes, content).finally(() => {
       this.#puts.delete(put);
       this.#buffered -= sizeBytes;
       for (const wake of this.#waiters.splice(0)) wake();
@@ -47,9 +51,10 @@ export class PackAssembler {
     this.#puts.add(put);
   }
 
-  async #put(pack: number, pieces: Buffer[], sizeBytes: number): Promise<void> {
+  async #put(pack: number, pieces: Buffer[], sizeBytes: number, content: PackContent): Promise<void> {
     try {
-      await this.#storage.put(`packs/${packName(this.#session, pack)}`, pieces);
+      const name = `packs/${packName(this.#session, pack)}`;
+      await this.#storage.put(name, pieces, this.#options(content));
       this.sizes.set(pack, sizeBytes);
       this.#storedBytes += sizeBytes;
     } catch (error) {

@@ -7,10 +7,13 @@ export const PACK_BYTES = 16 << 20;
 /** A segment is sealed once its chunks have this many bytes. */
 export const SEGMENT_BYTES = 4 << 20;
 
+/** What a pack holds: rows, or what must be read at once: chunk lists and the streams that describe a snapshot. */
+export type PackContent = 'rows' | 'lists';
+
 /** Where the pieces of packs go; a pack's pieces come in order, and `end` after the last. */
 export interface PackOutput {
   piece(pack: number, bytes: Buffer<ArrayBuffer>): void;
-  end(pack: number, sizeBytes: number): void;
+  end(pack: number, sizeBytes: number, content: PackContent): void;
 }
 
 export interface WriterSession {
@@ -20,6 +23,8 @@ export interface WriterSession {
   sessionSalt: Buffer;
   /** zstd level of segments. */
   level: number;
+  /** What the chunks are; chunk lists always go to packs of `lists`. */
+  content: PackContent;
   /** A number no other writer of the session has: pack numbers are never used twice. */
   nextPack(): number;
   output: PackOutput;
@@ -27,79 +32,117 @@ export interface WriterSession {
 
 /**
  * Puts segments into packs. One data segment at a time is being filled; its place is known from the start, so that
- * chunk lists can name it before it is sealed.
+ * chunk lists can name it before it is sealed. Lists have packs of their own, since rows may be stored where reading takes
+ * hours, and lists are read with every backup.
  */
 export class PackWriter {
   readonly session: WriterSession;
-  #pack = 0;
-  #key: Buffer = Buffer.alloc(0);
-  #entries: DirectoryEntry[] = [];
-  #nextIndex = 0;
-  #sizeBytes = 0;
+  readonly #rows: OpenPack;
+  readonly #lists: OpenPack;
   #dataIndex = -1;
-  /** Chunk lists that wait for the data segment before them. */
-  #waiting: { index: number; content: Buffer }[] = [];
 
   constructor(session: WriterSession) {
     this.session = session;
-  }
-
-  get pack(): number {
-    return this.#pack;
+    this.#lists = new OpenPack(session, 'lists');
+    this.#rows = session.content === 'lists' ? this.#lists : new OpenPack(session, session.content);
   }
 
   /** The place of the data segment being filled; opens it, and a pack, if there is none. */
-  dataSegment(): number {
-    if (this.#dataIndex === -1) this.#dataIndex = this.#claim();
-    return this.#dataIndex;
+  dataSegment(): { pack: number; segment: number } {
+    if (this.#dataIndex === -1) this.#dataIndex = this.#rows.claim();
+    return { pack: this.#rows.number, segment: this.#dataIndex };
   }
 
   /** Seals the data segment being filled with this content. */
   sealData(content: Uint8Array): void {
-    this.#emit(this.dataSegment(), SEGMENT_KIND.data, content);
+    const { segment } = this.dataSegment();
+    this.#rows.emit(segment, SEGMENT_KIND.data, content);
     this.#dataIndex = -1;
-    for (const { index, content } of this.#waiting) this.#emit(index, SEGMENT_KIND.list, content);
-    this.#waiting = [];
-    if (this.#sizeBytes >= PACK_BYTES) this.close();
+    this.#rows.closeIfFull();
   }
 
   /** Stores a chunk list as a segment of its own and says where. */
   addList(content: Buffer): { pack: number; segment: number } {
-    const index = this.#claim();
-    const place = { pack: this.#pack, segment: index };
-    if (this.#dataIndex === -1) this.#emit(index, SEGMENT_KIND.list, content);
-    else this.#waiting.push({ index, content });
+    const segment = this.#lists.claim();
+    const place = { pack: this.#lists.number, segment };
+    this.#lists.emit(segment, SEGMENT_KIND.list, content);
+    if (this.#dataIndex === -1 || this.#lists !== this.#rows) this.#lists.closeIfFull();
     return place;
   }
 
-  /** Ends the pack. The data segment must have been sealed. */
+  /** Ends the packs. The data segment must have been sealed. */
   close(): void {
-    if (this.#pack === 0) return;
-    const tail = packTail(this.#key, this.#entries);
-    const { output } = this.session;
-    output.piece(this.#pack, ownBytes(tail));
-    output.end(this.#pack, this.#sizeBytes + tail.length);
-    this.#pack = 0;
-    this.#entries = [];
-    this.#nextIndex = 0;
+    this.#rows.close();
+    this.#lists.close();
+  }
+}
+
+/** A pack being written, or none yet. Segments are emitted in the order of their indexes. */
+class OpenPack {
+  readonly #session: WriterSession;
+  readonly #content: PackContent;
+  number = 0;
+  #key: Buffer = Buffer.alloc(0);
+  #entries: DirectoryEntry[] = [];
+  #nextIndex = 0;
+  #sizeBytes = 0;
+  /** Segments that wait for one before them. */
+  readonly #waiting = new Map<number, { kind: SegmentKind; content: Buffer }>();
+
+  constructor(session: WriterSession, content: PackContent) {
+    this.#session = session;
+    this.#content = content;
   }
 
-  #claim(): number {
-    if (this.#pack === 0) {
-      const { session, keys, sessionSalt, output } = this.session;
-      this.#pack = this.session.nextPack();
-      this.#key = keys.pack(session, this.#pack, sessionSalt);
+  /** The index of the next segment; opens a pack if there is none. */
+  claim(): number {
+    if (this.number === 0) {
+      const { session, keys, sessionSalt, output } = this.#session;
+      this.number = this.#session.nextPack();
+      this.#key = keys.pack(session, this.number, sessionSalt);
       this.#sizeBytes = PACK_HEADER_BYTES;
-      output.piece(this.#pack, ownBytes(packHeader(this.#pack, sessionSalt)));
+      output.piece(this.number, ownBytes(packHeader(this.number, sessionSalt)));
     }
     return this.#nextIndex++;
   }
 
-  #emit(index: number, kind: SegmentKind, content: Uint8Array): void {
-    const sealed = sealSegment(this.#key, index, kind, content, this.session.level);
+  emit(index: number, kind: SegmentKind, content: Uint8Array): void {
+    if (index !== this.#entries.length) {
+      this.#waiting.set(index, { kind, content: Buffer.from(content) });
+      return;
+    }
+    this.#seal(kind, content);
+    for (let next = this.#takeWaiting(); next; next = this.#takeWaiting())
+      this.#seal(next.kind, next.content);
+  }
+
+  #takeWaiting(): { kind: SegmentKind; content: Buffer } | undefined {
+    const next = this.#waiting.get(this.#entries.length);
+    this.#waiting.delete(this.#entries.length);
+    return next;
+  }
+
+  #seal(kind: SegmentKind, content: Uint8Array): void {
+    const index = this.#entries.length;
+    const sealed = sealSegment(this.#key, index, kind, content, this.#session.level);
     this.#entries.push({ storedBytes: sealed.length, plainBytes: content.length, kind });
     this.#sizeBytes += sealed.length;
-    this.session.output.piece(this.#pack, sealed);
+    this.#session.output.piece(this.number, sealed);
+  }
+
+  closeIfFull(): void {
+    if (this.#sizeBytes >= PACK_BYTES) this.close();
+  }
+
+  close(): void {
+    if (this.number === 0) return;
+    const tail = packTail(this.#key, this.#entries);
+    const { output } = this.#session;
+    output.piece(this.number, ownBytes(tail));
+    output.end(this.number, this.#sizeBytes + tail.length, this.#content);
+    this.number = 0;
+    this.#entries = [];
+    this.#nextIndex = 0;
   }
 }
 

@@ -5,6 +5,7 @@ import { EpochKeys, RepositoryKeys } from './keys.ts';
 import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
 import { openKeys } from './openKeys.ts';
 import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots.ts';
+import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
 export const HEADER = 'repository.json';
 
@@ -23,6 +24,9 @@ export interface Header {
 export class Repository {
   readonly storage: Storage;
   readonly keys: RepositoryKeys;
+
+  /** How what is written from now on is stored; set by whoever opens it for writing. */
+  policy: StoragePolicy = PLAIN_POLICY;
 
   constructor(storage: Storage, keys: RepositoryKeys) {
     this.storage = storage;
@@ -110,7 +114,7 @@ export class Repository {
   async commit(manifest: Manifest): Promise<number> {
     const name = `snapshots/${manifestName(manifest)}`;
     const sealed = this.keys.seal(name, manifest);
-    await this.storage.put(name, [sealed], { ifAbsent: true });
+    await this.storage.put(name, [sealed], { ...putOptions(this.policy, 'lists'), ifAbsent: true });
     return sealed.length;
   }
 

@@ -44,6 +44,7 @@ export class Sample {
         session,
         sessionSalt,
         level: 1,
+        content: 'lists',
         nextPack: () => ++packs,
         output: assembler,
       }),

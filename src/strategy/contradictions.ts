@@ -1,5 +1,5 @@
 /** What is wrong between entries, each of which is right by itself. */
-import { locationOf } from '../storage/kinds.ts';
+import { kindOf, locationOf } from '../storage/kinds.ts';
 import { intervalMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
 import { nearest } from './nearest.ts';
@@ -68,6 +68,29 @@ export function checkLocations(repositories: Iterable<RepositorySpec>, source: S
       message,
       'give each its own folder, or remove one and share the other',
     );
+  }
+}
+
+/** Every repository of a plan must have the class that the plan wants. */
+export function checkClasses(
+  plans: Iterable<PlanSpec>,
+  repositories: ReadonlyMap<string, RepositorySpec>,
+  source: Source,
+): void {
+  for (const { name, store, storageClass } of plans) {
+    if (storageClass === null) continue;
+    for (const repository of store) {
+      const storage = repositories.get(repository)?.storage;
+      if (!storage) continue;
+      const classes = Object.keys(kindOf(storage).classes);
+      if (classes.includes(storageClass)) continue;
+      source.report(
+        ['plans', name, 'class'],
+        'value',
+        `plans.${name}: repository ${repository} has no class ${storageClass}`,
+        classes.length > 0 ? `it has ${classes.join(', ')}` : 'remove class, or store to object storage',
+      );
+    }
   }
 }
 

@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type * as z from 'zod';
 import { usageError } from '../base/errors.ts';
-import { checkLocations, checkObjectives, checkReferences, checkRetention } from './contradictions.ts';
+import {
+  checkClasses,
+  checkLocations,
+  checkObjectives,
+  checkReferences,
+  checkRetention,
+} from './contradictions.ts';
 import { type Environment, readEnvironment } from './environment.ts';
 import { type Path, pathText, StrategyError, sortedFaults } from './faults.ts';
 import {
@@ -113,6 +119,7 @@ function check(source: Source, around: Surroundings, options: LoadOptions): Sect
   for (const [name, entry] of usable.plans) result.plans.set(name, resolvePlan(name, entry as PlanEntry));
 
   checkLocations(result.repositories.values(), source);
+  checkClasses(result.plans.values(), result.repositories, source);
   checkRetention(result.plans.values(), written.plans, source);
   // A plan that can't be read might be the one that meets the objective.
   if (usable.plans.size === Object.keys(written.plans).length) {

@@ -105,15 +105,9 @@ async function write(
       >)
     : {};
   let packs = 0;
-  const options = {
-    keys: own,
-    session,
-    sessionSalt: salt,
-    level: 1,
-    nextPack: () => ++packs,
-    output: assembler,
-  };
-  const writer = new ChunkWriter(new PackWriter(options));
+  const nextPack = () => ++packs;
+  const options = { keys: own, session, sessionSalt: salt, level: 1, nextPack, output: assembler };
+  const writer = new ChunkWriter(new PackWriter({ ...options, content: 'rows' }));
   const written: WrittenStream[] = [];
   const refs: Record<string, ListRef> = {};
   const put = async (name: string, bytes: Buffer, ref: ListRef | undefined) => {

@@ -26,6 +26,8 @@ export interface BackupRequest {
   scope: Omit<Scope, 'rolePasswords'> & { rolePasswords: boolean | null };
   jobs: number | null;
   level: number;
+  /** Instead of the repository's. */
+  storageClass?: string | null;
   version: string;
   reporter: Reporter;
   signal: AbortSignal;
@@ -34,12 +36,12 @@ export interface BackupRequest {
 /** One backup of one database into one repository. When it returns, the snapshot exists and everything it needs is stored. */
 export async function backup(request: BackupRequest): Promise<Manifest> {
   const started = new Date();
-  const { repository, jobs, level, signal } = request;
+  const { repository, jobs, level, storageClass, signal } = request;
   const id = newSessionId(started);
   const lease = await Lease.take(repository.storage, id, 'backup');
   try {
     const previous = await PreviousSnapshot.find(repository, request.database);
-    const session = new WritingSession({ repository, id, previous, jobs, level });
+    const session = new WritingSession({ repository, id, previous, jobs, level, storageClass });
     const run = new BackupRun(request, session, started);
     const anchor = await openAnchor(request.settings, run.wanted, signal);
     try {

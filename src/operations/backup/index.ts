@@ -47,7 +47,7 @@ export async function backupDatabase(
   const failures: { repository: string; error: unknown }[] = [];
   for (const name of storesOf(strategy, plan)) {
     try {
-      const repository = await openRepository(strategy, name);
+      const repository = await openRepository(strategy, name, options.signal);
       const manifest = await backup({
         repository,
         database,
@@ -62,6 +62,7 @@ export async function backupDatabase(
         },
         jobs: options.jobs ?? plan?.jobs ?? null,
         level: plan?.compression ?? DEFAULT_LEVEL,
+        storageClass: plan?.storageClass ?? null,
         version: options.version,
         reporter: options.reporter,
         signal: options.signal,

@@ -80,7 +80,7 @@ class Crew<Job> {
         break;
       }
       case 'end':
-        assembler.end(message.pack, message.sizeBytes);
+        assembler.end(message.pack, message.sizeBytes, message.content);
         break;
       case 'progress':
         progress(message.bytes);

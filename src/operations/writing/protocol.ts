@@ -1,5 +1,6 @@
 import type { PostedError } from '../../base/worker.ts';
 import type { ListRef, WrittenStream } from '../../repository/chunkWriter.ts';
+import type { PackContent } from '../../repository/packWriter.ts';
 
 /** What the main thread and a worker that writes parts say to each other. */
 
@@ -30,7 +31,7 @@ export type ToWriter<Job> =
 export type FromWriter =
   | { type: 'ready' }
   | { type: 'piece'; pack: number; bytes: Uint8Array<ArrayBuffer> }
-  | { type: 'end'; pack: number; sizeBytes: number }
+  | { type: 'end'; pack: number; sizeBytes: number; content: PackContent }
   | { type: 'progress'; bytes: number }
   | { type: 'done'; id: number; written: WrittenStream }
   | { type: 'flushed' }

@@ -15,6 +15,7 @@ import { PackAssembler } from '../../repository/packAssembler.ts';
 import { packTable } from '../../repository/packTable.ts';
 import { PackWriter } from '../../repository/packWriter.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { putOptions } from '../../repository/storagePolicy.ts';
 import type { PreviousSnapshot } from './previous.ts';
 import type { WriterData } from './protocol.ts';
 
@@ -33,6 +34,8 @@ export interface SessionOptions {
   jobs: number | null;
   /** zstd level. */
   level: number;
+  /** Of the rows, instead of the repository's. */
+  storageClass?: string | null;
 }
 
 export interface WrittenStreams {
@@ -50,10 +53,12 @@ export class WritingSession {
   readonly #level: number;
   readonly #salt = randomBytes(16);
 
-  constructor({ repository, id, previous, jobs, level }: SessionOptions) {
+  constructor({ repository, id, previous, jobs, level, storageClass }: SessionOptions) {
+    const policy = { ...repository.policy };
+    policy.storageClass = storageClass ?? policy.storageClass;
     this.id = id;
     this.previous = previous;
-    this.assembler = new PackAssembler(repository.storage, id);
+    this.assembler = new PackAssembler(repository.storage, id, content => putOptions(policy, content));
     this.workers = jobs ?? Math.min(JOBS_MAX, availableParallelism());
     this.#keys = repository.keys.current;
     this.#level = level;
@@ -83,6 +88,7 @@ export class WritingSession {
         session: this.id,
         sessionSalt: this.#salt,
         level: this.#level,
+        content: 'lists',
         nextPack: () => 1 + packs++ * (this.workers + 1),
         output: this.assembler,
       }),

@@ -4,7 +4,7 @@ import { ChunkIndex } from '../../repository/chunkIndex.ts';
 import { decodeChunkList } from '../../repository/chunkList.ts';
 import { ChunkWriter, type PreviousStream } from '../../repository/chunkWriter.ts';
 import { EpochKeys } from '../../repository/keys.ts';
-import { PackWriter } from '../../repository/packWriter.ts';
+import { type PackContent, PackWriter } from '../../repository/packWriter.ts';
 import type { FromWriter, PreviousLists, ToWriter, WriterData } from './protocol.ts';
 
 /** Bytes of pieces on their way to the main thread before the source is paused. */
@@ -71,8 +71,8 @@ class Outlet {
     post({ type: 'piece', pack, bytes }, [bytes.buffer]);
   }
 
-  end(pack: number, sizeBytes: number): void {
-    post({ type: 'end', pack, sizeBytes });
+  end(pack: number, sizeBytes: number, content: PackContent): void {
+    post({ type: 'end', pack, sizeBytes, content });
   }
 
   acknowledged(bytes: number): void {
@@ -143,6 +143,7 @@ function makeWriter(data: WriterData, output: Outlet): ChunkWriter {
       session: data.session,
       sessionSalt: Buffer.from(data.sessionSalt),
       level: data.level,
+      content: 'rows',
       nextPack: () => data.firstPack + packs++ * data.packStep,
       output,
     }),
