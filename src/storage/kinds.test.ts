@@ -15,6 +15,7 @@ test('knowing the kinds of storages loads no package', () => {
     } });
     const { parseStorage } = await import(${address});
     parseStorage('azure://account/container', {});
+    parseStorage('gs://bucket/folder', {});
     console.log(JSON.stringify(packages));
     await import('pg');
     console.log(JSON.stringify(packages).includes('pg'));`;

@@ -1,14 +1,15 @@
 /** All kinds of storages: the one place where they are listed. */
 import { invariant } from '../base/errors.ts';
 import { azureKind } from './azure/kind.ts';
+import { gcsKind } from './gcs/gcs.ts';
 import type { StorageKind } from './kind.ts';
 import { localKind } from './local.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of kinds whose specs differ; `kindOf` pairs each with its own
-export const STORAGE_KINDS: readonly StorageKind<any>[] = [localKind, azureKind];
+export const STORAGE_KINDS: readonly StorageKind<any>[] = [localKind, azureKind, gcsKind];
 
 /** How a storage is opened, here or in a worker thread: plain data. It may hold secrets from the strategy; never print it. */
-export type StorageSpec = ReturnType<(typeof localKind | typeof azureKind)['parse']>;
+export type StorageSpec = ReturnType<(typeof localKind | typeof azureKind | typeof gcsKind)['parse']>;
 
 /** For people, and equal for two specs of the same objects. */
 export function locationOf(spec: StorageSpec): string {
