@@ -58,7 +58,7 @@ test('the place is the same however it is written, and shows no secret', () => {
 test('a connection string gives the key, and the endpoint that it names', () => {
   const of = (connection_string: string, address = 'azure://rephlo1/backups') => {
     const spec = parseStorage(address, { credentials: { connection_string } });
-    return 'endpoint' in spec ? [spec.endpoint, spec.credential] : [];
+    return spec.kind === 'azure' ? [spec.endpoint, spec.credential] : [];
   };
   const accountKey = KEY;
   assert.deepEqual(
