@@ -24,6 +24,19 @@ export interface Manifest {
   streams: { archive: ListRef; globals: ListRef; parts: ListRef };
   /** Only where another session than the snapshot's own wrote it: it was copied from another repository. */
   copied?: CopyFacts;
+  /** Only in revisions. */
+  revised?: RevisionFacts;
+}
+
+/** What a revision says of itself. docs/format.md, "Revisions". */
+export interface RevisionFacts {
+  number: number;
+  /** The session that wrote it. */
+  session: string;
+  /** ISO 8601, UTC, the storage's clock. */
+  at: string;
+  /** Packs that the manifest before it named, and it does not. */
+  dropped: [session: string, number: number][];
 }
 
 export interface CopyFacts {

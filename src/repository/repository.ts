@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto';
+import { ahead } from '../base/ahead.ts';
 import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import type { Storage } from '../storage/storage.ts';
 import { EpochKeys, RepositoryKeys } from './keys.ts';
 import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
 import { openKeys } from './openKeys.ts';
+import { currentRevision, listRevisions, revisionName } from './revisions.ts';
 import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots.ts';
 import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
 export const HEADER = 'repository.json';
+/** Manifests read at once. */
+const MANIFESTS_AHEAD = 16;
+/** A revision may be replaced between being listed and being read, but hardly this often. */
+const LOOKS = 5;
 
 /** `repository.json`, docs/format.md ("Objects"). */
 export interface Header {
@@ -85,29 +91,72 @@ export class Repository {
     return names.sort();
   }
 
-  async manifest(name: string, folder: 'snapshots' | 'forgotten' = 'snapshots'): Promise<Manifest> {
-    const object = `${folder}/${name}`;
-    const sealed = await this.storage.get(object);
-    const where = `${object} in ${this.storage.place}`;
-    const manifest = this.keys.open(`snapshots/${name}`, sealed, where) as Manifest;
-    if (manifest.format !== 1) {
-      throw new TidemarkError(
-        'FORMAT_TOO_NEW',
-        `${where} has format ${manifest.format}`,
-        'use a newer tidemark',
-      );
+  /** As it was committed, or as its newest revision has it. OBJECT_MISSING where there is no such snapshot. */
+  async manifest(name: string): Promise<Manifest> {
+    for (let attempt = 1; ; attempt++) {
+      const sealed = await this.storage.get(`snapshots/${name}`);
+      const number = currentRevision((await listRevisions(this.storage, name)).get(name));
+      if (number === 0) return this.#open(`snapshots/${name}`, sealed);
+      try {
+        return await this.revision(name, number);
+      } catch (error) {
+        // There is a newer one, or the snapshot was forgotten.
+        if (!isMissing(error) || attempt === LOOKS) throw error;
+      }
     }
-    return manifest;
   }
 
-  /** All manifests, oldest first. One that can't be read fails the call: a list with a hole is not a list. */
+  /** One revision; number 0 is the manifest as it was committed. */
+  async revision(
+    name: string,
+    number: number,
+    folder: 'snapshots' | 'forgotten' = 'snapshots',
+  ): Promise<Manifest> {
+    const object = number === 0 ? `${folder}/${name}` : revisionName(name, number);
+    return this.#open(object, await this.storage.get(object));
+  }
+
+  #open(object: string, sealed: Buffer): Manifest {
+    const where = `${object} in ${this.storage.place}`;
+    const bound = object.replace(/^forgotten\//, 'snapshots/');
+    const manifest = this.keys.open(bound, sealed, where) as Manifest;
+    if (manifest.format === 1) return manifest;
+    throw new TidemarkError(
+      'FORMAT_TOO_NEW',
+      `${where} has format ${manifest.format}`,
+      'use a newer tidemark',
+    );
+  }
+
+  /**
+   * The manifests of these snapshots, in this order, each read when it is nearly its turn; those of snapshots that were
+   * forgotten meanwhile are left out. One that can't be read fails the call, unless `damaged` takes it.
+   *
+   * @param names of manifests, listed before.
+   */
+  async *read(
+    names: Iterable<string>,
+    damaged?: (name: string, error: TidemarkError) => void,
+  ): AsyncGenerator<Manifest> {
+    const revisions = await listRevisions(this.storage);
+    const readOne = async (name: string) => {
+      try {
+        return await this.revision(name, currentRevision(revisions.get(name))).catch(error => {
+          unlessMissing(error);
+          return this.manifest(name).catch(unlessMissing);
+        });
+      } catch (error) {
+        if (!damaged || !(error instanceof TidemarkError && error.kind === 'fault')) throw error;
+        damaged(name, error);
+        return undefined;
+      }
+    };
+    for await (const manifest of ahead(names, MANIFESTS_AHEAD, readOne)) if (manifest) yield manifest;
+  }
+
+  /** All manifests, oldest snapshot first. One that can't be read fails the call: a list with a hole is not a list. */
   async manifests(): Promise<Manifest[]> {
-    const manifests: Manifest[] = [];
-    for (const name of await this.snapshotNames()) {
-      const manifest = await this.manifest(name).catch(unlessMissing);
-      if (manifest) manifests.push(manifest);
-    }
-    return manifests;
+    return Array.fromAsync(this.read(await this.snapshotNames()));
   }
 
   /** Makes the snapshot exist. Everything it refers to must be stored. */
@@ -154,6 +203,9 @@ export async function readHeader(storage: Storage): Promise<Header> {
 
 /** A snapshot may be forgotten between listing and reading: that is no fault. */
 function unlessMissing(error: unknown): undefined {
-  if (error instanceof TidemarkError && error.code === 'OBJECT_MISSING') return undefined;
-  throw error;
+  if (!isMissing(error)) throw error;
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'OBJECT_MISSING';
 }

@@ -1,0 +1,25 @@
+/**
+ * Does work for each item, up to `atOnce` at a time, and gives the results in the order of the items. A failure comes when
+ * its turn does; then, or when the consumer stops, nothing more is begun.
+ */
+export async function* ahead<T, R>(
+  items: Iterable<T>,
+  atOnce: number,
+  work: (item: T) => Promise<R>,
+): AsyncGenerator<R> {
+  const underWay: Promise<R>[] = [];
+  const source = items[Symbol.iterator]();
+  const begin = () => {
+    const { done, value } = source.next();
+    if (done) return;
+    const working = work(value);
+    working.catch(() => {}); // told when it is this one's turn
+    underWay.push(working);
+  };
+  for (let i = 0; i < atOnce; i++) begin();
+  for (let next = underWay.shift(); next; next = underWay.shift()) {
+    const result = await next;
+    begin();
+    yield result;
+  }
+}
