@@ -1,42 +1,62 @@
-import type { Amount } from '../repository/collect.ts';
+import type { Amount } from '../repository/collectionPlan.ts';
 import type { Holdings } from '../repository/holdings.ts';
-import { packName } from '../repository/keys.ts';
+import type { PackCatalog } from '../repository/packCatalog.ts';
+import type { Repository } from '../repository/repository.ts';
+
+/** What comes free if each group alone is forgotten, and if all are: groups that share packs free more together. */
+export interface Frees {
+  groups: Amount[];
+  all: Amount;
+}
 
 /**
- * What would come free if these snapshots were forgotten, and no others: packs that nothing but they needs. Two that
- * share packs with each other free more together than the two sums say.
+ * Packs that nothing but these snapshots needs. Their manifests are read again; what is counted takes 8 bytes a pack.
+ *
+ * @param groups names of manifests.
  */
-export class Freed {
-  readonly #holdings: Pick<Holdings, 'snapshots' | 'packs'>;
-  /** By how many snapshots a pack is needed. */
-  readonly #needs = new Map<string, number>();
-
-  constructor(holdings: Pick<Holdings, 'snapshots' | 'packs'>) {
-    this.#holdings = holdings;
-    for (const name of holdings.snapshots.keys()) {
-      for (const pack of this.#packsOf(name)) this.#needs.set(pack, (this.#needs.get(pack) ?? 0) + 1);
-    }
-  }
-
-  /** `names` are those of manifests. */
-  by(names: Iterable<string>): Amount {
-    const left = new Map<string, number>();
-    const freed: Amount = { packs: 0, bytes: 0 };
-    for (const name of names) {
-      for (const pack of this.#packsOf(name)) {
-        const needs = (left.get(pack) ?? this.#needs.get(pack)!) - 1;
-        left.set(pack, needs);
-        const sizeBytes = this.#holdings.packs.get(pack);
-        if (needs > 0 || sizeBytes === undefined) continue;
-        freed.packs++;
-        freed.bytes += sizeBytes;
+export async function freedBy(
+  repository: Repository,
+  holdings: Holdings,
+  groups: string[][],
+): Promise<Frees> {
+  const { packs, revisions } = holdings;
+  const all = new Count(packs);
+  const own = new Count(packs);
+  const frees: Amount[] = [];
+  for (const names of groups) {
+    if (names.length > 0) own.begin();
+    for await (const manifest of repository.read(names, { revisions })) {
+      for (const [session, number] of manifest.packs) {
+        const place = packs.find(session, number);
+        if (place === -1) continue;
+        own.add(place);
+        all.add(place);
       }
     }
-    return freed;
+    frees.push(names.length > 0 ? own.freed : { packs: 0, bytes: 0 });
+  }
+  return { groups: frees, all: all.freed };
+}
+
+/** Counts references until a pack has no others. */
+class Count {
+  readonly #packs: PackCatalog;
+  #references: Uint32Array | undefined;
+  freed: Amount = { packs: 0, bytes: 0 };
+
+  constructor(packs: PackCatalog) {
+    this.#packs = packs;
   }
 
-  #packsOf(name: string): string[] {
-    const packs = this.#holdings.snapshots.get(name)?.packs ?? [];
-    return packs.map(([session, number]) => packName(session, number));
+  begin(): void {
+    this.#references?.fill(0);
+    this.freed = { packs: 0, bytes: 0 };
+  }
+
+  add(place: number): void {
+    this.#references ??= new Uint32Array(this.#packs.size);
+    if (++this.#references[place]! !== this.#packs.references(place)) return;
+    this.freed.packs++;
+    this.freed.bytes += this.#packs.sizeBytes(place);
   }
 }

@@ -1,19 +1,20 @@
 import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
 import type { Reporter } from '../base/progress.ts';
+import { type Collected, collect } from '../repository/collect.ts';
 import {
   type Amount,
   amount,
   type CollectionPlan,
-  collect,
   GRACE_MS,
   planCollection,
-} from '../repository/collect.ts';
+} from '../repository/collectionPlan.ts';
+import { endDeadCompactions } from '../repository/compactions.ts';
 import { type Holdings, readHoldings } from '../repository/holdings.ts';
 import { Lease } from '../repository/lease.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
-import { Freed } from './freed.ts';
+import { type Frees, freedBy } from './freed.ts';
 import { openRepository } from './open.ts';
 import { type Retained, type RetainedGroup, retain } from './retain.ts';
 
@@ -45,6 +46,8 @@ export interface PrunedRepository {
   /** Packs found to be needed no more. */
   condemned: Amount;
   freed: Amount;
+  /** Packs that were to be freed and are locked; `until` where the storage says it. */
+  locked: Amount & { until: string | null };
   /** All that are condemned and not yet freed; `until` is when the last may go, `for` the backups that must end before. */
   waiting: Amount & { until: string | null; for: string[] };
   /** Why nothing, or not everything, was done here. */
@@ -68,7 +71,7 @@ interface Prepared {
   repository: Repository;
   holdings: Holdings;
   retained: RetainedGroup[];
-  freed: Freed;
+  frees: Frees;
   plan: CollectionPlan;
 }
 
@@ -83,7 +86,7 @@ export async function prune(request: PruneRequest): Promise<PruneResult> {
     prepared.set(name, await prepare(strategy, name).catch(asTidemarkError));
   }
   const outcomes = [...prepared].map(([name, each]) =>
-    each instanceof TidemarkError ? failed(name, each) : outcome(each, forgettable(each.retained), each.plan),
+    each instanceof TidemarkError ? failed(name, each) : outcome(each, forgettable(each.retained)),
   );
   if (dryRun) return result(dryRun, outcomes);
   const destroys = outcomes.some(each => each.forgotten.length > 0 || each.freed.packs > 0);
@@ -109,8 +112,10 @@ async function prepare(strategy: Strategy, name: string): Promise<Prepared> {
   const repository = await openRepository(strategy, name);
   const holdings = await readHoldings(repository);
   const retained = retain(strategy, name, holdings);
-  const plan = planCollection(holdings, new Set(forgettable(retained)));
-  return { name, repository, holdings, retained, freed: new Freed(holdings), plan };
+  const forgetting = new Set(forgettable(retained));
+  const frees = await freedBy(repository, holdings, byGroup(retained, forgetting));
+  const plan = await planCollection(repository, holdings, forgetting);
+  return { name, repository, holdings, retained, frees, plan };
 }
 
 /** Looks again once nobody else can prune: of what was shown, only what is still to be forgotten is. */
@@ -120,20 +125,21 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
   const lease = await Lease.takePrune(repository.storage);
   try {
     reporter.begin(`pruning ${name}`, null);
+    await endDeadCompactions(repository);
     let holdings = await readHoldings(repository, prepared.holdings);
     const shown = new Set(forgettable(prepared.retained));
     const retained = retain(strategy, name, holdings);
     const forgotten = forgettable(retained).filter(each => shown.has(each));
-    const freed = new Freed(holdings);
+    const frees = await freedBy(repository, holdings, byGroup(retained, new Set(forgotten)));
     for (const each of forgotten) {
       signal.throwIfAborted();
       await lease.hold();
       await forgetOnce(repository, each);
     }
     if (forgotten.length > 0) holdings = await readHoldings(repository, holdings);
-    const plan = planCollection(holdings);
-    await collect(repository, plan, lease, signal);
-    return outcome({ ...prepared, holdings, retained, freed }, forgotten, plan);
+    const plan = await planCollection(repository, holdings);
+    const collected = await collect(repository, plan, lease, signal);
+    return outcome({ ...prepared, holdings, retained, frees, plan }, forgotten, collected);
   } finally {
     await lease.release();
     reporter.end();
@@ -152,36 +158,39 @@ export async function forgetOnce(repository: Repository, name: string): Promise<
 const forgettable = (groups: RetainedGroup[]): string[] =>
   groups.flatMap(({ snapshots }) => snapshots.filter(each => !each.keep).map(each => each.name));
 
+const byGroup = (groups: RetainedGroup[], gone: ReadonlySet<string>): string[][] =>
+  groups.map(({ snapshots }) => snapshots.map(each => each.name).filter(name => gone.has(name)));
+
 /** What was retained, as it is shown. */
 function described(
-  { retained, freed }: Pick<Prepared, 'retained' | 'freed'>,
+  { retained, frees }: Pick<Prepared, 'retained' | 'frees'>,
   forgotten: string[],
 ): Pick<PrunedRepository, 'snapshots' | 'groups' | 'forgotten' | 'frees'> {
-  const gone = new Set(forgotten);
-  const groups = retained.map(group => {
-    const names = group.snapshots.map(each => each.name);
-    const own = names.filter(name => gone.has(name));
-    return {
-      ...group,
-      snapshots: names.map(snapshotOf),
-      forgotten: own.map(snapshotOf),
-      frees: freed.by(own),
-    };
-  });
+  const own = byGroup(retained, new Set(forgotten));
+  const groups = retained.map((group, i) => ({
+    ...group,
+    snapshots: group.snapshots.map(each => each.snapshot),
+    forgotten: own[i]!.map(snapshotOf),
+    frees: frees.groups[i]!,
+  }));
   const snapshots = retained.flatMap(group => group.snapshots);
   snapshots.sort((a, b) => (a.name < b.name ? 1 : -1));
-  return { snapshots, groups, forgotten: forgotten.map(snapshotOf), frees: freed.by(forgotten) };
+  return { snapshots, groups, forgotten: forgotten.map(snapshotOf), frees: frees.all };
 }
 
-function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan): PrunedRepository {
+/** What was done, or, where nothing was collected, would be. */
+function outcome(prepared: Prepared, forgotten: string[], collected?: Collected): PrunedRepository {
+  const { plan } = prepared;
   const condemned = amount(plan.condemn);
   const untilMs =
     condemned.packs > 0 ? prepared.holdings.readAt.getTime() + GRACE_MS : plan.waiting.until?.getTime();
+  const locked = collected?.locked;
   return {
     repository: prepared.name,
     ...described(prepared, forgotten),
     condemned,
-    freed: amount(plan.free),
+    freed: collected?.freed ?? amount(plan.free),
+    locked: locked ? { ...locked, until: locked.until?.toISOString() ?? null } : NO_LOCKED,
     waiting: {
       packs: plan.waiting.packs + condemned.packs,
       bytes: plan.waiting.bytes + condemned.bytes,
@@ -192,13 +201,18 @@ function outcome(prepared: Prepared, forgotten: string[], plan: CollectionPlan):
   };
 }
 
+const NOTHING: Amount = { packs: 0, bytes: 0 };
+const NO_LOCKED = { ...NOTHING, until: null };
+
 function failed(repository: string, error: TidemarkError, prepared?: Prepared): PrunedRepository {
-  const nothing: Amount = { packs: 0, bytes: 0 };
-  const waiting = { ...nothing, until: null, for: [] };
+  const waiting = { ...NOTHING, until: null, for: [] };
   const shown = prepared
-    ? described(prepared, [])
-    : { snapshots: [], groups: [], forgotten: [], frees: nothing };
-  return { repository, ...shown, condemned: nothing, freed: nothing, waiting, error };
+    ? described(
+        { ...prepared, frees: { groups: prepared.frees.groups.map(() => NOTHING), all: NOTHING } },
+        [],
+      )
+    : { snapshots: [], groups: [], forgotten: [], frees: NOTHING };
+  return { repository, ...shown, condemned: NOTHING, freed: NOTHING, locked: NO_LOCKED, waiting, error };
 }
 
 /** Where there is but one repository, its failure is the prune's. */

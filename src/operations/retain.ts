@@ -1,5 +1,5 @@
-import { type Holdings, packsAreThere } from '../repository/holdings.ts';
-import { type Manifest, manifestName } from '../repository/manifest.ts';
+import type { HeldSnapshot, Holdings } from '../repository/holdings.ts';
+import { manifestName } from '../repository/manifest.ts';
 import { coverageKey } from '../strategy/coverage.ts';
 import { describeKeep, type KeepRules } from '../strategy/keep.ts';
 import { decide, type RetentionGroup, type RetentionPoint } from '../strategy/retention.ts';
@@ -28,7 +28,7 @@ export interface RetainedGroup {
 }
 
 /** What retention goes by. */
-export type Retainable = Pick<Holdings, 'snapshots' | 'packs' | 'readAt'>;
+export type Retainable = Pick<Holdings, 'snapshots' | 'readAt'>;
 
 /**
  * Applies the `keep` rules that the plans have for a repository to its snapshots. A plan's rules decide over what that plan
@@ -36,11 +36,14 @@ export type Retainable = Pick<Holdings, 'snapshots' | 'packs' | 'readAt'>;
  * rules of their own. A snapshot is good if all its packs are there.
  */
 export function retain(strategy: Strategy, repository: string, holdings: Retainable): RetainedGroup[] {
-  const byDatabase = new Map<string, Map<string | null, Manifest[]>>();
+  const byDatabase = new Map<string, Map<string | null, HeldSnapshot[]>>();
   for (const manifest of holdings.snapshots.values()) {
     const { database, plan } = manifest;
-    const plans = byDatabase.get(database) ?? new Map<string | null, Manifest[]>();
-    byDatabase.set(database, plans.set(plan, [...(plans.get(plan) ?? []), manifest]));
+    const plans = byDatabase.get(database) ?? new Map<string | null, HeldSnapshot[]>();
+    byDatabase.set(database, plans);
+    const manifests = plans.get(plan);
+    if (manifests) manifests.push(manifest);
+    else plans.set(plan, [manifest]);
   }
   return [...byDatabase].sort(byName).flatMap(([database, plans]) => {
     const rulings = [...plans].sort(byName).map(([plan, manifests]) => ({
@@ -48,7 +51,7 @@ export function retain(strategy: Strategy, repository: string, holdings: Retaina
       manifests,
       ruling: rulingOf(strategy, repository, database, plan),
     }));
-    const groups = rulings.map(each => retentionGroup(strategy, holdings, each));
+    const groups = rulings.map(each => retentionGroup(strategy, each));
     const decisions = decide(groups, holdings.readAt);
     return rulings.map(({ plan, manifests, ruling }) => {
       const own = new Set(manifests.map(manifestName));
@@ -92,15 +95,14 @@ const stays = (why: string): Ruling => ({
 
 function retentionGroup(
   { plans }: Strategy,
-  holdings: Retainable,
-  { plan, manifests, ruling }: { plan: string | null; manifests: Manifest[]; ruling: Ruling },
+  { plan, manifests, ruling }: { plan: string | null; manifests: HeldSnapshot[]; ruling: Ruling },
 ): RetentionGroup {
   const planned = plans.has(plan ?? '') ? plannedCoverage(plans.get(plan!)!) : null;
   const points = manifests.map(
     (manifest): RetentionPoint => ({
       id: manifestName(manifest),
       time: new Date(manifest.started),
-      good: packsAreThere(holdings.packs, manifest),
+      good: manifest.good,
       coverage: manifest.scope,
       planned: coverageKey(manifest.scope) === planned,
     }),
@@ -116,7 +118,7 @@ function plannedCoverage({ tables, schemaOnly, dataOnly }: PlanSpec): string {
 function describe(holdings: Retainable, name: string, keep: boolean, reasons: string[]): Retained {
   const manifest = holdings.snapshots.get(name)!;
   const { snapshot, database, plan, started } = manifest;
-  const damage = packsAreThere(holdings.packs, manifest) ? [] : ['packs are missing'];
+  const damage = manifest.good ? [] : ['packs are missing'];
   return { snapshot, name, database, plan, started, keep, reasons: [...damage, ...reasons] };
 }
 

@@ -4,7 +4,6 @@ import { readLeases } from './lease.ts';
 import { SESSION_ID } from './manifest.ts';
 import { isMissing, type Repository } from './repository.ts';
 import { listRevisions, nextRevision, revisionName } from './revisions.ts';
-import { openObject, sealObject } from './seal.ts';
 
 /** Which revisions a compaction may write, so that one that died can be kept from it: docs/recovery.md, "Compaction". */
 
@@ -23,7 +22,7 @@ interface Announcement {
 export async function announce(repository: Repository, session: string, revisions: Announced): Promise<void> {
   const name = PREFIX + session;
   const content: Announcement = { format: 1, revisions };
-  await repository.storage.put(name, [sealObject(repository.keys.object(name), content)], { ifAbsent: true });
+  await repository.storage.put(name, [repository.keys.seal(name, content)], { ifAbsent: true });
 }
 
 /** After the last of them was written, or given up. */
@@ -69,7 +68,7 @@ async function announced(repository: Repository, session: string): Promise<Annou
   const name = PREFIX + session;
   try {
     const sealed = await repository.storage.get(name);
-    return (openObject(repository.keys.object(name), sealed, name) as Announcement).revisions;
+    return (repository.keys.open(name, sealed, name) as Announcement).revisions;
   } catch (error) {
     if (isMissing(error)) return [];
     if (!(error instanceof TidemarkError && error.kind === 'fault')) throw error;

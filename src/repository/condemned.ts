@@ -2,7 +2,6 @@ import { TidemarkError } from '../base/errors.ts';
 import { SESSION_ID } from './manifest.ts';
 import type { PackCatalog, PackRef } from './packCatalog.ts';
 import { isMissing, type Repository } from './repository.ts';
-import { openObject } from './seal.ts';
 
 /** Records of packs that are condemned: docs/recovery.md, "Collection". */
 
@@ -45,7 +44,7 @@ async function readRecord(repository: Repository, name: string): Promise<RecordC
   let record: RecordContent;
   try {
     const sealed = await repository.storage.get(name);
-    record = openObject(repository.keys.object(name), sealed, name) as RecordContent;
+    record = repository.keys.open(name, sealed, name) as RecordContent;
   } catch (error) {
     if (isMissing(error)) return undefined;
     if (error instanceof TidemarkError && error.kind === 'fault')

@@ -1,165 +1,157 @@
-import { faultError, TidemarkError } from '../base/errors.ts';
-import type { Storage } from '../storage/storage.ts';
-import { packName } from './keys.ts';
+import { faultError } from '../base/errors.ts';
+import { listCompactions } from './compactions.ts';
+import { type CondemnedRecord, readCondemned } from './condemned.ts';
 import { type LiveLease, readLeases } from './lease.ts';
-import { type Manifest, SESSION_ID } from './manifest.ts';
+import { type Manifest, manifestName } from './manifest.ts';
+import { PackCatalog } from './packCatalog.ts';
 import type { Repository } from './repository.ts';
+import { currentRevision, listRevisions, type Revisions } from './revisions.ts';
 
 /** Everything in a repository that collection goes by, read in the order that docs/recovery.md ("Collection") needs. */
 export interface Holdings {
   /** The storage's clock before anything was read. */
   readAt: Date;
-  /** `<session>/<number>` → size. */
-  packs: Map<string, number>;
+  packs: PackCatalog;
   live: LiveLease[];
   /** Objects of leases that ended without being released. */
   deadLeases: string[];
-  /** By the names of their manifests, here and below. */
-  snapshots: Map<string, Manifest>;
-  /** Null where the manifest can't be read. */
-  forgotten: Map<string, Manifest | null>;
+  /** Sessions of compactions that may still write revisions. */
+  compacting: ReadonlySet<string>;
+  revisions: ReadonlyMap<string, Revisions>;
+  /** By the names of their manifests, here and below; oldest first. */
+  snapshots: Map<string, HeldSnapshot>;
+  forgotten: string[];
   /** Those of `forgotten` that were no snapshots any more when the snapshots were listed, and so never will be. */
-  settled: Set<string>;
+  settled: ReadonlySet<string>;
   condemned: CondemnedRecord[];
 }
 
-/** `[session, number, size in bytes]`, as in manifests. */
-export type PackRef = Manifest['packs'][number];
-
-/** What an object `condemned/<id>` says; `since` is its storage's time. */
-export interface CondemnedRecord {
-  id: string;
-  since: Date;
-  packs: PackRef[];
-  /** Forgotten snapshots that refer to these packs, or may, and were settled when the packs were condemned. */
-  settled: string[];
+/** What is kept of a snapshot's manifest, which may be long, once its packs are in the catalog. */
+export interface HeldSnapshot
+  extends Pick<
+    Manifest,
+    'snapshot' | 'copied' | 'database' | 'plan' | 'started' | 'finished' | 'scope' | 'counts'
+  > {
+  /** All its packs are there, with the sizes it knows. */
+  good: boolean;
+  /** Bytes of chunk lists that were stored with it; null where it doesn't say. */
+  listBytes: number | null;
+  /** The number of its revision, and the places of packs that were dropped by that and are still there. */
+  revision: number;
+  dropped: Uint32Array;
 }
 
-const PACK_NAME = /^packs\/(\d{8}-\d{9}-[0-9a-f]{8}\/\d{8})$/;
-
-/** Manifests don't change: those in `known` are not read again. A snapshot that can't be read is MANIFEST_UNREADABLE. */
+/**
+ * Reads it all, or what may have changed since `known`, which must not be used after that: manifests don't change, and
+ * packs stored since then are of no concern. A snapshot that can't be read is MANIFEST_UNREADABLE.
+ */
 export async function readHoldings(repository: Repository, known?: Holdings): Promise<Holdings> {
   const { storage } = repository;
   const readAt = await storage.now();
-  const packs = await readPacks(storage);
+  const packs = known?.packs ?? (await PackCatalog.list(storage));
   const { live, dead } = await readLeases(storage, readAt);
+  const compacting = await listCompactions(storage);
+  const revisions = await listRevisions(storage);
   const forgottenBefore = await repository.forgottenNames();
-  const snapshots = new Map<string, Manifest>();
   const listed = await repository.snapshotNames();
-  for (const name of listed) {
-    const manifest = known?.snapshots.get(name) ?? (await readSnapshot(repository, name));
-    if (manifest) snapshots.set(name, manifest);
-  }
-  await addNewer(repository, packs, snapshots.values());
-  const forgotten = new Map<string, Manifest | null>();
-  for (const name of await repository.forgottenNames()) {
-    const manifest =
-      known?.snapshots.get(name) ?? known?.forgotten.get(name) ?? (await readForgotten(repository, name));
-    if (manifest !== undefined) forgotten.set(name, manifest);
-  }
+  const snapshots = await readSnapshots(repository, packs, listed, revisions, known);
+  const forgotten = await repository.forgottenNames();
   const still = new Set(listed);
   const settled = new Set(forgottenBefore.filter(name => !still.has(name)));
-  const condemned = await readCondemned(repository);
-  return { readAt, packs, live, deadLeases: dead, snapshots, forgotten, settled, condemned };
+  const condemned = await readCondemned(repository, packs);
+  return {
+    ...{ readAt, packs, live, deadLeases: dead, compacting, revisions, snapshots },
+    ...{ forgotten, settled, condemned },
+  };
 }
 
-/** `<session>/<number>` → size. */
-export async function readPacks(storage: Storage): Promise<Map<string, number>> {
-  const packs = new Map<string, number>();
-  for await (const object of storage.list('packs/')) {
-    const name = PACK_NAME.exec(object.name)?.[1];
-    if (name) packs.set(name, object.sizeBytes);
-  }
-  return packs;
-}
-
-/** Packs that were stored, and their snapshot committed, since the packs were listed. */
-async function addNewer(
+/** Enters the snapshots' packs in the catalog, and takes out those of snapshots that are no more. */
+async function readSnapshots(
   repository: Repository,
-  packs: Map<string, number>,
-  manifests: Iterable<Manifest>,
-): Promise<void> {
-  const looked = new Set<string>();
-  for (const manifest of manifests) {
-    for (const [session, number] of manifest.packs) {
-      const name = packName(session, number);
-      if (packs.has(name) || looked.has(name)) continue;
-      looked.add(name);
-      const found = await repository.storage.stat(`packs/${name}`);
-      if (found) packs.set(name, found.sizeBytes);
+  packs: PackCatalog,
+  listed: string[],
+  revisions: ReadonlyMap<string, Revisions>,
+  known?: Holdings,
+): Promise<Map<string, HeldSnapshot>> {
+  const snapshots = new Map<string, HeldSnapshot>();
+  const old = known?.snapshots ?? new Map<string, HeldSnapshot>();
+  const stays = (name: string) => old.get(name)?.revision === currentRevision(revisions.get(name));
+  const still = new Set(listed.filter(stays));
+  for (const [name, { revision, good }] of old) {
+    if (still.has(name)) continue;
+    // What was not all there was not all counted.
+    const before = good ? await named(repository, name, revision) : undefined;
+    if (before) packs.refer(before, -1); // else its packs stay until everything is read again
+  }
+  const entering = new Entering(repository, packs);
+  const reading = repository.read(
+    listed.filter(name => !still.has(name)),
+    { revisions, damaged: unreadable },
+  );
+  for await (const manifest of reading) snapshots.set(manifestName(manifest), await entering.enter(manifest));
+  for (const name of still) snapshots.set(name, old.get(name)!);
+  return new Map([...snapshots].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What a manifest said that has been forgotten or revised since; undefined where nobody can say. */
+async function named(repository: Repository, name: string, revision: number): Promise<Manifest | undefined> {
+  const folders = revision === 0 ? (['forgotten', 'snapshots'] as const) : (['snapshots'] as const);
+  for (const folder of folders) {
+    const found = await repository.revision(name, revision, folder).catch(() => undefined);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+class Entering {
+  readonly #repository: Repository;
+  readonly #packs: PackCatalog;
+  /** Sessions that were looked at again, since some of their packs were not there when all were listed. */
+  readonly #lookedAt = new Set<string>();
+  readonly #scopes = new Map<string, Manifest['scope']>();
+
+  constructor(repository: Repository, packs: PackCatalog) {
+    this.#repository = repository;
+    this.#packs = packs;
+  }
+
+  async enter(manifest: Manifest): Promise<HeldSnapshot> {
+    await this.#addNewer(manifest);
+    this.#packs.refer(manifest);
+    const { snapshot, copied, database, plan, started, finished, counts, revised, usage } = manifest;
+    const dropped = (revised?.dropped ?? []).map(([session, number]) => this.#packs.find(session, number));
+    return {
+      ...{ snapshot, copied, database, plan, started, finished, counts },
+      scope: this.#once(manifest.scope),
+      good: manifest.packs.every(pack => this.#packs.holds(pack)),
+      listBytes: usage?.listBytes ?? null,
+      revision: revised?.number ?? 0,
+      dropped: Uint32Array.from(dropped.filter(place => place !== -1)),
+    };
+  }
+
+  /** Packs that were stored, and their snapshot committed, since the packs were listed. */
+  async #addNewer({ packs }: Manifest): Promise<void> {
+    for (const [session, number] of packs) {
+      if (this.#lookedAt.has(session) || this.#packs.find(session, number) !== -1) continue;
+      this.#lookedAt.add(session);
+      await this.#packs.addListed(this.#repository.storage, `packs/${session}/`);
     }
   }
-}
 
-/** Undefined where it was forgotten between being listed and being read. */
-async function readSnapshot(repository: Repository, name: string): Promise<Manifest | undefined> {
-  try {
-    return await repository.manifest(name);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (!(error instanceof TidemarkError && error.kind === 'fault')) throw error;
-    throw faultError(
-      'MANIFEST_UNREADABLE',
-      `snapshots/${name} can't be read, so nobody knows which packs it needs and none is collected: ${error.message}`,
-      `restore the object from another copy of the repository, or give the snapshot up with 'tidemark forget ${name}'`,
-      error,
-    );
+  /** Thousands of snapshots have the same scope, and need one in memory. */
+  #once(scope: Manifest['scope']): Manifest['scope'] {
+    const key = JSON.stringify(scope);
+    if (!this.#scopes.has(key)) this.#scopes.set(key, scope);
+    return this.#scopes.get(key)!;
   }
 }
 
-async function readForgotten(repository: Repository, name: string): Promise<Manifest | null | undefined> {
-  try {
-    return await repository.manifest(name, 'forgotten');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof TidemarkError && error.kind === 'fault') return null;
-    throw error;
-  }
-}
-
-async function readCondemned(repository: Repository): Promise<CondemnedRecord[]> {
-  const records: CondemnedRecord[] = [];
-  for await (const { name, modified } of repository.storage.list('condemned/')) {
-    const id = name.slice('condemned/'.length);
-    if (!SESSION_ID.test(id)) continue;
-    const record = await readRecord(repository, name);
-    if (record) records.push({ id, since: modified, packs: record.packs, settled: record.settled });
-  }
-  return records.sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-/** A record that can't be read condemns nothing. */
-async function readRecord(repository: Repository, name: string): Promise<RecordContent | undefined> {
-  let record: RecordContent;
-  try {
-    record = repository.keys.open(name, await repository.storage.get(name), name) as RecordContent;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof TidemarkError && error.kind === 'fault')
-      return { format: 1, packs: [], settled: [] };
-    throw error;
-  }
-  if (record.format === 1) return record;
-  throw new TidemarkError(
-    'FORMAT_TOO_NEW',
-    `${name} has format ${String(record.format)}`,
-    'use a newer tidemark',
+function unreadable(name: string, error: Error): never {
+  throw faultError(
+    'MANIFEST_UNREADABLE',
+    `snapshots/${name} can't be read, so nobody knows which packs it needs and none is collected: ${error.message}`,
+    `restore the object from another copy of the repository, or give the snapshot up with 'tidemark forget ${name}'`,
+    error,
   );
 }
-
-/** The JSON of `condemned/<id>`. */
-export interface RecordContent {
-  format: 1;
-  packs: PackRef[];
-  settled: string[];
-}
-
-/** Whether all packs of a snapshot are among these, with the sizes it knows. */
-export function packsAreThere(packs: ReadonlyMap<string, number>, manifest: Manifest): boolean {
-  return manifest.packs.every(
-    ([session, number, sizeBytes]) => packs.get(packName(session, number)) === sizeBytes,
-  );
-}
-
-const isMissing = (error: unknown): boolean =>
-  error instanceof TidemarkError && error.code === 'OBJECT_MISSING';

@@ -8,7 +8,7 @@ export type PackRef = Manifest['packs'][number];
 const PACK_NAME = /^packs\/(\d{8}-\d{9}-[0-9a-f]{8})\/(\d{8})$/;
 const FIRST_ROOM = 1024;
 
-/** A session's packs: places [start, start + count), by number. */
+/** Packs of one session: places [start, start + count), by number. */
 interface Slice {
   session: string;
   start: number;
@@ -20,10 +20,12 @@ interface Slice {
  * million take 130 MB) and some 200 a session.
  */
 export class PackCatalog {
-  readonly #slices = new Map<string, Slice>();
-  /** By start; slices that had to move leave a gap. */
-  #inOrder: Slice[] = [];
+  /** Usually one a session; more where its packs were not listed one after another, or not at once. */
+  readonly #slices = new Map<string, Slice[]>();
+  readonly #inOrder: Slice[] = [];
   #places = 0;
+  /** Places below this don't change any more. */
+  #fixed = 0;
   #numbers = new Uint32Array(FIRST_ROOM);
   /** A pack is never near 4 GiB; what is stands at the most. */
   #sizes = new Uint32Array(FIRST_ROOM);
@@ -38,52 +40,44 @@ export class PackCatalog {
     return catalog;
   }
 
-  /** Adds what is stored under a prefix. A storage may list an object twice. */
+  /** Adds what is stored under a prefix; packs that are there already keep their places. */
   async addListed(storage: Storage, prefix: string): Promise<void> {
     for await (const { name, sizeBytes } of storage.list(prefix)) {
       const [, session, number] = PACK_NAME.exec(name) ?? [];
-      if (session) this.add(session, Number(number), sizeBytes);
+      if (session) this.#add(session, Number(number), sizeBytes);
     }
+    this.#fixed = this.#places;
   }
 
-  /** Cheapest in the order of sessions and numbers. Of a pack that is there already nothing changes. */
-  add(session: string, number: number, sizeBytes: number): void {
-    const slice = this.#slices.get(session) ?? this.#open(session);
-    const end = slice.start + slice.count;
-    const ascending = slice.count === 0 || this.#numbers[end - 1]! < number;
-    if (!ascending && this.#seek(slice, number).found) return;
-    if (end !== this.#places) this.#move(slice);
-    let at = slice.start + slice.count;
+  #add(session: string, number: number, sizeBytes: number): void {
+    let slice = this.#inOrder.at(-1);
+    if (slice?.session !== session || slice.start < this.#fixed) slice = undefined;
+    const last = slice && this.#numbers[this.#places - 1]!;
+    // A storage may list an object twice.
+    if (!(last !== undefined && last < number) && this.find(session, number) !== -1) return;
+    slice ??= this.#open(session);
+    let at = this.#places;
     this.#reserve(at + 1);
     for (; at > slice.start && this.#numbers[at - 1]! > number; at--) this.#copy(at - 1, at);
     this.#numbers[at] = number;
     this.#sizes[at] = Math.min(sizeBytes, 0xffffffff);
-    this.#references[at] = this.#fullness[at] = 0;
     slice.count++;
-    this.#places = slice.start + slice.count;
+    this.#places++;
   }
 
   #open(session: string): Slice {
     const slice = { session, start: this.#places, count: 0 };
-    this.#slices.set(session, slice);
     this.#inOrder.push(slice);
+    const known = this.#slices.get(session);
+    if (known) known.push(slice);
+    else this.#slices.set(session, [slice]);
     return slice;
   }
 
-  /** To the end, where there is room. */
-  #move(slice: Slice): void {
-    const start = this.#places;
-    this.#reserve(start + slice.count + 1);
-    for (let i = 0; i < slice.count; i++) this.#copy(slice.start + i, start + i);
-    this.#inOrder = this.#inOrder.filter(each => each !== slice);
-    this.#inOrder.push(slice);
-    slice.start = start;
-    this.#places = start + slice.count;
-  }
-
+  /** Of what was listed only numbers and sizes are known yet. */
   #copy(from: number, to: number): void {
-    for (const column of [this.#numbers, this.#sizes, this.#references, this.#fullness])
-      column[to] = column[from]!;
+    this.#numbers[to] = this.#numbers[from]!;
+    this.#sizes[to] = this.#sizes[from]!;
   }
 
   #reserve(places: number): void {
@@ -96,42 +90,30 @@ export class PackCatalog {
     this.#fullness = grown(this.#fullness, new Uint8Array(next));
   }
 
-  /** All places are below this. */
-  get end(): number {
+  /** Packs there are; their places are the numbers below this. */
+  get size(): number {
     return this.#places;
   }
 
-  get sessions(): Iterable<string> {
-    return this.#slices.keys();
-  }
-
-  hasSession(session: string): boolean {
-    return this.#slices.has(session);
-  }
-
-  /** Places of the packs that are there; of one session, or of all. */
-  *places(session?: string): Iterable<number> {
-    const slices = session === undefined ? this.#inOrder : [this.#slices.get(session) ?? { start: 0, count: 0 }];
-    for (const { start, count } of slices) for (let i = start; i < start + count; i++) yield i;
+  /** Places of one session's packs. */
+  *placesOf(session: string): Iterable<number> {
+    for (const { start, count } of this.#slices.get(session) ?? [])
+      for (let place = start; place < start + count; place++) yield place;
   }
 
   /** The place of a pack; -1 where it is not there. */
   find(session: string, number: number): number {
-    const slice = this.#slices.get(session);
-    if (!slice) return -1;
-    const { at, found } = this.#seek(slice, number);
-    return found ? at : -1;
-  }
-
-  #seek({ start, count }: Slice, number: number): { at: number; found: boolean } {
-    let low = start;
-    let high = start + count;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#numbers[middle]! < number) low = middle + 1;
-      else high = middle;
+    for (const { start, count } of this.#slices.get(session) ?? []) {
+      let low = start;
+      let high = start + count;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (this.#numbers[middle]! < number) low = middle + 1;
+        else high = middle;
+      }
+      if (low < start + count && this.#numbers[low] === number) return low;
     }
-    return { at: low, found: low < start + count && this.#numbers[low] === number };
+    return -1;
   }
 
   sessionAt(place: number): string {
@@ -142,9 +124,8 @@ export class PackCatalog {
       if (this.#inOrder[middle]!.start <= place) low = middle;
       else high = middle;
     }
-    const slice = this.#inOrder[low];
-    invariant(slice && place >= slice.start && place < slice.start + slice.count, `no pack at place ${place}`);
-    return slice.session;
+    invariant(place >= 0 && place < this.#places, `no pack at place ${place}`);
+    return this.#inOrder[low]!.session;
   }
 
   ref(place: number): PackRef {
@@ -173,10 +154,7 @@ export class PackCatalog {
     }
   }
 
-  referredTo(place: number): boolean {
-    return this.#references[place]! > 0;
-  }
-
+  /** How many snapshots refer to it. */
   references(place: number): number {
     return this.#references[place]!;
   }
@@ -192,9 +170,18 @@ export class PackSet implements Iterable<PackRef> {
   readonly catalog: PackCatalog;
   readonly places: Uint32Array;
 
-  constructor(catalog: PackCatalog, places: Iterable<number>) {
+  constructor(catalog: PackCatalog, places: Uint32Array) {
     this.catalog = catalog;
-    this.places = places instanceof Uint32Array ? places : Uint32Array.from(places);
+    this.places = places;
+  }
+
+  static where(catalog: PackCatalog, chosen: (place: number) => boolean): PackSet {
+    let count = 0;
+    for (let place = 0; place < catalog.size; place++) if (chosen(place)) count++;
+    const places = new Uint32Array(count);
+    count = 0;
+    for (let place = 0; place < catalog.size; place++) if (chosen(place)) places[count++] = place;
+    return new PackSet(catalog, places);
   }
 
   get length(): number {

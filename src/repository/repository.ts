@@ -5,7 +5,7 @@ import type { Storage } from '../storage/storage.ts';
 import { EpochKeys, RepositoryKeys } from './keys.ts';
 import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
 import { openKeys } from './openKeys.ts';
-import { currentRevision, listRevisions, revisionName } from './revisions.ts';
+import { currentRevision, listRevisions, type Revisions, revisionName } from './revisions.ts';
 import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots.ts';
 import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
@@ -21,6 +21,11 @@ export interface Header {
   format: number;
   id: string;
   created: string;
+}
+
+export interface ReadOptions {
+  damaged?(name: string, error: TidemarkError): void;
+  revisions?: ReadonlyMap<string, Revisions>;
 }
 
 /**
@@ -132,13 +137,10 @@ export class Repository {
    * The manifests of these snapshots, in this order, each read when it is nearly its turn; those of snapshots that were
    * forgotten meanwhile are left out. One that can't be read fails the call, unless `damaged` takes it.
    *
-   * @param names of manifests, listed before.
+   * @param names of manifests, listed before; `revisions` too, where they were.
    */
-  async *read(
-    names: Iterable<string>,
-    damaged?: (name: string, error: TidemarkError) => void,
-  ): AsyncGenerator<Manifest> {
-    const revisions = await listRevisions(this.storage);
+  async *read(names: Iterable<string>, options: ReadOptions = {}): AsyncGenerator<Manifest> {
+    const { damaged, revisions = await listRevisions(this.storage) } = options;
     const readOne = async (name: string) => {
       try {
         return await this.revision(name, currentRevision(revisions.get(name))).catch(error => {

@@ -1,0 +1,206 @@
+/**
+ * Which packs may go: docs/recovery.md ("Collection") has the rules and why they suffice. A plan is made from what was read
+ * once and changes nothing; carrying it out late, twice, or half is safe.
+ */
+import type { CondemnedRecord } from './condemned.ts';
+import type { Holdings } from './holdings.ts';
+import { PackSet } from './packCatalog.ts';
+import type { Repository } from './repository.ts';
+import { eachPlace, RetiredManifests } from './retired.ts';
+import { currentRevision, revisionName } from './revisions.ts';
+
+/** From being condemned to being deleted, at the least, by the storage's clock. */
+export const GRACE_MS = 24 * 3600 * 1000;
+/** Records judged at a time: as many as a number has bits. */
+const RECORDS_AT_ONCE = 32;
+
+export interface Amount {
+  packs: number;
+  bytes: number;
+}
+
+export interface CollectionPlan {
+  /** Packs that are needed no more and will be condemned. */
+  condemn: PackSet;
+  /** For their record. */
+  settled: string[];
+  /** Packs condemned long enough ago, to be deleted. */
+  free: PackSet;
+  /** Packs that were condemned before and wait. `until` is when the last may go; `for` the running backups it waits for. */
+  waiting: Amount & { until: Date | null; for: string[] };
+  /** Objects of forgotten manifests and of revisions that tell nothing any more. */
+  manifests: string[];
+  records: string[];
+  leases: string[];
+}
+
+/** What is known of a pack, as bits. With these, marks and references a plan takes up to 9 bytes a pack while it is made. */
+const RUNNING = 1;
+const RECORDED = 2;
+const CONDEMNED = 4;
+const FREE = 8;
+const TO_CONDEMN = 16;
+
+/** `forgetting`: snapshots to be treated as if they had just been forgotten. */
+export async function planCollection(
+  repository: Repository,
+  holdings: Holdings,
+  forgetting: ReadonlySet<string> = new Set(),
+): Promise<CollectionPlan> {
+  return new Planner(repository, holdings, forgetting).plan();
+}
+
+class Planner {
+  readonly #holdings: Holdings;
+  readonly #retired: RetiredManifests;
+  readonly #forgetting: ReadonlySet<string>;
+  readonly #flags: Uint8Array;
+  /** References of snapshots that are being forgotten, where there are any. */
+  #without: Uint32Array | undefined;
+  readonly #done: CondemnedRecord[] = [];
+  #until = 0;
+  readonly #waitingFor = new Set<string>();
+
+  constructor(repository: Repository, holdings: Holdings, forgetting: ReadonlySet<string>) {
+    this.#holdings = holdings;
+    this.#forgetting = forgetting;
+    this.#retired = new RetiredManifests(repository, holdings, forgetting);
+    this.#flags = new Uint8Array(holdings.packs.size);
+  }
+
+  async plan(): Promise<CollectionPlan> {
+    const { packs, condemned, live, compacting, deadLeases } = this.#holdings;
+    for (const session of new Set([...live.map(lease => lease.session), ...compacting]))
+      for (const place of packs.placesOf(session)) this.#flags[place]! |= RUNNING;
+    await this.#withoutForgetting();
+    for (let i = 0; i < condemned.length; i += RECORDS_AT_ONCE)
+      await this.#judge(condemned.slice(i, i + RECORDS_AT_ONCE));
+    const remaining = condemned.filter(record => !this.#done.includes(record));
+    for (const { places } of remaining) for (const place of places) this.#flags[place]! |= RECORDED;
+    const condemn = PackSet.where(packs, place => !this.#isNeeded(place) && !this.#is(place, CONDEMNED));
+    for (const place of condemn.places) this.#flags[place]! |= TO_CONDEMN;
+    const free = PackSet.where(packs, place => this.#is(place, FREE));
+    const { settled, objects } = await this.#consult(condemn.length === 0 && remaining.length === 0);
+    return {
+      ...{ condemn, settled, free, waiting: this.#waiting() },
+      manifests: [...objects, ...this.#strayRevisions()],
+      records: this.#done.map(record => record.id),
+      leases: deadLeases,
+    };
+  }
+
+  #is(place: number, flag: number): boolean {
+    return (this.#flags[place]! & flag) !== 0;
+  }
+
+  #isNeeded(place: number): boolean {
+    if (this.#is(place, RUNNING)) return true;
+    return this.#holdings.packs.references(place) > (this.#without?.[place] ?? 0);
+  }
+
+  async #withoutForgetting(): Promise<void> {
+    if (this.#forgetting.size === 0) return;
+    const without = new Uint32Array(this.#holdings.packs.size);
+    this.#without = without;
+    for (const retired of this.#retired.all) {
+      if (!this.#forgetting.has(retired.key)) continue;
+      const runs = await this.#retired.packs(retired);
+      for (const place of runs ? eachPlace(runs) : []) without[place]!++;
+    }
+  }
+
+  /** Packs of records that still stand condemned; those due to go; and which records are of no more use. */
+  async #judge(records: CondemnedRecord[]): Promise<void> {
+    const { marks, all } = await this.#revivals(records);
+    for (const [bit, record] of records.entries()) {
+      const standing = record.places.filter(
+        place => !this.#isNeeded(place) && ((marks[place]! | all) & (1 << bit)) === 0,
+      );
+      this.#conclude(record, standing);
+    }
+  }
+
+  #conclude(record: CondemnedRecord, standing: Uint32Array): void {
+    const { readAt, live } = this.#holdings;
+    const blocking = live.filter(lease => lease.since <= record.since);
+    const goes = readAt.getTime() - record.since.getTime() >= GRACE_MS && blocking.length === 0;
+    for (const place of standing) this.#flags[place]! |= goes ? CONDEMNED | FREE : CONDEMNED;
+    if (goes || record.places.length === 0) this.#done.push(record);
+    else if (standing.length > 0) {
+      this.#until = Math.max(this.#until, record.since.getTime() + GRACE_MS);
+      for (const lease of blocking) this.#waitingFor.add(lease.session);
+    }
+  }
+
+  /**
+   * For each pack a bit for each record in which it was needed again after it was condemned, by what has been retired
+   * since: a backup may be running that began after the condemnation and found the pack there. `all` are records of which
+   * every pack may have been.
+   */
+  async #revivals(records: CondemnedRecord[]): Promise<{ marks: Uint32Array; all: number }> {
+    const marks = new Uint32Array(this.#holdings.packs.size);
+    let all = 0;
+    for (const retired of this.#retired.all) {
+      let bits = 0;
+      for (const [bit, { settled }] of records.entries()) if (!settled.has(retired.key)) bits |= 1 << bit;
+      if (bits === 0) continue;
+      const runs = await this.#retired.packs(retired);
+      if (runs === null) all |= bits;
+      else if (runs) for (const place of eachPlace(runs)) marks[place]! |= bits;
+    }
+    return { marks, all };
+  }
+
+  /** What the new records have to name as settled, and what of the retired can be removed. */
+  async #consult(quiet: boolean): Promise<{ settled: string[]; objects: string[] }> {
+    const settled: string[] = [];
+    const objects: string[] = [];
+    for (const retired of this.#retired.all) {
+      if (!retired.settled) continue;
+      const runs = await this.#retired.packs(retired);
+      if (runs === undefined) continue;
+      const condemns = runs === null || some(runs, place => this.#is(place, TO_CONDEMN));
+      if (condemns) settled.push(retired.key);
+      if (runs === null ? quiet : this.#tellsNothing(runs)) objects.push(...retired.objects);
+    }
+    return { settled: settled.sort(), objects };
+  }
+
+  /** Of no pack that is condemned, or could be. */
+  #tellsNothing(runs: Uint32Array): boolean {
+    return !some(runs, place => {
+      if (this.#is(place, FREE)) return false;
+      return !this.#isNeeded(place) || this.#is(place, RECORDED);
+    });
+  }
+
+  #waiting(): CollectionPlan['waiting'] {
+    const { packs } = this.#holdings;
+    const waiting = PackSet.where(packs, place => this.#is(place, CONDEMNED) && !this.#is(place, FREE));
+    return {
+      ...amount(waiting),
+      until: waiting.length > 0 ? new Date(this.#until) : null,
+      for: [...this.#waitingFor].sort(),
+    };
+  }
+
+  /** Revisions of manifests that are no more, and void ones that another came after. */
+  #strayRevisions(): string[] {
+    const { revisions, snapshots, forgotten } = this.#holdings;
+    const known = new Set([...snapshots.keys(), ...forgotten]);
+    return [...revisions].flatMap(([name, numbers]) => {
+      const current = currentRevision(numbers);
+      const stray = known.has(name) ? numbers.filter(each => each < 0 && -each < current) : numbers;
+      return stray.map(number => revisionName(name, Math.abs(number)));
+    });
+  }
+}
+
+function some(runs: Uint32Array, found: (place: number) => boolean): boolean {
+  for (const place of eachPlace(runs)) if (found(place)) return true;
+  return false;
+}
+
+export function amount(packs: PackSet): Amount {
+  return { packs: packs.length, bytes: packs.bytes };
+}
