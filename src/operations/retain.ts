@@ -1,4 +1,4 @@
-import type { HeldSnapshot, Holdings } from '../repository/holdings.ts';
+import type { HeldSnapshot } from '../repository/holdings.ts';
 import { manifestName } from '../repository/manifest.ts';
 import { coverageKey } from '../strategy/coverage.ts';
 import { describeKeep, type KeepRules } from '../strategy/keep.ts';
@@ -28,7 +28,16 @@ export interface RetainedGroup {
 }
 
 /** What retention goes by. */
-export type Retainable = Pick<Holdings, 'snapshots' | 'readAt'>;
+export interface Retainable {
+  readAt: Date;
+  /** By the names of their manifests. */
+  snapshots: ReadonlyMap<string, RetainableSnapshot>;
+}
+
+type RetainableSnapshot = Pick<
+  HeldSnapshot,
+  'snapshot' | 'copied' | 'database' | 'plan' | 'started' | 'scope' | 'good'
+>;
 
 /**
  * Applies the `keep` rules that the plans have for a repository to its snapshots. A plan's rules decide over what that plan
@@ -36,10 +45,10 @@ export type Retainable = Pick<Holdings, 'snapshots' | 'readAt'>;
  * rules of their own. A snapshot is good if all its packs are there.
  */
 export function retain(strategy: Strategy, repository: string, holdings: Retainable): RetainedGroup[] {
-  const byDatabase = new Map<string, Map<string | null, HeldSnapshot[]>>();
+  const byDatabase = new Map<string, Map<string | null, RetainableSnapshot[]>>();
   for (const manifest of holdings.snapshots.values()) {
     const { database, plan } = manifest;
-    const plans = byDatabase.get(database) ?? new Map<string | null, HeldSnapshot[]>();
+    const plans = byDatabase.get(database) ?? new Map<string | null, RetainableSnapshot[]>();
     byDatabase.set(database, plans);
     const manifests = plans.get(plan);
     if (manifests) manifests.push(manifest);
@@ -95,7 +104,7 @@ const stays = (why: string): Ruling => ({
 
 function retentionGroup(
   { plans }: Strategy,
-  { plan, manifests, ruling }: { plan: string | null; manifests: HeldSnapshot[]; ruling: Ruling },
+  { plan, manifests, ruling }: { plan: string | null; manifests: RetainableSnapshot[]; ruling: Ruling },
 ): RetentionGroup {
   const planned = plans.has(plan ?? '') ? plannedCoverage(plans.get(plan!)!) : null;
   const points = manifests.map(

@@ -1,5 +1,6 @@
 import { usageError } from '../base/errors.ts';
 import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
+import { newestFirst } from '../repository/newest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { databaseOf, openRepository } from './open.ts';
@@ -64,16 +65,27 @@ export function snapshotMeant(names: Iterable<string>, given: string): string {
 /** The newest snapshot of a database. */
 export async function latestSnapshot(strategy: Strategy, database: string): Promise<Found> {
   databaseOf(strategy, database);
-  const newest = (await allSnapshots(strategy)).filter(each => each.manifest.database === database).at(-1);
-  if (newest)
-    return {
-      repository: newest.repository,
-      repositoryName: newest.repositoryName,
-      name: manifestName(newest.manifest),
-    };
+  let newest: Found | undefined;
+  for (const repositoryName of strategy.repositories.keys()) {
+    const repository = await openRepository(strategy, repositoryName);
+    const name = await newestOf(repository, database);
+    if (name !== undefined && (!newest || name > newest.name)) newest = { repository, repositoryName, name };
+  }
+  if (newest) return newest;
   throw usageError(
     'NO_SNAPSHOTS',
     `there is no snapshot of ${database}`,
     `take one: tidemark backup ${database}`,
   );
+}
+
+async function newestOf(repository: Repository, database: string): Promise<string | undefined> {
+  for await (const manifest of newestFirst(repository, { damaged: thrown }))
+    if (manifest.database === database) return manifestName(manifest);
+  return undefined;
+}
+
+/** One that can't be read might be the newest. */
+function thrown(_name: string, error: Error): never {
+  throw error;
 }

@@ -1,4 +1,4 @@
-import { faultError } from '../base/errors.ts';
+import { faultError, type TidemarkError } from '../base/errors.ts';
 import { listCompactions } from './compactions.ts';
 import { type CondemnedRecord, readCondemned } from './condemned.ts';
 import { type LiveLease, readLeases } from './lease.ts';
@@ -147,7 +147,8 @@ class Entering {
   }
 }
 
-function unreadable(name: string, error: Error): never {
+function unreadable(name: string, error: TidemarkError): never {
+  if (error.kind !== 'fault') throw error;
   throw faultError(
     'MANIFEST_UNREADABLE',
     `snapshots/${name} can't be read, so nobody knows which packs it needs and none is collected: ${error.message}`,

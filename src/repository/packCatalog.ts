@@ -52,9 +52,10 @@ export class PackCatalog {
   #add(session: string, number: number, sizeBytes: number): void {
     let slice = this.#inOrder.at(-1);
     if (slice?.session !== session || slice.start < this.#fixed) slice = undefined;
-    const last = slice && this.#numbers[this.#places - 1]!;
     // A storage may list an object twice.
-    if (!(last !== undefined && last < number) && this.find(session, number) !== -1) return;
+    const ascending =
+      slice && this.#slices.get(session)!.length === 1 && this.#numbers[this.#places - 1]! < number;
+    if (!ascending && this.find(session, number) !== -1) return;
     slice ??= this.#open(session);
     let at = this.#places;
     this.#reserve(at + 1);

@@ -24,6 +24,7 @@ export interface Header {
 }
 
 export interface ReadOptions {
+  /** Takes what can't be read, for whatever reason that lasts, or throws it again. */
   damaged?(name: string, error: TidemarkError): void;
   revisions?: ReadonlyMap<string, Revisions>;
 }
@@ -148,7 +149,7 @@ export class Repository {
           return this.manifest(name).catch(unlessMissing);
         });
       } catch (error) {
-        if (!damaged || !(error instanceof TidemarkError && error.kind === 'fault')) throw error;
+        if (!damaged || !(error instanceof TidemarkError) || error.retry) throw error;
         damaged(name, error);
         return undefined;
       }

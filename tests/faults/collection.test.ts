@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { collect, GRACE_MS, planCollection } from '../../src/repository/collect.ts';
+import { collect } from '../../src/repository/collect.ts';
+import { GRACE_MS, planCollection } from '../../src/repository/collectionPlan.ts';
 import { readHoldings } from '../../src/repository/holdings.ts';
 import { newKeyText, packName } from '../../src/repository/keys.ts';
 import { LEASE_TTL_MS, Lease } from '../../src/repository/lease.ts';
@@ -147,7 +148,7 @@ class Run {
   async #prune(repository: Repository, nap: () => Promise<void>, rogue: boolean): Promise<void> {
     const lease = rogue ? ROGUE : await Lease.takePrune(repository.storage);
     try {
-      const plan = planCollection(await readHoldings(repository));
+      const plan = await planCollection(repository, await readHoldings(repository));
       await nap();
       await collect(repository, plan, lease);
       this.counts.freed += plan.free.length;

@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openSnapshot } from '../../src/operations/restore/snapshot.ts';
 import type { Server } from '../../src/postgres/server/throwaway.ts';
-import { planCollection } from '../../src/repository/collect.ts';
+import { planCollection } from '../../src/repository/collectionPlan.ts';
 import { readHoldings } from '../../src/repository/holdings.ts';
 import { Repository } from '../../src/repository/repository.ts';
 import { LocalStorage } from '../../src/storage/local.ts';
@@ -309,9 +309,9 @@ class Killer {
     }
     await this.#site.json('verify', '--all');
     const holdings = await readHoldings(this.#repository);
-    const plan = planCollection(holdings);
-    assert.deepEqual([plan.condemn, plan.free, plan.waiting.packs], [[], [], 0]);
-    assert.deepEqual([holdings.forgotten.size, holdings.condemned.length, holdings.live.length], [0, 0, 0]);
+    const plan = await planCollection(this.#repository, holdings);
+    assert.deepEqual([plan.condemn.length, plan.free.length, plan.waiting.packs], [0, 0, 0]);
+    assert.deepEqual([holdings.forgotten.length, holdings.condemned.length, holdings.live.length], [0, 0, 0]);
   }
 }
 

@@ -1,5 +1,4 @@
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
-import { packName } from '../../repository/keys.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
@@ -80,10 +79,7 @@ async function leaveOut(
   }
   const retained = retain(strategy, target, {
     readAt: await repository.storage.now(),
-    snapshots: new Map(manifests.map(manifest => [manifestName(manifest), manifest])),
-    packs: new Map(
-      manifests.flatMap(({ packs }) => packs.map(([session, n, size]) => [packName(session, n), size])),
-    ),
+    snapshots: new Map(manifests.map(manifest => [manifestName(manifest), { ...manifest, good: true }])),
   });
   const forgotten = new Set(
     retained

@@ -147,7 +147,7 @@ class CopyRun {
     const content = total(parts, each => each.bytes) + source.archive.length + source.globals.length;
     compare(manifest, rows, content + source.partsBytes);
     const written = [...parts, ...streams.written];
-    const { sessions, epochs, packs, usage, ...said } = manifest;
+    const { sessions, epochs, packs, usage, revised, ...said } = manifest;
     return {
       ...said,
       base: previous?.manifest.snapshot ?? null,

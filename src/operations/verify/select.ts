@@ -1,5 +1,6 @@
-import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
-import { snapshotOf } from '../../repository/manifest.ts';
+import { TidemarkError } from '../../base/errors.ts';
+import { manifestName, snapshotOf } from '../../repository/manifest.ts';
+import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
@@ -52,16 +53,15 @@ async function latestOf(
   faults: Faults,
 ): Promise<Set<string>> {
   const latest = new Map<string, string>();
-  for (const each of names.toReversed()) {
-    try {
-      const { database } = await repository.manifest(each);
-      if (!latest.has(database)) latest.set(database, each);
-    } catch (error) {
-      const fault = asTidemarkError(error);
-      // One that was forgotten meanwhile is none; one that can't be read may be the latest of any database.
-      if (fault.code !== 'OBJECT_MISSING') faults.add(name, `snapshots/${each}`, fault, [snapshotOf(each)]);
-    }
+  // One that can't be read may be the latest of any database.
+  const damaged = (each: string, fault: TidemarkError) =>
+    faults.add(name, `snapshots/${each}`, fault, [snapshotOf(each)]);
+  const missing = new Set(databases);
+  for await (const manifest of newestFirst(repository, { names, damaged })) {
+    const { database } = manifest;
+    if (databases && !missing.delete(database)) continue;
+    if (!latest.has(database)) latest.set(database, manifestName(manifest));
+    if (databases && missing.size === 0) break;
   }
-  const found = [...latest].filter(([database]) => databases === undefined || databases.includes(database));
-  return new Set(found.map(([, each]) => each));
+  return new Set(latest.values());
 }

@@ -1,12 +1,14 @@
 import type { PartName } from '../../capture/part.ts';
-import { packName } from '../../repository/keys.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import { hasAllPacks, newestFirst } from '../../repository/newest.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { PreviousLists } from './protocol.ts';
 
 /** Lists of the previous snapshot given along with one part at the most: bounds a worker's memory. */
 const LISTS_MAX = 8;
+/** Manifests looked through for a snapshot with all tables once one in part was found. */
+const FURTHER_MAX = 1000;
 
 /** The snapshot that a backup or copy is deduplicated against: which parts it had, and where their chunks are. */
 export class PreviousSnapshot {
@@ -26,9 +28,10 @@ export class PreviousSnapshot {
    */
   static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
     let partial: PreviousSnapshot | undefined;
-    for (const name of (await repository.snapshotNames()).reverse()) {
-      const manifest = await repository.manifest(name).catch(() => undefined);
-      if (manifest?.database !== database || (partial && isPartial(manifest))) continue;
+    let further = 0;
+    for await (const manifest of newestFirst(repository)) {
+      if (partial && ++further > FURTHER_MAX) break;
+      if (manifest.database !== database || (partial && isPartial(manifest))) continue;
       if (!isOfEpoch(manifest, repository.keys.newest)) continue;
       const opened = await PreviousSnapshot.#open(repository, manifest);
       if (opened && !isPartial(manifest)) return opened;
@@ -38,7 +41,7 @@ export class PreviousSnapshot {
   }
 
   static async #open(repository: Repository, manifest: Manifest): Promise<PreviousSnapshot | undefined> {
-    if (!(await packsAreThere(repository, manifest))) return undefined;
+    if (!(await hasAllPacks(repository, manifest))) return undefined;
     const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: false });
     const previous = new PreviousSnapshot(manifest, reader);
     return (await previous.#readParts().catch(() => false)) ? previous : undefined;
@@ -110,15 +113,4 @@ export async function readParts(reader: SnapshotReader, manifest: Manifest): Pro
 /** What `readParts` reads. */
 export function partLines(parts: readonly PartRecord[]): Buffer {
   return Buffer.from(parts.map(part => `${JSON.stringify(part)}\n`).join(''));
-}
-
-async function packsAreThere(repository: Repository, manifest: Manifest): Promise<boolean> {
-  const sizes = new Map<string, number>();
-  for (const session of Object.keys(manifest.sessions)) {
-    for await (const object of repository.storage.list(`packs/${session}/`))
-      sizes.set(object.name, object.sizeBytes);
-  }
-  return manifest.packs.every(
-    ([session, number, size]) => sizes.get(`packs/${packName(session, number)}`) === size,
-  );
 }
