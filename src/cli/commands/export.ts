@@ -2,9 +2,11 @@ import { usageError } from '../../base/errors.ts';
 import { exportSnapshot } from '../../operations/export.ts';
 import { openSnapshot } from '../../operations/restore/snapshot.ts';
 import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
 import { formatBytes, formatCount, formatSeconds } from '../output.ts';
+import { thawOptions } from '../thaw.ts';
 
 export const command: CliCommand = {
   name: 'export <snapshot>',
@@ -20,6 +22,8 @@ export const command: CliCommand = {
       .option('--table <pattern...>', 'only these tables, with what they need')
       .option('--schema-only', 'definitions, no rows')
       .option('--data-only', 'rows, no definitions')
+      .option('--thaw', 'order what lies frozen in a cold class to be thawed')
+      .option('--wait', 'with --thaw: wait until it can be read')
       .option('-o, --output <path>', 'a file or folder that doesn’t exist yet; - for standard output', '-');
   },
   async run({ output, progress, signal, strategy }, [what], options) {
@@ -36,8 +40,11 @@ export const command: CliCommand = {
     const place = loaded.databases.has(what as string)
       ? await latestSnapshot(loaded, what as string)
       : await findSnapshot(loaded, what as string);
+    const snapshot = await openSnapshot(place.repository, place.name);
+    if (!options.schemaOnly)
+      await requireReadable(snapshot, thawOptions(options, progress, signal), options.thaw === true);
     const result = await exportSnapshot({
-      snapshot: await openSnapshot(place.repository, place.name),
+      snapshot,
       format,
       target: toStdout ? { stream: process.stdout } : { path: options.output as string },
       tables: (options.table as string[] | undefined) ?? [],

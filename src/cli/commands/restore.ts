@@ -7,11 +7,13 @@ import { restore } from '../../operations/restore/restore.ts';
 import { safetyPlan } from '../../operations/restore/safety.ts';
 import { openSnapshot } from '../../operations/restore/snapshot.ts';
 import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { requireReadable } from '../../operations/thaw.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import type { CliCommand, Context } from '../command.ts';
 import { parseJobs } from '../jobs.ts';
 import { formatCount, formatSeconds } from '../output.ts';
+import { thawOptions } from '../thaw.ts';
 
 export const command: CliCommand = {
   name: 'restore <what>',
@@ -32,6 +34,8 @@ export const command: CliCommand = {
       .option('--no-owner', 'everything belongs to the role that restores')
       .option('--no-privileges', 'leave GRANTs out')
       .option('--jobs <n>', 'connections that load at once')
+      .option('--thaw', 'order what lies frozen in a cold class to be thawed')
+      .option('--wait', 'with --thaw: wait until it can be read')
       .option('--yes', 'don’t ask');
   },
   async run(context, [what], options) {
@@ -39,6 +43,8 @@ export const command: CliCommand = {
     const strategy = await context.strategy();
     const place = await findWhat(strategy, what as string, options.snapshot as string);
     const snapshot = await openSnapshot(place.repository, place.name);
+    if (!options.schemaOnly)
+      await requireReadable(snapshot, thawOptions(options, progress, signal), options.thaw === true);
     const target = await targetOf(context, snapshot.manifest.database, options);
     const result = await restore({
       snapshot,

@@ -1,0 +1,37 @@
+import { openSnapshot } from '../../operations/restore/snapshot.ts';
+import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { thaw } from '../../operations/thaw.ts';
+import type { CliCommand } from '../command.ts';
+import { EXIT } from '../exit.ts';
+import { thawOptions } from '../thaw.ts';
+
+/** With --json it prints a `ThawResult` (src/operations/thaw.ts). */
+export const command: CliCommand = {
+  name: 'thaw <snapshot>',
+  summary: 'order a snapshot’s frozen objects to be thawed, so that it can be read',
+  define(command) {
+    command
+      .option('--table <pattern...>', 'only what these tables need')
+      .option('--days <n>', 'how long copies that can be read are kept', '7')
+      .option('--wait', 'wait until everything can be read')
+      .addHelpText(
+        'after',
+        '\nSNAPSHOT may also be a database’s name: its latest snapshot. Storage classes such as GLACIER, DEEP_ARCHIVE and' +
+          '\nAzure’s Archive must be thawed before a restore; that takes minutes to days, and the provider charges for it.',
+      );
+  },
+  async run({ output, progress, signal, strategy }, [what], options) {
+    const loaded = await strategy();
+    const place = loaded.databases.has(what as string)
+      ? await latestSnapshot(loaded, what as string)
+      : await findSnapshot(loaded, what as string);
+    const snapshot = await openSnapshot(place.repository, place.name);
+    const result = await thaw(snapshot, thawOptions(options, progress, signal));
+    output.result(result, () => [
+      result.readable
+        ? `${result.snapshot} can be read`
+        : `${result.thawing} of ${result.packs} packs of ${result.snapshot} are being thawed; run the command again to see how far they are`,
+    ]);
+    return EXIT.done;
+  },
+};
