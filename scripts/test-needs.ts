@@ -17,7 +17,9 @@ const STOCK_PROGRAMS = [
 ];
 /** The pooler that the tests go through. */
 const PGBOUNCER = '/usr/sbin/pgbouncer';
-const DEBIAN_PACKAGES = 'postgresql-15 pgbouncer';
+/** Ceph, whose radosgw is the S3 server of the tests; none of its services is started. */
+const CEPH_PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'osdmaptool'];
+const DEBIAN_PACKAGES = 'postgresql-15 pgbouncer ceph-mon ceph-osd radosgw';
 
 /** Installs what the tests need and is not there; returns what can't be had, with the command that would get it. */
 export function prepareTests(): string[] {
@@ -61,9 +63,11 @@ function packagesIn(lockFile: string): Record<string, LockedPackage> {
 
 function stockPrograms(): string | undefined {
   const missing = (): string[] =>
-    [...STOCK_PROGRAMS.map(program => join(STOCK_15, program)), PGBOUNCER].filter(
-      program => !existsSync(program),
-    );
+    [
+      ...STOCK_PROGRAMS.map(program => join(STOCK_15, program)),
+      PGBOUNCER,
+      ...CEPH_PROGRAMS.map(program => join('/usr/bin', program)),
+    ].filter(program => !existsSync(program));
   if (missing().length === 0) return undefined;
   const command = `apt-get update && apt-get install -y --no-install-recommends ${DEBIAN_PACKAGES}`;
   if (existsSync('/etc/debian_version') && process.geteuid?.() === 0) {

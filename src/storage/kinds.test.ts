@@ -16,6 +16,7 @@ test('knowing the kinds of storages loads no package', () => {
     const { parseStorage } = await import(${address});
     parseStorage('azure://account/container', {});
     parseStorage('gs://bucket/folder', {});
+    parseStorage('s3://bucket/folder', {});
     console.log(JSON.stringify(packages));
     await import('pg');
     console.log(JSON.stringify(packages).includes('pg'));`;
@@ -24,4 +25,28 @@ test('knowing the kinds of storages loads no package', () => {
     encoding: 'utf8',
   });
   assert.equal(ran.stdout, '[]\ntrue\n', ran.stderr);
+});
+
+test('a package that is not installed is named, with the command that brings it', () => {
+  for (const written of ['s3://bucket/folder', 'azure://account/container']) {
+    const program = `
+      import { registerHooks } from 'node:module';
+      registerHooks({ resolve(name, context, next) {
+        if (/^(node:|[./]|file:)/.test(name)) return next(name, context);
+        throw Object.assign(new Error('Cannot find package ' + name), { code: 'ERR_MODULE_NOT_FOUND' });
+      } });
+      const { parseStorage } = await import(${JSON.stringify(join(import.meta.dirname, 'address.ts'))});
+      const { openStorage } = await import(${JSON.stringify(join(import.meta.dirname, 'index.ts'))});
+      const error = await openStorage({ spec: parseStorage(${JSON.stringify(written)}, {}) }).catch(error => error);
+      console.log(error.code, error.message, error.hint);`;
+    const ran = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+    });
+    assert.match(
+      ran.stdout,
+      /^STORAGE_SDK_MISSING .* need the package (@\S+), which is not installed .*npm install \1/,
+      `${written}: ${ran.stderr}`,
+    );
+  }
 });

@@ -4,12 +4,15 @@ import { azureKind } from './azure/kind.ts';
 import { gcsKind } from './gcs/gcs.ts';
 import type { StorageKind } from './kind.ts';
 import { localKind } from './local.ts';
+import { s3Kind } from './s3/kind.ts';
+
+const KINDS = [localKind, s3Kind, azureKind, gcsKind] as const;
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of kinds whose specs differ; `kindOf` pairs each with its own
-export const STORAGE_KINDS: readonly StorageKind<any>[] = [localKind, azureKind, gcsKind];
+export const STORAGE_KINDS: readonly StorageKind<any>[] = KINDS;
 
 /** How a storage is opened, here or in a worker thread: plain data. It may hold secrets from the strategy; never print it. */
-export type StorageSpec = ReturnType<(typeof localKind | typeof azureKind | typeof gcsKind)['parse']>;
+export type StorageSpec = ReturnType<(typeof KINDS)[number]['parse']>;
 
 /** For people, and equal for two specs of the same objects. */
 export function locationOf(spec: StorageSpec): string {

@@ -1,0 +1,16 @@
+import type { StorageKind } from '../kind.ts';
+import { S3_CLASSES } from './classes.ts';
+import { parseS3, type S3Spec, s3Location } from './spec.ts';
+
+/** AWS S3 and everything that speaks its protocol. */
+export const s3Kind: StorageKind<S3Spec> = {
+  kind: 's3',
+  schemes: ['s3'],
+  classes: S3_CLASSES,
+  parse: parseS3,
+  location: s3Location,
+  async open(spec) {
+    const { openS3 } = await import('./storage.ts');
+    return openS3(spec);
+  },
+};
