@@ -10,7 +10,7 @@ export interface Azurite {
   readonly account: string;
   /** Made for this server. */
   readonly accountKey: string;
-  /** The blob service of the account: `http://127.0.0.1:port/account`. */
+  /** The blob service of the account: `http://127.0.0.1:port/account`, or https. */
   readonly endpoint: string;
   readonly port: number;
   /** Ends by itself when this process does, in whatever way. */
@@ -33,6 +33,12 @@ const ARGUMENTS = [
   '--silent',
 ].flat();
 
+/** Files of a server that speaks https and takes tokens of identities, which it looks at but can't check. */
+export interface Certified {
+  cert: string;
+  key: string;
+}
+
 let shared: Promise<Azurite> | undefined;
 
 /** The same one for every test of this process. */
@@ -41,10 +47,12 @@ export function azurite(): Promise<Azurite> {
   return shared;
 }
 
-async function startAzurite(): Promise<Azurite> {
+export async function startAzurite(certified?: Certified): Promise<Azurite> {
   if (!existsSync(PROGRAM)) throw notStarted('it is not installed');
   const accountKey = randomBytes(64).toString('base64');
-  const child = spawn(process.execPath, ['--import', UNTIL_PARENT_ENDS, PROGRAM, ...ARGUMENTS], {
+  const secure = certified ? ['--oauth', 'basic', '--cert', certified.cert, '--key', certified.key] : [];
+  const args = ['--import', UNTIL_PARENT_ENDS, PROGRAM, ...ARGUMENTS, ...secure];
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env.PATH, AZURITE_ACCOUNTS: `${ACCOUNT}:${accountKey}` },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -53,7 +61,8 @@ async function startAzurite(): Promise<Azurite> {
   child.unref();
   for (const pipe of child.stdio) (pipe as { unref?(): void } | null)?.unref?.();
   const stop = (): void => void child.stdin.end();
-  return { account: ACCOUNT, accountKey, endpoint: `http://127.0.0.1:${port}/${ACCOUNT}`, port, stop };
+  const endpoint = `${certified ? 'https' : 'http'}://127.0.0.1:${port}/${ACCOUNT}`;
+  return { account: ACCOUNT, accountKey, endpoint, port, stop };
 }
 
 /** Read from what it prints once it listens. What it prints later is read too, or it would wait for that. */
@@ -63,7 +72,7 @@ function listeningPort(child: ChildProcess): Promise<number> {
   for (const stream of [child.stdout!, child.stderr!]) {
     createInterface({ input: stream }).on('line', line => {
       if (printed.length < 20) printed.push(line);
-      const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+      const port = /successfully listens on https?:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1];
       if (port) listening.resolve(Number(port));
     });
   }

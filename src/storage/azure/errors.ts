@@ -12,7 +12,7 @@ interface Remedy {
 
 const AUTHENTICATION: Remedy = {
   code: 'STORAGE_AUTHENTICATION',
-  hint: 'check that the account key or SAS token is of this account, is complete and has not expired or been renewed, and that the clock of this machine is right',
+  hint: 'check that the account key, SAS token or identity is of this account, is whole and has not expired or been renewed, and that the clock of this machine is right',
 };
 const ROLE: Remedy = {
   code: 'STORAGE_DENIED',

@@ -23,7 +23,7 @@ export class AzureLocks implements Locks {
     const found = await this.#container.properties(name);
     const present = found && lockedUntil(found);
     const policy = policyOf(lock);
-    const isLocked = present !== undefined && found?.immutabilityPolicyMode === 'Locked';
+    const isLocked = present !== undefined && modeOf(found!) === 'locked';
     if (present && present >= policy.expiriesOn! && (isLocked || policy.policyMode === 'Unlocked')) return;
     if (present && present > policy.expiriesOn!) policy.expiriesOn = present;
     if (isLocked) policy.policyMode = 'Locked';
@@ -43,6 +43,11 @@ export function policyOf({ mode, until }: Lock): BlobImmutabilityPolicy {
 
 /** Undefined where there is no policy, or where it has ended by the service's clock. */
 export function lockedUntil(found: BlobGetPropertiesResponse): Date | undefined {
-  const { immutabilityPolicyExpiresOn: until, immutabilityPolicyMode: mode, date = new Date() } = found;
-  return until && mode !== 'Mutable' && until > date ? until : undefined;
+  const { immutabilityPolicyExpiresOn: until, date = new Date() } = found;
+  return until && modeOf(found) !== 'mutable' && until > date ? until : undefined;
+}
+
+/** The reference of the service and its SDK write it in different cases. */
+function modeOf({ immutabilityPolicyMode: mode }: BlobGetPropertiesResponse): string | undefined {
+  return mode?.toLowerCase();
 }

@@ -44,7 +44,7 @@ export class AzureStorage implements Storage {
     } catch (error) {
       if (!forbidsOverwriting(error)) throw error;
       if (options.ifAbsent) throw existing(name, this.place, error);
-      if (!(await this.#holds(name, data))) throw error;
+      if (!(await this.#holds(name, data).catch(() => false))) throw error;
     }
     if (options.lock) await this.#checkLock(name, options.lock);
   }
