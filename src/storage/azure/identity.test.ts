@@ -102,10 +102,10 @@ test('a token that the service does not take, and an identity that can not be ha
   const environment = { ...MANAGED, IDENTITY_ENDPOINT: identity.url, NODE_EXTRA_CA_CERTS: cert };
   assert.match(
     await run(RUN, environment),
-    /^STORAGE_AUTHENTICATION can't write packs\/a .*: AuthenticationFailed/,
+    /^STORAGE_CREDENTIALS can't write packs\/a .*: AuthenticationFailed/,
   );
   const none = { AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential', NODE_EXTRA_CA_CERTS: cert };
-  assert.match(await run(RUN, none), /^STORAGE_AUTHENTICATION .*: no Azure credential works: .*az login/);
+  assert.match(await run(RUN, none), /^STORAGE_CREDENTIALS .*: no Azure credential works: .*az login/);
 });
 
 test('a certificate that is not trusted is told, and how to trust it', async () => {

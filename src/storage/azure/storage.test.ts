@@ -185,7 +185,7 @@ async function allRefuse(storage: AzureStorage, code: string, secret: string, hi
 
 test('a container that is missing is named, whatever is asked of it', async () => {
   const storage = await openAzure({ ...(await azureSpec('x')), container: 'never-made' });
-  await allRefuse(storage, 'STORAGE_MISSING', 'AccountKey', /make the container/);
+  await allRefuse(storage, 'STORAGE_BUCKET_MISSING', 'AccountKey', /make the container/);
 });
 
 test('a wrong key is refused, whatever is asked', async () => {
@@ -206,7 +206,7 @@ test('a SAS token that lacks a permission is refused', async () => {
 test('a SAS token that has expired is named as such', async () => {
   const token = await sasToken('racwdl', -5);
   const storage = await openAzure({ ...(await azureSpec('x')), credential: { sasToken: token } });
-  await allRefuse(storage, 'STORAGE_AUTHENTICATION', token, /new SAS token/);
+  await allRefuse(storage, 'STORAGE_CREDENTIALS', token, /new SAS token/);
 });
 
 test('the emulator ends with the process that started it, even where that is killed', async () => {
