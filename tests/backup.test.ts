@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { LocalStorage } from '../src/storage/local.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { type DatabaseOptions, freshDatabase, query } from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';
@@ -141,6 +142,8 @@ test('Ctrl-C ends it cleanly', async t => {
   assert.equal(code, 130, stderr);
   assert.match(stderr, /interrupted/);
   assert.deepEqual((await made.json('list')).snapshots, []);
+  const leases = new LocalStorage(join(made.folder, 'repository')).list('leases/');
+  for await (const { name } of leases) assert.fail(`${name} was left behind`);
 });
 
 test('two at once both succeed', async t => {

@@ -9,7 +9,11 @@ export interface Limits {
   bytesPerSecond?: number;
 }
 
-/** Bounds how many calls run at once and how many bytes pass a second; calls wait their turn, first come first served. */
+/**
+ * Bounds how many calls run at once and how many bytes pass a second; calls wait their turn, first come first served.
+ * Those that carry no bytes wait for no others' bytes: a lease has to be renewed in time. A signal ends the waiting for
+ * bytes, with its error.
+ */
 export class LimitedStorage extends WrappedStorage {
   readonly #connections: number;
   readonly #bytesPerSecond: number | undefined;
@@ -35,17 +39,24 @@ export class LimitedStorage extends WrappedStorage {
       if (call.sizeBytes === undefined && Buffer.isBuffer(result)) this.#charge(result.length);
       return result;
     } finally {
-      this.#running--;
-      this.#queue.shift()?.();
+      this.#leave();
     }
   }
 
   async #enter(): Promise<void> {
-    if (this.#running >= this.#connections) await new Promise<void>(go => this.#queue.push(go));
-    this.#running++;
+    if (this.#running < this.#connections) this.#running++;
+    else await new Promise<void>(go => this.#queue.push(go));
+  }
+
+  /** Hands the place over to the next in the queue: given back first, somebody else could take it as well. */
+  #leave(): void {
+    const next = this.#queue.shift();
+    if (next) next();
+    else this.#running--;
   }
 
   async #pay(bytes: number): Promise<void> {
+    if (bytes === 0) return;
     const waitMs = this.#charge(bytes);
     if (waitMs > 0) await sleep(waitMs, undefined, { signal: this.#signal });
   }

@@ -16,10 +16,12 @@ export interface RepeatOptions {
   waiting?: (error: TidemarkError, waitMs: number) => void;
 }
 
-/** Carries out what may fail for the moment (`error.retry`) until it does well or has been tried often enough. */
+/**
+ * Carries out what may fail for the moment (`error.retry`) until it does well or has been tried often enough. A signal
+ * ends the waiting, and forbids no first attempt: whoever was interrupted still has to clean up.
+ */
 export async function repeated<T>(run: () => Promise<T>, options: RepeatOptions = {}): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    options.signal?.throwIfAborted();
     try {
       return await run();
     } catch (error) {

@@ -53,7 +53,6 @@ export class RetriedStorage extends WrappedStorage {
   ): AsyncIterable<StoredObject> {
     const given = new Set<string>();
     for (let attempt = 1; ; attempt++) {
-      this.#options.signal?.throwIfAborted();
       try {
         for await (const object of run()) {
           if (given.has(object.name)) continue;
