@@ -1,4 +1,5 @@
 import { usageError } from '../base/errors.ts';
+import type { Lifecycle, LifecycleWishes } from './lifecycle.ts';
 import type { Storage } from './storage.ts';
 
 /** What a strategy says of a repository's storage, beside its address. Each kind refuses what it has no use for. */
@@ -51,6 +52,8 @@ export interface StorageKind<Spec extends { kind: string }> {
   location(spec: Spec): string;
   /** Loads the SDK, connects as late as possible: a wrong credential may show at the first call. */
   open(spec: Spec): Promise<Storage>;
+  /** Rules for the provider to carry out. Pure. Absent where there is nobody who could. */
+  lifecycle?(spec: Spec, wishes: LifecycleWishes): Lifecycle;
 }
 
 /**

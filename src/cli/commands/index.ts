@@ -14,6 +14,7 @@ export const COMMANDS: Record<string, () => Promise<CliCommand>> = {
   thaw: async () => (await import('./thaw.ts')).command,
   forget: async () => (await import('./forget.ts')).command,
   prune: async () => (await import('./prune.ts')).command,
+  lifecycle: async () => (await import('./lifecycle.ts')).command,
   demo: async () => (await import('./demo.ts')).command,
 };
 
@@ -30,5 +31,6 @@ export const SUMMARIES: Record<string, string> = {
   thaw: 'order a snapshot’s frozen objects to be thawed',
   forget: 'end a snapshot’s existence',
   prune: 'apply retention and free what no snapshot needs',
+  lifecycle: 'print rules for the storage’s provider that fit the strategy',
   demo: 'show the whole job on a throw-away PostgreSQL',
 };

@@ -1,4 +1,5 @@
 import type { StorageKind } from '../kind.ts';
+import { azureLifecycle } from './lifecycle.ts';
 import { AZURE_CLASSES, type AzureSpec, locationOfAzure, parseAzure } from './spec.ts';
 
 /** A container of Azure Blob storage, or a folder in one. */
@@ -12,4 +13,5 @@ export const azureKind: StorageKind<AzureSpec> = {
     const { openAzure } = await import('./open.ts');
     return openAzure(spec);
   },
+  lifecycle: azureLifecycle,
 };

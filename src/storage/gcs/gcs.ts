@@ -1,6 +1,7 @@
 import { usageError } from '../../base/errors.ts';
 import { type Address, checkClass, refuseSettings, type StorageKind, type StorageSettings } from '../kind.ts';
 import { type GcsCredentials, readCredentials } from './credentials.ts';
+import { gcsLifecycle } from './lifecycle.ts';
 
 /** A bucket of Google Cloud Storage, spoken to by its JSON API. */
 export interface GcsSpec {
@@ -61,6 +62,7 @@ export const gcsKind: StorageKind<GcsSpec> = {
     const { openGcs } = await import('./open.ts');
     return openGcs(spec);
   },
+  lifecycle: gcsLifecycle,
 };
 
 /** The place without its server, for people. */

@@ -1,5 +1,6 @@
 import type { StorageKind } from '../kind.ts';
 import { S3_CLASSES } from './classes.ts';
+import { s3Lifecycle } from './lifecycle.ts';
 import { parseS3, type S3Spec, s3Location } from './spec.ts';
 
 /** AWS S3 and everything that speaks its protocol. */
@@ -13,4 +14,5 @@ export const s3Kind: StorageKind<S3Spec> = {
     const { openS3 } = await import('./storage.ts');
     return openS3(spec);
   },
+  lifecycle: s3Lifecycle,
 };
