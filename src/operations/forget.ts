@@ -1,10 +1,16 @@
-import { type TidemarkError, usageError } from '../base/errors.ts';
+import { asTidemarkError, type TidemarkError, usageError } from '../base/errors.ts';
+import type { Amount } from '../repository/collectionPlan.ts';
+import { Forgetting } from '../repository/forgetting.ts';
+import { readHoldings } from '../repository/holdings.ts';
+import { type Hold, holdText, readHolds, refuseHeld, standing } from '../repository/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
 import { hasAllPacks, newestFirst } from '../repository/newest.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { Strategy } from '../strategy/spec.ts';
+import { isWhole } from '../strategy/coverage.ts';
+import { SAFETY_PLAN, type Strategy } from '../strategy/spec.ts';
+import { freedBy } from './freed.ts';
 import { openRepository } from './open.ts';
-import { forgetOnce } from './prune.ts';
+import { retain } from './retain.ts';
 import { snapshotMeant } from './snapshots.ts';
 
 export interface ForgetRequest {
@@ -13,22 +19,33 @@ export interface ForgetRequest {
   given: string[];
   /** Also where no good snapshot of the database would be left in a repository. */
   evenLast: boolean;
+  /** Changes nothing, and says of each snapshot what would become of it. */
+  dryRun: boolean;
   signal: AbortSignal;
   /** Shown before anything is forgotten; false ends it with nothing done. */
   confirm(planned: ForgottenSnapshot[]): Promise<boolean>;
 }
 
-/** `database` and `started` are null where the manifest can't be read. */
+/** `database`, `plan` and `started` are null where the manifest can't be read. */
 export interface ForgottenSnapshot {
   snapshot: string;
   repository: string;
   database: string | null;
+  plan: string | null;
   started: string | null;
+  /** Of one that stays, why; in a dry run, of one that goes, what the rules of its plan say of it. */
+  reasons: string[];
 }
 
 /** What `tidemark forget --json` prints. */
 export interface ForgetResult {
+  dryRun: boolean;
+  /** Or would be. */
   forgotten: ForgottenSnapshot[];
+  /** Those that can't be forgotten; only in a dry run, since otherwise they are an error. */
+  stays: ForgottenSnapshot[];
+  /** In a dry run, what would come free: packs that nothing else needs. `error`: why nobody knows. */
+  frees: { repository: string; amount: Amount | null; error: TidemarkError | null }[];
 }
 
 interface Place {
@@ -37,18 +54,22 @@ interface Place {
   names: string[];
   /** Of the snapshots that are to be forgotten, by name; null where the manifest can't be read. */
   manifests: Map<string, Manifest | null>;
+  /** By the ids of those snapshots. */
+  holds: Map<string, Hold[]>;
+  /** The one that has to stay, since none as good would be left of its database. */
+  last: Manifest | null;
 }
 
 /** Ends the existence of snapshots in every repository that holds them. */
 export async function forget(request: ForgetRequest): Promise<ForgetResult> {
-  const { strategy, given, evenLast, signal } = request;
+  const { strategy, given, evenLast, dryRun, signal } = request;
   const places = await Promise.all([...strategy.repositories.keys()].map(name => open(strategy, name)));
   const known = places.flatMap(place => place.names);
   const ids = new Set(given.map(each => snapshotMeant(known, each)));
-  for (const place of places) await look(place, ids);
-  if (!evenLast) for (const place of places) await refuseLast(place);
-  const planned = places.flatMap(plannedIn);
-  const forgotten = planned.map(each => each.forgotten);
+  for (const place of places) await look(place, ids, evenLast);
+  if (dryRun) return foresee(strategy, places);
+  for (const place of places) refuse(place);
+  const forgotten = places.flatMap(place => [...place.manifests.keys()].map(name => describe(place, name)));
   if (!(await request.confirm(forgotten))) {
     throw usageError(
       'NOT_CONFIRMED',
@@ -56,56 +77,118 @@ export async function forget(request: ForgetRequest): Promise<ForgetResult> {
       'nothing was done; confirm it, or say --yes',
     );
   }
-  for (const { repository, name } of planned) {
-    signal.throwIfAborted();
-    await forgetOnce(repository, name);
-  }
-  return { forgotten };
-}
-
-function plannedIn({ name: place, repository, manifests }: Place) {
-  return [...manifests].map(([name, manifest]) => {
-    const { database = null, started = null } = manifest ?? {};
-    const forgotten = { snapshot: snapshotOf(name), repository: place, database, started };
-    return { repository, name, forgotten };
-  });
+  for (const { repository, manifests } of places) await forgetAll(repository, [...manifests.keys()], signal);
+  return { dryRun, forgotten, stays: [], frees: [] };
 }
 
 async function open(strategy: Strategy, name: string): Promise<Place> {
   const repository = await openRepository(strategy, name);
-  return { name, repository, names: await repository.snapshotNames(), manifests: new Map() };
+  const names = await repository.snapshotNames();
+  return { name, repository, names, manifests: new Map(), holds: new Map(), last: null };
 }
 
 /** A manifest that is damaged is no obstacle: forgetting is what one does with such a snapshot. */
-async function look({ repository, names, manifests }: Place, ids: ReadonlySet<string>): Promise<void> {
-  const wanted = names.filter(name => ids.has(snapshotOf(name)));
+async function look(place: Place, ids: ReadonlySet<string>, evenLast: boolean): Promise<void> {
+  const { repository, manifests } = place;
+  const wanted = place.names.filter(name => ids.has(snapshotOf(name)));
   const damaged = (name: string, error: TidemarkError) => {
     if (error.kind !== 'fault') throw error;
     manifests.set(name, null);
   };
   for await (const manifest of repository.read(wanted, { damaged }))
     manifests.set(manifestName(manifest), manifest);
+  const now = await repository.storage.now();
+  for (const id of new Set(wanted.map(snapshotOf)))
+    for (const [of, holds] of await readHolds(repository, now, id)) place.holds.set(of, holds);
+  if (!evenLast) place.last = await lastOne(place);
 }
 
-/** The last good snapshot of a database stays. One that is not good itself may go. */
-async function refuseLast({ name, repository, names, manifests }: Place): Promise<void> {
-  const going = [...manifests.values()].filter(manifest => manifest !== null);
-  const alone = new Set(going.map(manifest => manifest.database));
-  const others = newestFirst(repository, { names: names.filter(each => !manifests.has(each)) });
-  if (alone.size > 0) {
-    for await (const manifest of others) {
-      if (alone.has(manifest.database) && (await hasAllPacks(repository, manifest)))
-        alone.delete(manifest.database);
-      if (alone.size === 0) return;
-    }
+/** How much a snapshot counts as the last one of its database: a whole one most, what a restore replaced least. */
+function rankOf({ plan, scope }: Manifest): number {
+  if (plan === SAFETY_PLAN) return 0;
+  return isWhole(scope) ? 2 : 1;
+}
+
+/** A good snapshot that is to go, where its database would be left with none that counts as much. */
+async function lastOne({ repository, names, manifests, holds }: Place): Promise<Manifest | null> {
+  const goes = (name: string) => manifests.has(name) && standing(holds.get(snapshotOf(name))).length === 0;
+  const best = new Map<string, Manifest>();
+  for (const [name, manifest] of [...manifests].reverse()) {
+    if (!manifest || !goes(name)) continue;
+    const known = best.get(manifest.database);
+    if (known && rankOf(known) >= rankOf(manifest)) continue;
+    if (await hasAllPacks(repository, manifest)) best.set(manifest.database, manifest);
   }
-  for (const manifest of going.reverse()) {
-    if (!alone.has(manifest.database) || !(await hasAllPacks(repository, manifest))) continue;
-    const { snapshot, database } = manifest;
-    throw usageError(
-      'LAST_SNAPSHOT',
-      `${snapshot} is the last good snapshot of ${database} in ${name}`,
-      `take another first: tidemark backup ${database}; or say --even-last`,
-    );
+  if (best.size === 0) return null;
+  for await (const other of newestFirst(repository, { names: names.filter(name => !goes(name)) })) {
+    const going = best.get(other.database);
+    if (!going || rankOf(other) < rankOf(going) || !(await hasAllPacks(repository, other))) continue;
+    best.delete(other.database);
+    if (best.size === 0) return null;
+  }
+  return [...best.values()][0]!;
+}
+
+function refuse({ name, manifests, holds, last }: Place): void {
+  for (const id of new Set([...manifests.keys()].map(snapshotOf))) refuseHeld(id, holds.get(id), name);
+  if (!last) return;
+  throw usageError(
+    'LAST_SNAPSHOT',
+    `${last.snapshot} is the last good snapshot of ${last.database} in ${name}`,
+    `take another first: tidemark backup ${last.database}; or say --even-last`,
+  );
+}
+
+async function forgetAll(
+  repository: Repository,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (names.length === 0) return;
+  const forgetting = await Forgetting.begin(repository);
+  try {
+    for (const name of names) {
+      signal.throwIfAborted();
+      await forgetting.forget(name);
+    }
+  } finally {
+    await forgetting.end();
+  }
+}
+
+function describe({ name: repository, manifests }: Place, name: string): ForgottenSnapshot {
+  const { database = null, plan = null, started = null } = manifests.get(name) ?? {};
+  return { snapshot: snapshotOf(name), repository, database, plan, started, reasons: [] };
+}
+
+async function foresee(strategy: Strategy, places: readonly Place[]): Promise<ForgetResult> {
+  const result: ForgetResult = { dryRun: true, forgotten: [], stays: [], frees: [] };
+  for (const place of places.filter(each => each.manifests.size > 0)) {
+    const goes: string[] = [];
+    for (const name of place.manifests.keys()) {
+      const reasons = standing(place.holds.get(snapshotOf(name))).map(holdText);
+      if (place.last && manifestName(place.last) === name) reasons.push('last good snapshot');
+      if (reasons.length > 0) result.stays.push({ ...describe(place, name), reasons });
+      else goes.push(name);
+    }
+    const { rules, ...frees } = await consequences(strategy, place, goes);
+    result.frees.push({ repository: place.name, ...frees });
+    for (const name of goes)
+      result.forgotten.push({ ...describe(place, name), reasons: rules.get(name) ?? [] });
+  }
+  return result;
+}
+
+/** What the rules say of all snapshots there, and what comes free without these. */
+async function consequences(strategy: Strategy, { name, repository }: Place, goes: string[]) {
+  try {
+    const holdings = await readHoldings(repository);
+    const retained = retain(strategy, name, holdings).flatMap(group => group.snapshots);
+    const rules = new Map(retained.map(each => [each.name, each.reasons]));
+    return { rules, amount: (await freedBy(repository, holdings, [goes])).all, error: null };
+  } catch (error) {
+    const known = asTidemarkError(error);
+    if (known.kind !== 'fault') throw error;
+    return { rules: new Map<string, string[]>(), amount: null, error: known };
   }
 }

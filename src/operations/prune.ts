@@ -9,7 +9,9 @@ import {
   planCollection,
 } from '../repository/collectionPlan.ts';
 import { endDeadCompactions } from '../repository/compactions.ts';
+import { forgetUnlessHeld } from '../repository/forgetting.ts';
 import { type Holdings, readHoldings } from '../repository/holdings.ts';
+import { standing } from '../repository/holds.ts';
 import { Lease } from '../repository/lease.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -46,6 +48,8 @@ export interface PrunedRepository {
   /** Packs found to be needed no more. */
   condemned: Amount;
   freed: Amount;
+  /** Snapshots that are held and are not here (any more): what is known of them is kept until they are released. */
+  heldMissing: string[];
   /** Packs that were to be freed and are locked; `until` where the storage says it. */
   locked: Amount & { until: string | null };
   /** All that are condemned and not yet freed; `until` is when the last may go, `for` the backups that must end before. */
@@ -129,13 +133,14 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     let holdings = await readHoldings(repository, prepared.holdings);
     const shown = new Set(forgettable(prepared.retained));
     const retained = retain(strategy, name, holdings);
-    const forgotten = forgettable(retained).filter(each => shown.has(each));
-    const frees = await freedBy(repository, holdings, byGroup(retained, new Set(forgotten)));
-    for (const each of forgotten) {
+    const due = forgettable(retained).filter(each => shown.has(each));
+    const frees = await freedBy(repository, holdings, byGroup(retained, new Set(due)));
+    const held = await forgetUnlessHeld(repository, due, async () => {
       signal.throwIfAborted();
       await lease.hold();
-      await forgetOnce(repository, each);
-    }
+    });
+    for (const each of held) reporter.note(`${name}: ${snapshotOf(each)} has been held since, and stays`);
+    const forgotten = due.filter(each => !held.includes(each));
     if (forgotten.length > 0) holdings = await readHoldings(repository, holdings);
     const plan = await planCollection(repository, holdings);
     const collected = await collect(repository, plan, lease, signal);
@@ -143,15 +148,6 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
   } finally {
     await lease.release();
     reporter.end();
-  }
-}
-
-/** Somebody else may have forgotten it meanwhile. */
-export async function forgetOnce(repository: Repository, name: string): Promise<void> {
-  try {
-    await repository.forget(name);
-  } catch (error) {
-    if ((error as TidemarkError).code !== 'OBJECT_MISSING') throw error;
   }
 }
 
@@ -190,6 +186,7 @@ function outcome(prepared: Prepared, forgotten: string[], collected?: Collected)
     ...described(prepared, forgotten),
     condemned,
     freed: collected?.freed ?? amount(plan.free),
+    heldMissing: heldMissing(prepared.holdings),
     locked: locked ? { ...locked, until: locked.until?.toISOString() ?? null } : NO_LOCKED,
     waiting: {
       packs: plan.waiting.packs + condemned.packs,
@@ -204,6 +201,11 @@ function outcome(prepared: Prepared, forgotten: string[], collected?: Collected)
 const NOTHING: Amount = { packs: 0, bytes: 0 };
 const NO_LOCKED = { ...NOTHING, until: null };
 
+function heldMissing({ snapshots, holds }: Holdings): string[] {
+  const here = new Set([...snapshots.keys()].map(snapshotOf));
+  return [...holds].flatMap(([id, all]) => (here.has(id) || standing(all).length === 0 ? [] : [id]));
+}
+
 function failed(repository: string, error: TidemarkError, prepared?: Prepared): PrunedRepository {
   const waiting = { ...NOTHING, until: null, for: [] };
   const shown = prepared
@@ -212,7 +214,16 @@ function failed(repository: string, error: TidemarkError, prepared?: Prepared): 
         [],
       )
     : { snapshots: [], groups: [], forgotten: [], frees: NOTHING };
-  return { repository, ...shown, condemned: NOTHING, freed: NOTHING, locked: NO_LOCKED, waiting, error };
+  return {
+    repository,
+    ...shown,
+    condemned: NOTHING,
+    freed: NOTHING,
+    heldMissing: [],
+    locked: NO_LOCKED,
+    waiting,
+    error,
+  };
 }
 
 /** Where there is but one repository, its failure is the prune's. */

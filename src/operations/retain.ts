@@ -1,4 +1,5 @@
 import type { HeldSnapshot } from '../repository/holdings.ts';
+import { type Hold, holdText, standing } from '../repository/holds.ts';
 import { manifestName } from '../repository/manifest.ts';
 import { coverageKey } from '../strategy/coverage.ts';
 import { describeKeep, type KeepRules } from '../strategy/keep.ts';
@@ -32,6 +33,8 @@ export interface Retainable {
   readAt: Date;
   /** By the names of their manifests. */
   snapshots: ReadonlyMap<string, RetainableSnapshot>;
+  /** By the ids of snapshots. */
+  holds: ReadonlyMap<string, Hold[]>;
 }
 
 type RetainableSnapshot = Pick<
@@ -60,7 +63,7 @@ export function retain(strategy: Strategy, repository: string, holdings: Retaina
       manifests,
       ruling: rulingOf(strategy, repository, database, plan),
     }));
-    const groups = rulings.map(each => retentionGroup(strategy, each));
+    const groups = rulings.map(each => retentionGroup(strategy, holdings, each));
     const decisions = decide(groups, holdings.readAt);
     return rulings.map(({ plan, manifests, ruling }) => {
       const own = new Set(manifests.map(manifestName));
@@ -104,6 +107,7 @@ const stays = (why: string): Ruling => ({
 
 function retentionGroup(
   { plans }: Strategy,
+  { holds }: Retainable,
   { plan, manifests, ruling }: { plan: string | null; manifests: RetainableSnapshot[]; ruling: Ruling },
 ): RetentionGroup {
   const planned = plans.has(plan ?? '') ? plannedCoverage(plans.get(plan!)!) : null;
@@ -114,6 +118,7 @@ function retentionGroup(
       good: manifest.good,
       coverage: manifest.scope,
       planned: coverageKey(manifest.scope) === planned,
+      holds: standing(holds.get(manifest.snapshot)).map(holdText),
     }),
   );
   return { points, ...ruling, aside: plan === SAFETY_PLAN };

@@ -4,6 +4,8 @@
  */
 import type { CondemnedRecord } from './condemned.ts';
 import type { Holdings } from './holdings.ts';
+import { standing } from './holds.ts';
+import { snapshotOf } from './manifest.ts';
 import { PackSet } from './packCatalog.ts';
 import type { Repository } from './repository.ts';
 import { eachPlace, RetiredManifests } from './retired.ts';
@@ -40,6 +42,8 @@ const RECORDED = 2;
 const CONDEMNED = 4;
 const FREE = 8;
 const TO_CONDEMN = 16;
+/** Of a snapshot that was forgotten although it is held. */
+const HELD = 32;
 
 /** `forgetting`: snapshots to be treated as if they had just been forgotten. */
 export async function planCollection(
@@ -73,6 +77,7 @@ class Planner {
     for (const session of new Set([...live.map(lease => lease.session), ...compacting]))
       for (const place of packs.placesOf(session)) this.#flags[place]! |= RUNNING;
     await this.#withoutForgetting();
+    await this.#markHeld();
     for (let i = 0; i < condemned.length; i += RECORDS_AT_ONCE)
       await this.#judge(condemned.slice(i, i + RECORDS_AT_ONCE));
     const remaining = condemned.filter(record => !this.#done.includes(record));
@@ -94,7 +99,7 @@ class Planner {
   }
 
   #isNeeded(place: number): boolean {
-    if (this.#is(place, RUNNING)) return true;
+    if (this.#is(place, RUNNING | HELD)) return true;
     return this.#holdings.packs.references(place) > (this.#without?.[place] ?? 0);
   }
 
@@ -107,6 +112,26 @@ class Planner {
       const runs = await this.#retired.packs(retired);
       for (const place of runs ? eachPlace(runs) : []) without[place]!++;
     }
+  }
+
+  /**
+   * Forgotten although it is held, which nobody does who keeps to the rules: what it needs stays all the same, and
+   * everything where nobody knows what that is.
+   */
+  async #markHeld(): Promise<void> {
+    const { packs } = this.#holdings;
+    for (const retired of this.#retired.all) {
+      if (!this.#isHeld(retired.key)) continue;
+      const runs = await this.#retired.packs(retired);
+      if (runs === undefined) continue;
+      if (runs) for (const place of eachPlace(runs)) this.#flags[place]! |= HELD;
+      else for (let place = 0; place < packs.size; place++) this.#flags[place]! |= HELD;
+    }
+  }
+
+  #isHeld(key: string): boolean {
+    const { holds, snapshots } = this.#holdings;
+    return !snapshots.has(key) && standing(holds.get(snapshotOf(key))).length > 0;
   }
 
   /** Packs of records that still stand condemned; those due to go; and which records are of no more use. */
@@ -161,6 +186,7 @@ class Planner {
       if (runs === undefined) continue;
       const condemns = runs === null || some(runs, place => this.#is(place, TO_CONDEMN));
       if (condemns) settled.push(retired.key);
+      if (this.#isHeld(retired.key)) continue;
       if (runs === null ? quiet : this.#tellsNothing(runs)) objects.push(...retired.objects);
     }
     return { settled: settled.sort(), objects };

@@ -1,6 +1,7 @@
 import { faultError, type TidemarkError } from '../base/errors.ts';
 import { listCompactions } from './compactions.ts';
 import { type CondemnedRecord, readCondemned } from './condemned.ts';
+import { type Hold, readHolds } from './holds.ts';
 import { type LiveLease, readLeases } from './lease.ts';
 import { type Manifest, manifestName } from './manifest.ts';
 import { PackCatalog } from './packCatalog.ts';
@@ -24,6 +25,8 @@ export interface Holdings {
   /** Those of `forgotten` that were no snapshots any more when the snapshots were listed, and so never will be. */
   settled: ReadonlySet<string>;
   condemned: CondemnedRecord[];
+  /** By the ids of snapshots, which may not be there any more. */
+  holds: ReadonlyMap<string, Hold[]>;
 }
 
 /** What is kept of a snapshot's manifest, which may be long, once its packs are in the catalog. */
@@ -61,7 +64,7 @@ export async function readHoldings(repository: Repository, known?: Holdings): Pr
   const condemned = await readCondemned(repository, packs);
   return {
     ...{ readAt, packs, live, deadLeases: dead, compacting, revisions, snapshots },
-    ...{ forgotten, settled, condemned },
+    ...{ forgotten, settled, condemned, holds: await readHolds(repository, readAt) },
   };
 }
 

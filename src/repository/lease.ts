@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { TidemarkError } from '../base/errors.ts';
 import type { Storage } from '../storage/storage.ts';
+import { SESSION_ID } from './manifest.ts';
 
 /** A lease that was not renewed for this long, by the storage's clock, belongs to nobody. */
 export const LEASE_TTL_MS = 30 * 60 * 1000;
@@ -13,6 +14,8 @@ export interface LiveLease {
   /** When it was first and last written, by the storage's clock. */
   since: Date;
   renewed: Date;
+  /** Its last object. */
+  object: string;
 }
 
 /**
@@ -167,26 +170,53 @@ export async function readLeases(
   storage: Storage,
   now: Date,
 ): Promise<{ live: LiveLease[]; dead: string[] }> {
-  const found = new Map<string, { names: string[]; since: Date; renewed: Date }>();
+  const found = new Map<string, Omit<LiveLease, 'session'> & { names: string[] }>();
   for await (const object of storage.list('leases/')) {
     const session = object.name.split('/')[1]!;
     if (session === PRUNE) continue;
+    const { name, modified } = object;
     const lease = found.get(session);
-    if (!lease)
-      found.set(session, { names: [object.name], since: object.modified, renewed: object.modified });
+    if (!lease) found.set(session, { names: [name], since: modified, renewed: modified, object: name });
     else {
-      lease.names.push(object.name);
-      if (object.modified < lease.since) lease.since = object.modified;
-      if (object.modified > lease.renewed) lease.renewed = object.modified;
+      lease.names.push(name);
+      if (modified < lease.since) lease.since = modified;
+      if (modified > lease.renewed) lease.renewed = modified;
+      if (name > lease.object) lease.object = name;
     }
   }
   const live: LiveLease[] = [];
   const dead: string[] = [];
-  for (const [session, { names, since, renewed }] of found) {
-    if (now.getTime() - renewed.getTime() > LEASE_TTL_MS) dead.push(...names);
-    else live.push({ session, since, renewed });
+  for (const [session, { names, ...lease }] of found) {
+    if (now.getTime() - lease.renewed.getTime() > LEASE_TTL_MS) dead.push(...names);
+    else live.push({ session, ...lease });
   }
   return { live, dead };
+}
+
+/** Sessions of the running operations of one kind, and of those whose lease does not say: it may be changing just now. */
+export async function runningSessions(storage: Storage, kind: string): Promise<string[]> {
+  const { live } = await readLeases(storage, await storage.now());
+  const sessions: string[] = [];
+  for (const { session, object } of live) {
+    if (!SESSION_ID.test(session)) continue;
+    const body = await storage.get(object).catch(unlessMissing);
+    if (body === undefined || (kindOf(body) ?? kind) === kind) sessions.push(session);
+  }
+  return sessions;
+}
+
+/** Undefined where it was released or renewed meanwhile. */
+function unlessMissing(error: unknown): undefined {
+  if ((error as TidemarkError).code !== 'OBJECT_MISSING') throw error;
+}
+
+/** Null where a lease does not say. */
+function kindOf(body: Buffer): string | null {
+  try {
+    return (JSON.parse(body.toString('utf8')) as { kind?: string }).kind ?? null;
+  } catch {
+    return null;
+  }
 }
 
 async function highestPrune(storage: Storage): Promise<{ number: number; modified: Date } | undefined> {

@@ -170,10 +170,15 @@ export class Repository {
     return sealed.length;
   }
 
-  /** Ends a snapshot's existence; its packs stay until they are collected. */
-  async forget(name: string): Promise<void> {
+  /**
+   * Ends a snapshot's existence; its packs stay until they are collected. It does not look for holds: `Forgetting` does.
+   *
+   * @param lastLook called right before the snapshot is removed; what it throws leaves the snapshot there.
+   */
+  async forget(name: string, lastLook?: () => Promise<void>): Promise<void> {
     const sealed = await this.storage.get(`snapshots/${name}`);
     await this.storage.put(`forgotten/${name}`, [sealed]);
+    await lastLook?.();
     await this.storage.remove(`snapshots/${name}`);
   }
 }

@@ -136,7 +136,7 @@ function applyToGood(keep: KeepRules, newestFirst: readonly Candidate[], now: Da
 
 function count({ stays, goes }: Candidate, rule: 'last' | 'min', newer: number, limit: number): void {
   if (newer < limit) stays.push(`${rule} ${newer + 1} of ${limit}`);
-  else goes.push(`${rule} ${limit}: ${newer} newer ones`);
+  else goes.push(`${rule} ${limit}: ${newer} newer one${newer === 1 ? '' : 's'}`);
 }
 
 function applyTier(tier: Tier, limit: number | Span, each: Candidate, tally: Tally, now: Date): void {

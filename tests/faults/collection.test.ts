@@ -1,6 +1,6 @@
 /**
- * Backups, copies, forgettings and prunes of one repository at once, in random turns, with time passing, machines asleep and
- * processes killed at any storage call. Each run follows from its seed; TIDEMARK_SEED repeats one, TIDEMARK_RUNS says
+ * Backups, copies, forgettings, holds and prunes of one repository at once, in random turns, with time passing, machines
+ * asleep and processes killed at any storage call. Each run follows from its seed; TIDEMARK_SEED repeats one, TIDEMARK_RUNS says
  * how many.
  */
 import assert from 'node:assert/strict';
@@ -8,10 +8,12 @@ import { mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { collect } from '../../src/repository/collect.ts';
 import { GRACE_MS, planCollection } from '../../src/repository/collectionPlan.ts';
+import { Forgetting } from '../../src/repository/forgetting.ts';
 import { readHoldings } from '../../src/repository/holdings.ts';
+import { placeHold, readHolds, releaseHold } from '../../src/repository/holds.ts';
 import { newKeyText, packName } from '../../src/repository/keys.ts';
 import { LEASE_TTL_MS, Lease } from '../../src/repository/lease.ts';
-import { type Manifest, manifestName } from '../../src/repository/manifest.ts';
+import { type Manifest, manifestName, snapshotOf } from '../../src/repository/manifest.ts';
 import { Repository } from '../../src/repository/repository.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { type Blocks, readBack, smallBackup } from '../support/smallBackup.ts';
@@ -23,17 +25,34 @@ const PROCESSES_MAX = 5;
 /** How likely the process whose turn it is gets killed instead. */
 const KILL = 0.002;
 const MINUTE_MS = 60_000;
-const EXPECTED = new Set(['LEASE_LOST', 'PRUNE_RUNNING', 'OBJECT_MISSING']);
+const EXPECTED = new Set([
+  ...['LEASE_LOST', 'PRUNE_RUNNING', 'OBJECT_MISSING'],
+  ...['SNAPSHOT_HELD', 'SNAPSHOT_GONE', 'HOLD_UNCERTAIN'],
+]);
+const KINDS = 'backup backup copy forget forget forget hold hold release prune prune rogue'.split(' ');
 
 class Run {
   readonly #world = new World(new Date('2026-11-21T02:00:00Z'));
   readonly #random: () => number;
   readonly #manifests = new Map<string, Manifest>();
   readonly #contents = new Map<string, Blocks>();
+  /** Holds that were placed, and whose release has not begun: snapshot, then holds. */
+  readonly #held = new Map<string, Set<string>>();
+  readonly #released = new Set<string>();
   #processes: Process[] = [];
   #repository!: Repository;
   #started = 0;
-  readonly counts = { backups: 0, copies: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
+  readonly counts = {
+    backups: 0,
+    copies: 0,
+    lost: 0,
+    kills: 0,
+    freed: 0,
+    refused: 0,
+    holds: 0,
+    kept: 0,
+    late: 0,
+  };
 
   constructor(seed: number) {
     this.#random = seeded(seed);
@@ -104,13 +123,15 @@ class Run {
 
   #begin(): void {
     const number = ++this.#started;
-    const kind = this.#pick(['backup', 'backup', 'copy', 'forget', 'forget', 'prune', 'prune', 'rogue']);
+    const kind = this.#pick(KINDS);
     this.#processes.push(
       this.#world.start(`${kind} ${number}`, (storage, nap) => {
         const repository = new Repository(storage, this.#repository.keys);
         if (kind === 'backup') return this.#backup(repository, nap);
         if (kind === 'copy') return this.#copy(repository, nap);
         if (kind === 'forget') return this.#forget(repository, nap);
+        if (kind === 'hold') return this.#hold(repository, nap);
+        if (kind === 'release') return this.#release(repository, nap);
         return this.#prune(repository, nap, kind === 'rogue');
       }),
     );
@@ -140,8 +161,38 @@ class Run {
     const ids = await repository.snapshotNames();
     if (ids.length === 0) return;
     const id = this.#chance(0.6) ? ids.at(-1)! : this.#pick(ids);
+    const forgetting = await Forgetting.begin(repository);
+    try {
+      await nap();
+      await forgetting.forget(id);
+      if (this.#chance(0.5)) await forgetting.forget(this.#pick(ids));
+    } finally {
+      await forgetting.end();
+    }
+  }
+
+  async #hold(repository: Repository, nap: () => Promise<void>): Promise<void> {
+    const ids = await repository.snapshotNames();
+    if (ids.length === 0) return;
+    const snapshot = snapshotOf(this.#chance(0.6) ? ids.at(-1)! : this.#pick(ids));
     await nap();
-    await repository.forget(id);
+    const text = { reason: 'a test', until: null, by: 'nobody' };
+    const { id } = await placeHold(repository, snapshot, text, { tries: 40, pause: nap });
+    this.counts.holds++;
+    if (this.#released.has(id)) return; // by somebody who saw it before this one was told that it counts
+    this.#held.set(snapshot, (this.#held.get(snapshot) ?? new Set()).add(id));
+  }
+
+  async #release(repository: Repository, nap: () => Promise<void>): Promise<void> {
+    const all = await readHolds(repository, await repository.storage.now());
+    if (all.size === 0) return;
+    const [snapshot, holds] = this.#pick([...all]);
+    await nap();
+    for (const { id } of holds) {
+      this.#released.add(id);
+      this.#held.get(snapshot)?.delete(id);
+      await releaseHold(repository, snapshot, id);
+    }
   }
 
   /** A rogue acts as if it alone had the lease. */
@@ -170,6 +221,7 @@ class Run {
       const sealed = this.#world.objects.get(name)!.data;
       this.#manifests.set(id, this.#repository.keys.open(name, sealed, name) as Manifest);
     }
+    if (what === 'remove' && name.startsWith('snapshots/')) this.#watchForgotten(snapshotOf(id), process);
     if (what === 'remove' && name.startsWith('packs/')) {
       for (const manifest of this.#listed()) {
         assert.ok(
@@ -178,6 +230,22 @@ class Run {
         );
       }
     }
+  }
+
+  /**
+   * Nobody removes a snapshot that is held; but for a backup that takes back its own, and a removal that comes so long
+   * after the last look that docs/recovery.md says it may.
+   */
+  #watchForgotten(snapshot: string, process: Process): void {
+    const holds = this.#held.get(snapshot);
+    if (process.name.startsWith('backup') || process.name.startsWith('copy') || !holds?.size) return;
+    const late = this.#world.timeMs - process.leaseWrittenMs > LEASE_TTL_MS;
+    assert.ok(
+      late,
+      `${process.name} removes snapshot ${snapshot}, which is held by ${[...holds].join(', ')}`,
+    );
+    this.counts.late++;
+    holds.clear();
   }
 
   /** Snapshots that count: their writer has reported success, or died. */
@@ -202,11 +270,22 @@ class Run {
     const { code } = process.failure as { code?: string };
     if (code === 'LEASE_LOST') this.counts.lost++;
     if (code === 'PRUNE_RUNNING') this.counts.refused++;
+    if (code === 'SNAPSHOT_HELD') this.counts.kept++;
     if (!EXPECTED.has(code ?? '')) throw process.failure;
   }
 
   /** Enough time and prunes: what is listed is whole, and nothing else is left. */
   async #settle(): Promise<void> {
+    await this.#alone('releasing', async storage => {
+      const repository = new Repository(storage, this.#repository.keys);
+      const all = await readHolds(repository, await storage.now());
+      for (const [snapshot, holds] of this.#held) {
+        const there = (all.get(snapshot) ?? []).map(hold => hold.id);
+        assert.ok([...holds].every(id => there.includes(id)));
+      }
+      for (const [snapshot, holds] of all)
+        for (const { id } of holds) await releaseHold(repository, snapshot, id);
+    });
     for (let i = 0; i < 4; i++) {
       await this.#alone('last prune', async storage => {
         await this.#prune(new Repository(storage, this.#repository.keys), async () => {}, false);
@@ -220,7 +299,7 @@ class Run {
     const there = [...this.#world.objects.keys()];
     assert.deepEqual(there.filter(name => name.startsWith('packs/')).sort(), [...needed].sort());
     assert.deepEqual(
-      there.filter(name => /^(condemned|leases)\//.test(name)),
+      there.filter(name => /^(condemned|leases|holds)\//.test(name)),
       [],
     );
     await this.#alone('reader', async storage => {
@@ -247,7 +326,17 @@ const ROGUE = { hold: async () => {}, release: async () => {} } as unknown as Le
 
 test(`${RUNS} random histories of one repository`, async t => {
   const first = process.env.TIDEMARK_SEED;
-  const total = { backups: 0, copies: 0, lost: 0, kills: 0, freed: 0, refused: 0 };
+  const total = {
+    backups: 0,
+    copies: 0,
+    lost: 0,
+    kills: 0,
+    freed: 0,
+    refused: 0,
+    holds: 0,
+    kept: 0,
+    late: 0,
+  };
   for (let i = 0; i < (first === undefined ? RUNS : 1); i++) {
     const seed = first === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(first);
     mock.timers.enable({ apis: ['setInterval'] });

@@ -1,6 +1,6 @@
-import { type ForgottenSnapshot, forget } from '../../operations/forget.ts';
+import { type ForgetResult, type ForgottenSnapshot, forget } from '../../operations/forget.ts';
 import type { CliCommand } from '../command.ts';
-import { formatTime } from '../output.ts';
+import { formatBytes, formatTime } from '../output.ts';
 
 export const command: CliCommand = {
   name: 'forget <snapshot...>',
@@ -8,18 +8,20 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--even-last', 'also the last good snapshot of a database in a repository')
+      .option('--dry-run', 'show what would become of it and what would come free, and change nothing')
       .option('--yes', 'don’t ask')
       .addHelpText(
         'after',
-        '\nSNAPSHOT is the start or the end of an id. It is forgotten in every repository that holds it; the space is' +
-          '\nfreed by ‘tidemark prune’, a day later at the earliest.',
+        '\nSNAPSHOT is the start or the end of an id. It is forgotten in every repository that has it; the space is' +
+          '\nfreed by ‘tidemark prune’, a day later at the earliest. One that is held is refused (‘tidemark release’).',
       );
   },
   async run({ output, signal, strategy, ask }, [given], options) {
-    const { forgotten } = await forget({
+    const result = await forget({
       strategy: await strategy(),
       given: given as string[],
       evenLast: options.evenLast === true,
+      dryRun: options.dryRun === true,
       signal,
       async confirm(planned) {
         if (options.yes === true) return true;
@@ -27,13 +29,26 @@ export const command: CliCommand = {
         return ask('Go on?');
       },
     });
-    output.result({ forgotten }, () => forgotten.map(each => `forgot ${describe(each)}`));
+    output.result(result, () => lines(result));
     return undefined;
   },
 };
 
-function describe({ snapshot, repository, database, started }: ForgottenSnapshot): string {
+function* lines({ dryRun, forgotten, stays, frees }: ForgetResult): Iterable<string> {
+  for (const each of forgotten) {
+    yield `${dryRun ? 'would forget' : 'forgot'} ${describe(each)}`;
+    if (each.reasons.length > 0) yield `  the rules say: ${each.reasons.join('; ')}`;
+  }
+  for (const each of stays) yield `stays: ${describe(each)}: ${each.reasons.join('; ')}`;
+  for (const { repository, amount, error } of frees) {
+    if (amount) yield `${repository}: ${formatBytes(amount.bytes)} in ${amount.packs} packs would come free`;
+    else yield `${repository}: what would come free is not known: ${error?.message}`;
+  }
+}
+
+function describe({ snapshot, repository, database, plan, started }: ForgottenSnapshot): string {
+  const by = plan === null ? '' : `, plan ${plan}`;
   const what =
-    database === null ? 'whose manifest can’t be read' : `of ${database}, taken ${formatTime(started!)}`;
+    database === null ? 'whose manifest can’t be read' : `of ${database}${by}, taken ${formatTime(started!)}`;
   return `${snapshot} ${what}, in ${repository}`;
 }

@@ -1,3 +1,4 @@
+import { holdsOfAll, holdText, standing } from '../../operations/hold.ts';
 import { databaseOf } from '../../operations/open.ts';
 import { allSnapshots } from '../../operations/snapshots.ts';
 import type { CliCommand } from '../command.ts';
@@ -13,7 +14,8 @@ export const command: CliCommand = {
     const placed = (await allSnapshots(loaded)).filter(
       each => database === undefined || each.manifest.database === database,
     );
-    const snapshots = placed.map(({ repositoryName, manifest }) => ({
+    const holds = await holdsOfAll(placed);
+    const snapshots = placed.map(({ repositoryName, repository, manifest }) => ({
       snapshot: manifest.snapshot,
       database: manifest.database,
       repository: repositoryName,
@@ -25,6 +27,7 @@ export const command: CliCommand = {
       rows: manifest.counts.rows,
       bytesRead: manifest.counts.bytesRead,
       bytesAdded: manifest.counts.bytesAdded,
+      holds: holds.get(repository)?.get(manifest.snapshot) ?? [],
     }));
     output.result({ snapshots }, () => {
       if (snapshots.length === 0) return ['no snapshots yet; take one with: tidemark backup <database>'];
@@ -38,6 +41,7 @@ export const command: CliCommand = {
         formatCount(each.rows),
         formatBytes(each.bytesRead),
         formatBytes(each.bytesAdded),
+        standing(each.holds).map(holdText).join('; '),
       ]);
       const head = [
         'snapshot',
@@ -49,6 +53,7 @@ export const command: CliCommand = {
         'rows',
         'read',
         'added',
+        '',
       ];
       return table([head, ...rows], new Set([5, 6, 7, 8]));
     });

@@ -1,6 +1,7 @@
 import { type PrunedGroup, type PrunedRepository, prune } from '../../operations/prune.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
+import { failureLines } from '../failures.ts';
 import { columns, formatBytes, formatCount, formatTime, paint } from '../output.ts';
 
 export const command: CliCommand = {
@@ -44,10 +45,7 @@ export const command: CliCommand = {
 };
 
 function* decisions({ repository, snapshots, groups, error }: PrunedRepository): Iterable<string> {
-  if (error) {
-    yield `${paint('red', 'failed:')} ${repository}: ${error.message} [${error.code}]`;
-    for (const hint of error.hint.split('\n')) yield `  ${hint}`;
-  }
+  if (error) yield* failureLines({ repository, error });
   const by = new Map(snapshots.map(each => [each.snapshot, each]));
   for (const group of groups) {
     yield paint('bold', `${groupName(group)} in ${repository}: keeps ${group.keep}`);
@@ -78,6 +76,8 @@ function* amounts(each: PrunedRepository, tense: string): Iterable<string> {
   yield `${repository}: ${counted(forgotten.length, 'snapshot')} ${verb('forgotten')}, ${packs(freed)} ${verb('freed')}`;
   if (condemned.packs > 0)
     yield `  ${packs(condemned)} ${verb('condemned')}: no snapshot needs them any more`;
+  for (const id of each.heldMissing)
+    yield `  snapshot ${id} is held and not here: what it needs is kept as far as it is known; tidemark release ${id}`;
   if (waiting.packs === 0) return;
   const backups =
     waiting.for.length > 0 ? ` and once the running backups ${waiting.for.join(', ')} have ended` : '';

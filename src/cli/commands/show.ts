@@ -1,3 +1,4 @@
+import { holdText } from '../../operations/hold.ts';
 import { type Shown, show } from '../../operations/show/show.ts';
 import type { CliCommand } from '../command.ts';
 import { formatBytes, formatCount, formatTime, table } from '../output.ts';
@@ -30,6 +31,7 @@ function* lines(shown: Shown): Iterable<string> {
       `${source.database} on ${source.host}${at}, PostgreSQL ${source.serverVersion}, ${source.encoding}`,
     ],
     ['scope', describeScope(shown.scope)],
+    ...shown.holds.map((hold): [string, string] => ['hold', describeHold(hold)]),
     ['base', shown.base ?? 'none: the first of its kind'],
     ['made by', `tidemark ${shown.tool}, pg_dump ${shown.pgDump}`],
     ['rows', `${formatCount(counts.rows)} in ${formatCount(counts.tables)} tables`],
@@ -60,6 +62,12 @@ function* lines(shown: Shown): Iterable<string> {
   if (rows.length === 0) yield 'no rows: only definitions';
   else yield* table([['table', 'rows', 'plain', 'stored'], ...rows], new Set([1, 2, 3]));
   if (storedBytesBy === 'ratio') yield 'stored: estimated from the compression of a sample of its packs';
+}
+
+function describeHold(hold: Shown['holds'][number]): string {
+  const { id, since, by, expired } = hold;
+  const placed = since === null ? '' : `, placed ${formatTime(since)} by ${by}`;
+  return `${expired ? 'expired, was ' : ''}${holdText(hold)}${placed} (hold ${id})`;
 }
 
 function describeScope({ tables, excludeTables, schemaOnly, dataOnly }: Shown['scope']): string {

@@ -79,6 +79,7 @@ async function leaveOut(
   }
   const retained = retain(strategy, target, {
     readAt: await repository.storage.now(),
+    holds: new Map(), // what is held is there already
     snapshots: new Map(manifests.map(manifest => [manifestName(manifest), { ...manifest, good: true }])),
   });
   const forgotten = new Set(

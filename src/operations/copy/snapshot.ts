@@ -2,13 +2,13 @@ import { asTidemarkError, faultError, TidemarkError } from '../../base/errors.ts
 import type { Reporter } from '../../base/progress.ts';
 import { type PostedError, workerFile } from '../../base/worker.ts';
 import type { WrittenStream } from '../../repository/chunkWriter.ts';
+import { forgetUnlessHeld } from '../../repository/forgetting.ts';
 import { Lease } from '../../repository/lease.ts';
 import { type Manifest, newSessionId, type PartRecord, snapshotOf } from '../../repository/manifest.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { shareOf } from '../../storage/index.ts';
 import type { OpenPlace } from '../open.ts';
-import { forgetOnce } from '../prune.ts';
 import { runCrew } from '../writing/crew.ts';
 import { PreviousSnapshot, partLines, readParts } from '../writing/previous.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
@@ -176,9 +176,9 @@ function compare({ snapshot, counts }: Manifest, rows: number, bytes: number): v
   );
 }
 
-/** Where two copied a snapshot at once, one of the two copies is enough. */
+/** Where two copied a snapshot at once, one of the two copies is enough; unless somebody holds it already. */
 async function keepOne(repository: Repository, snapshot: string): Promise<void> {
-  for (const surplus of (await namesOf(repository, snapshot)).slice(1)) await forgetOnce(repository, surplus);
+  await forgetUnlessHeld(repository, (await namesOf(repository, snapshot)).slice(1));
 }
 
 async function namesOf(repository: Repository, snapshot: string): Promise<string[]> {

@@ -1,6 +1,8 @@
 import { detect } from '../../providers/index.ts';
+import type { Hold } from '../../repository/holds.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
 import type { Strategy } from '../../strategy/spec.ts';
+import { holdsOfAll } from '../hold.ts';
 import { type OpenSnapshot, openSnapshot } from '../restore/snapshot.ts';
 import { findSnapshot, latestSnapshot } from '../snapshots.ts';
 import { type StoredBytesBy, storedBytes } from './storedBytes.ts';
@@ -23,6 +25,8 @@ export interface Shown {
   source: Manifest['source'] & { provider: string };
   /** What was asked for; empty lists mean everything, and that nothing was left out. */
   scope: Manifest['scope'];
+  /** In that repository, those that have expired too. */
+  holds: Hold[];
   counts: Manifest['counts'];
   /** The biggest first. */
   tables: ShownTable[];
@@ -64,6 +68,7 @@ export async function show(strategy: Strategy, given: string, signal: AbortSigna
     ...{ base: manifest.base, tool: manifest.tool, pgDump: manifest.pgDump },
     source: { ...manifest.source, provider: providerOf(manifest.source.host) },
     scope: manifest.scope,
+    holds: (await holdsOfAll([place])).get(place.repository)?.get(manifest.snapshot) ?? [],
     counts: manifest.counts,
     tables: tables.sort((a, b) => b.bytes - a.bytes),
     largeObjects: {

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { asTidemarkError, usageError } from '../../base/errors.ts';
+import { asTidemarkError, faultError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { checkKeys } from '../../repository/checkKeys.ts';
 import { CheckPlan, type PlanFault } from '../../repository/checkPlan.ts';
+import { readHolds } from '../../repository/holds.ts';
 import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { runCrew } from './crew.ts';
@@ -90,7 +91,22 @@ class VerifyRun {
     this.objects += keys.objects;
     this.bytesRead += keys.bytesRead;
     for (const { object, error } of keys.faults) this.faults.add(chosen.name, object, error, []);
+    await this.#holds(chosen);
     for (let next = 0; next < chosen.names.length; ) next = await this.#pass(chosen, next);
+  }
+
+  /** One that can't be read hurts no snapshot, and goes on holding; but nobody knows until when, and why. */
+  async #holds({ name, repository }: Chosen): Promise<void> {
+    for (const [snapshot, holds] of await readHolds(repository, await repository.storage.now())) {
+      this.objects += holds.length;
+      for (const { id, reason } of holds) {
+        if (reason !== null) continue;
+        const object = `holds/${snapshot}/${id}`;
+        const hint = `release it and place another: tidemark release ${snapshot} ${id}`;
+        const fault = faultError('HOLD_UNREADABLE', `${object} can't be read; it goes on holding`, hint);
+        this.faults.add(name, object, fault, []);
+      }
+    }
   }
 
   /** Verifies snapshots from `first` on, as many as memory allows; gives the first of the next pass. */

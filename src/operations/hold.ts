@@ -1,0 +1,168 @@
+import { hostname, userInfo } from 'node:os';
+import { asTidemarkError, type TidemarkError, usageError } from '../base/errors.ts';
+
+export { holdText, standing } from '../repository/holds.ts';
+
+import { type Hold, placeHold, readHolds, releaseHold } from '../repository/holds.ts';
+import { snapshotOf } from '../repository/manifest.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { Strategy } from '../strategy/spec.ts';
+import { openRepository } from './open.ts';
+import { snapshotMeant } from './snapshots.ts';
+
+/** A hold as commands print it: null where its object can't be read, and then it holds. */
+export type ShownHold = Hold & { repository: string };
+
+/** What `tidemark hold --json` and `tidemark release --json` print. */
+export interface HoldResult {
+  snapshot: string;
+  /** Placed, or released. */
+  holds: ShownHold[];
+  /** Repositories in which it could not be done. */
+  failures: { repository: string; error: TidemarkError }[];
+}
+
+export interface HoldRequest {
+  strategy: Strategy;
+  /** Start or end of a snapshot's id. */
+  given: string;
+  reason: string;
+  /** ISO 8601; null: until it is released. */
+  until: string | null;
+  signal: AbortSignal;
+}
+
+/** Holds a snapshot in every repository that has it. One that fails doesn't stop the others. */
+export async function hold(request: HoldRequest): Promise<HoldResult> {
+  const { strategy, given, until, signal } = request;
+  const reason = request.reason.trim();
+  if (reason === '') {
+    throw usageError('REASON_NEEDED', 'a hold needs a reason', "say why: --reason 'audit of 2026, ask Ann'");
+  }
+  const places = await openAll(strategy);
+  const named = await Promise.all(
+    places.opened.map(async place => ({ ...place, names: await place.repository.snapshotNames() })),
+  );
+  const snapshot = meant(
+    named.flatMap(place => place.names),
+    given,
+    places,
+  );
+  const text = { reason, until, by: whoAmI() };
+  const result: HoldResult = { snapshot, holds: [], failures: [...places.failures] };
+  for (const { name, repository, names } of named) {
+    if (!names.some(each => snapshotOf(each) === snapshot)) continue;
+    signal.throwIfAborted();
+    try {
+      result.holds.push({ repository: name, ...(await placeHold(repository, snapshot, text)) });
+    } catch (error) {
+      result.failures.push({ repository: name, error: asTidemarkError(error) });
+    }
+  }
+  return concluded(result);
+}
+
+export interface ReleaseRequest {
+  strategy: Strategy;
+  /** Start or end of a snapshot's id. */
+  given: string;
+  /** Start or end of a hold's id; null: all of the snapshot's. */
+  hold: string | null;
+  signal: AbortSignal;
+}
+
+/** Releases holds of a snapshot in every repository, also where the snapshot is not there any more. */
+export async function release(request: ReleaseRequest): Promise<HoldResult> {
+  const { strategy, given, signal } = request;
+  const places = await openAll(strategy);
+  const held = await Promise.all(
+    places.opened.map(async place => {
+      const { storage } = place.repository;
+      return { ...place, holds: await readHolds(place.repository, await storage.now()) };
+    }),
+  );
+  const known = await Promise.all(places.opened.map(({ repository }) => repository.snapshotNames()));
+  const snapshot = meant([...held.flatMap(({ holds }) => [...holds.keys()]), ...known.flat()], given, places);
+  const chosen = held.flatMap(({ name, repository, holds }) =>
+    (holds.get(snapshot) ?? [])
+      .filter(({ id }) => request.hold === null || isMeant(id, request.hold))
+      .map(each => ({ name, repository, hold: each })),
+  );
+  if (chosen.length === 0 && places.failures.length === 0) throw nothingHeld(snapshot, request.hold);
+  const result: HoldResult = { snapshot, holds: [], failures: [...places.failures] };
+  for (const { name, repository, hold: each } of chosen) {
+    signal.throwIfAborted();
+    try {
+      await releaseHold(repository, snapshot, each.id);
+      result.holds.push({ repository: name, ...each });
+    } catch (error) {
+      result.failures.push({ repository: name, error: asTidemarkError(error) });
+    }
+  }
+  return concluded(result);
+}
+
+/** All holds in the repositories of these snapshots, by repository and snapshot. */
+export async function holdsOfAll(
+  placed: Iterable<{ repository: Repository }>,
+): Promise<Map<Repository, Map<string, Hold[]>>> {
+  const all = new Map<Repository, Map<string, Hold[]>>();
+  for (const { repository } of placed) {
+    if (!all.has(repository))
+      all.set(repository, await readHolds(repository, await repository.storage.now()));
+  }
+  return all;
+}
+
+interface Opened {
+  opened: { name: string; repository: Repository }[];
+  failures: HoldResult['failures'];
+}
+
+async function openAll(strategy: Strategy): Promise<Opened> {
+  const all: Opened = { opened: [], failures: [] };
+  for (const name of strategy.repositories.keys()) {
+    try {
+      all.opened.push({ name, repository: await openRepository(strategy, name) });
+    } catch (error) {
+      all.failures.push({ repository: name, error: asTidemarkError(error) });
+    }
+  }
+  return all;
+}
+
+/** Where a repository could not be looked into, that is more to the point than a snapshot that was not found. */
+function meant(names: string[], given: string, { failures }: Opened): string {
+  try {
+    return snapshotMeant(names, given);
+  } catch (error) {
+    throw failures[0]?.error ?? error;
+  }
+}
+
+function isMeant(id: string, given: string): boolean {
+  return id.startsWith(given) || id.endsWith(`-${given}`);
+}
+
+function nothingHeld(snapshot: string, id: string | null): TidemarkError {
+  return usageError(
+    'HOLD_UNKNOWN',
+    id === null ? `snapshot ${snapshot} is not held` : `snapshot ${snapshot} has no hold ${id}`,
+    `'tidemark show ${snapshot}' shows its holds`,
+  );
+}
+
+/** Where nothing was done, the first failure is the command's. */
+function concluded(result: HoldResult): HoldResult {
+  if (result.holds.length === 0 && result.failures[0]) throw result.failures[0].error;
+  return result;
+}
+
+/** Who and where, for whoever asks later. */
+function whoAmI(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    return `user ${process.getuid?.() ?? 'unknown'}@${hostname()}`; // one without a name, as in containers
+  }
+}

@@ -1,0 +1,75 @@
+import { FORGET_LEASE, readHolds, refuseHeld } from './holds.ts';
+import { Lease } from './lease.ts';
+import { newSessionId, snapshotOf } from './manifest.ts';
+import type { Repository } from './repository.ts';
+
+/**
+ * Forgets snapshots, never one that is held. Its lease tells whoever places a hold that it is at work: they wait until it
+ * has ended, and see then what has become of the snapshot. docs/recovery.md, "Holds".
+ */
+export class Forgetting {
+  readonly #repository: Repository;
+  readonly #lease: Lease;
+
+  private constructor(repository: Repository, lease: Lease) {
+    this.#repository = repository;
+    this.#lease = lease;
+  }
+
+  static async begin(repository: Repository): Promise<Forgetting> {
+    const { storage } = repository;
+    const lease = await Lease.take(storage, newSessionId(await storage.now()), FORGET_LEASE);
+    return new Forgetting(repository, lease);
+  }
+
+  /**
+   * Ends a snapshot's existence; its packs stay until they are collected. One that somebody else has forgotten meanwhile
+   * is no error. Throws SNAPSHOT_HELD, and LEASE_LOST where the machine slept for so long that a hold may have come.
+   *
+   * @param name of its manifest.
+   */
+  async forget(name: string): Promise<void> {
+    await this.#lease.hold();
+    const { storage } = this.#repository;
+    const snapshot = snapshotOf(name);
+    const holds = await readHolds(this.#repository, await storage.now(), snapshot);
+    refuseHeld(snapshot, holds.get(snapshot), storage.place);
+    try {
+      await this.#repository.forget(name, () => this.#lease.confirm());
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'OBJECT_MISSING') throw error;
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#lease.release();
+  }
+}
+
+/**
+ * Forgets snapshots, by the names of their manifests, unless they are held.
+ *
+ * @param before called before each; what it throws ends the whole.
+ * @returns those that are held, and stay.
+ */
+export async function forgetUnlessHeld(
+  repository: Repository,
+  names: readonly string[],
+  before: () => Promise<void> = async () => {},
+): Promise<string[]> {
+  const held: string[] = [];
+  if (names.length === 0) return held;
+  const forgetting = await Forgetting.begin(repository);
+  try {
+    for (const name of names) {
+      await before();
+      await forgetting.forget(name).catch(error => {
+        if ((error as { code?: string }).code !== 'SNAPSHOT_HELD') throw error;
+        held.push(name);
+      });
+    }
+  } finally {
+    await forgetting.end();
+  }
+  return held;
+}
