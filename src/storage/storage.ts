@@ -10,7 +10,8 @@
  *   OBJECT_MISSING; never fewer bytes.
  * - `remove` of an object that isn't there resolves.
  * - Errors are TidemarkErrors. Temporary ones carry `retry` (base/errors.ts), with the server's word on when, and are
- *   retried by wrap/retry.ts, never here. Every call ends: a server that falls silent is STORAGE_TIMEOUT, and temporary.
+ *   retried by wrap/retry.ts, not here; parts of one call (blocks, pages) may be, a few times. Every call ends: a server
+ *   that falls silent is STORAGE_TIMEOUT, and temporary.
  * - Methods may be called concurrently; none keeps or changes the buffers it is given after it has resolved.
  */
 export interface Storage {

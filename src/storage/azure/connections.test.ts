@@ -125,6 +125,21 @@ test('a block that is lost on its way is sent again, and nothing else', async ()
   assert.ok((await storage.get('large')).equals(bytes));
 });
 
+test('a page of a list that is lost on its way is asked for again, and nothing else', async () => {
+  const storage = await openAzure(await freshSpec(), { pageObjects: 2 });
+  const expected = ['a', 'b', 'c', 'd', 'e'];
+  for (const name of expected) await storage.put(name, [Buffer.from(name)]);
+  let pages = 0;
+  proxy.rule = (direction, passing) => {
+    const isPage = direction === 'up' && /^GET \S+[?&]comp=list/.test(passing.toString('latin1', 0, 2000));
+    return isPage && ++pages === 2 ? 'cut' : passing;
+  };
+  const names: string[] = [];
+  for await (const { name } of storage.list('')) names.push(name);
+  assert.deepEqual(names, expected);
+  assert.equal(pages, 4);
+});
+
 test('blocks without their list are no object', async () => {
   const storage = await openAzure(await freshSpec());
   const bytes = randomBytes(40_000_000);

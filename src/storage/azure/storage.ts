@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { existing, isObjectName } from '../object.ts';
 import type { Freezer, Lock, Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { repeated } from '../wrap/repeat.ts';
 import { type AzureContainer, isFolder } from './container.ts';
 import { isMissing } from './errors.ts';
 import { AzureFreezer } from './freezer.ts';
@@ -8,7 +9,7 @@ import { AzureLocks, lockedUntil, policyOf } from './locks.ts';
 import { lengthOf, md5Of, type Pieces } from './pieces.ts';
 import { receive } from './receive.ts';
 import type { AzureSpec } from './spec.ts';
-import { upload, type WriteOptions } from './upload.ts';
+import { PART_ATTEMPTS, upload, type WriteOptions } from './upload.ts';
 
 /** Looked at for the time of the answer alone; it need not be there. */
 const CLOCK = 'clock';
@@ -62,12 +63,14 @@ export class AzureStorage implements Storage {
     const { client, prefix: own, pageObjects } = this.#container;
     let token: string | undefined;
     do {
-      const { value: page } = await this.#container.call('list', prefix || 'objects', ({ signal }) =>
-        client
-          .listBlobsFlat({ prefix: own + prefix, includeMetadata: true, abortSignal: signal })
-          .byPage({ continuationToken: token, maxPageSize: pageObjects })
-          .next(),
-      );
+      const read = () =>
+        this.#container.call('list', prefix || 'objects', ({ signal }) =>
+          client
+            .listBlobsFlat({ prefix: own + prefix, includeMetadata: true, abortSignal: signal })
+            .byPage({ continuationToken: token, maxPageSize: pageObjects })
+            .next(),
+        );
+      const { value: page } = await repeated(read, { attempts: PART_ATTEMPTS });
       for (const { name: full, properties, metadata } of page.segment.blobItems) {
         const name = full.slice(own.length);
         if (!isObjectName(name) || isFolder(metadata)) continue;

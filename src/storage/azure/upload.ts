@@ -8,8 +8,8 @@ import { blocksOf, lengthOf, md5Of, type Pieces, streamOf } from './pieces.ts';
 const AT_ONCE_BYTES = 32 << 20;
 const BLOCK_BYTES = 8 << 20;
 const BLOCKS_AT_ONCE = 4;
-/** Of one block; then the whole upload has failed, and is repeated as other calls are. */
-const BLOCK_ATTEMPTS = 3;
+/** Of one block or page; then the whole call has failed, and is repeated as others are. */
+export const PART_ATTEMPTS = 3;
 
 /** What both ways of writing take alike: condition, tier, lock, encryption scope. */
 export type WriteOptions = Pick<
@@ -76,7 +76,7 @@ async function stageAll<Block>(
     for (const block of waiting) {
       if (failed) return;
       try {
-        await repeated(() => stage(block), { attempts: BLOCK_ATTEMPTS });
+        await repeated(() => stage(block), { attempts: PART_ATTEMPTS });
       } catch (error) {
         failed = true;
         throw error;
