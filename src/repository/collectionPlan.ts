@@ -10,6 +10,7 @@ import { PackSet } from './packCatalog.ts';
 import type { Repository } from './repository.ts';
 import { eachPlace, RetiredManifests } from './retired.ts';
 import { currentRevision, revisionName } from './revisions.ts';
+import { UNFINISHED_DAYS } from './unfinished.ts';
 
 /** From being condemned to being deleted, at the least, by the storage's clock. */
 export const GRACE_MS = 24 * 3600 * 1000;
@@ -30,7 +31,7 @@ export interface CollectionPlan {
   free: PackSet;
   /** Packs that were condemned before and wait. `until` is when the last may go; `for` the running backups it waits for. */
   waiting: Amount & { until: Date | null; for: string[] };
-  /** Objects of forgotten manifests and of revisions that tell nothing any more. */
+  /** Objects of forgotten manifests, revisions and unfinished sessions that tell nothing any more. */
   manifests: string[];
   records: string[];
   leases: string[];
@@ -44,6 +45,7 @@ const FREE = 8;
 const TO_CONDEMN = 16;
 /** Of a snapshot that was forgotten although it is held. */
 const HELD = 32;
+const UNFINISHED = 64;
 
 /** `forgetting`: snapshots to be treated as if they had just been forgotten. */
 export async function planCollection(
@@ -76,6 +78,8 @@ class Planner {
     const { packs, condemned, live, compacting, deadLeases } = this.#holdings;
     for (const session of new Set([...live.map(lease => lease.session), ...compacting]))
       for (const place of packs.placesOf(session)) this.#flags[place]! |= RUNNING;
+    for (const { places } of this.#holdings.unfinished)
+      for (const place of places) this.#flags[place]! |= UNFINISHED;
     await this.#withoutForgetting();
     await this.#markHeld();
     for (let i = 0; i < condemned.length; i += RECORDS_AT_ONCE)
@@ -88,7 +92,7 @@ class Planner {
     const { settled, objects } = await this.#consult(condemn.length === 0 && remaining.length === 0);
     return {
       ...{ condemn, settled, free, waiting: this.#waiting() },
-      manifests: [...objects, ...this.#strayRevisions()],
+      manifests: [...objects, ...this.#strayRevisions(), ...this.#endedSessions()],
       records: this.#done.map(record => record.id),
       leases: deadLeases,
     };
@@ -99,7 +103,7 @@ class Planner {
   }
 
   #isNeeded(place: number): boolean {
-    if (this.#is(place, RUNNING | HELD)) return true;
+    if (this.#is(place, RUNNING | HELD | UNFINISHED)) return true;
     return this.#holdings.packs.references(place) > (this.#without?.[place] ?? 0);
   }
 
@@ -208,6 +212,24 @@ class Planner {
       until: waiting.length > 0 ? new Date(this.#until) : null,
       for: [...this.#waitingFor].sort(),
     };
+  }
+
+  /**
+   * What unfinished sessions said, once nobody will go on from it: a snapshot of the database has been begun since, or it is
+   * old. What it names is needed by this plan still, and by the next no more (docs/recovery.md, "Why that is enough").
+   */
+  #endedSessions(): string[] {
+    const { unfinished, snapshots, live, readAt } = this.#holdings;
+    const running = new Set(live.map(lease => lease.session));
+    const held = [...snapshots.values()];
+    return unfinished.flatMap(({ session, names, modified, database }) => {
+      if (running.has(session)) return [];
+      const old = readAt.getTime() - modified.getTime() > UNFINISHED_DAYS * 24 * 3600 * 1000;
+      const overtaken = held.some(
+        each => each.database === database && (each.copied?.session ?? each.snapshot) > session,
+      );
+      return old || overtaken ? names : [];
+    });
   }
 
   /** Revisions of manifests that are no more, and void ones that another came after. */

@@ -7,6 +7,7 @@ import { type Manifest, manifestName } from './manifest.ts';
 import { PackCatalog } from './packCatalog.ts';
 import type { Repository } from './repository.ts';
 import { currentRevision, listRevisions, type Revisions } from './revisions.ts';
+import { listUnfinished, readUnfinished, type UnfinishedSession } from './unfinished.ts';
 
 /** Everything in a repository that collection goes by, read in the order that docs/recovery.md ("Collection") needs. */
 export interface Holdings {
@@ -19,6 +20,7 @@ export interface Holdings {
   /** Sessions of compactions that may still write revisions. */
   compacting: ReadonlySet<string>;
   revisions: ReadonlyMap<string, Revisions>;
+  unfinished: HeldUnfinished[];
   /** By the names of their manifests, here and below; oldest first. */
   snapshots: Map<string, HeldSnapshot>;
   forgotten: string[];
@@ -27,6 +29,14 @@ export interface Holdings {
   condemned: CondemnedRecord[];
   /** By the ids of snapshots, which may not be there any more. */
   holds: ReadonlyMap<string, Hold[]>;
+}
+
+/** What a session that was cut off, or is running, has said to have stored. */
+export interface HeldUnfinished extends UnfinishedSession {
+  /** Undefined where it can't be read. */
+  database: string | undefined;
+  /** Places of the packs that it names, and of its own. */
+  places: Uint32Array;
 }
 
 /** What is kept of a snapshot's manifest, which may be long, once its packs are in the catalog. */
@@ -55,6 +65,7 @@ export async function readHoldings(repository: Repository, known?: Holdings): Pr
   const { live, dead } = await readLeases(storage, readAt);
   const compacting = await listCompactions(storage);
   const revisions = await listRevisions(storage);
+  const unfinished = await readUnfinishedSessions(repository, packs);
   const forgottenBefore = await repository.forgottenNames();
   const listed = await repository.snapshotNames();
   const snapshots = await readSnapshots(repository, packs, listed, revisions, known);
@@ -63,9 +74,21 @@ export async function readHoldings(repository: Repository, known?: Holdings): Pr
   const settled = new Set(forgottenBefore.filter(name => !still.has(name)));
   const condemned = await readCondemned(repository, packs);
   return {
-    ...{ readAt, packs, live, deadLeases: dead, compacting, revisions, snapshots },
+    ...{ readAt, packs, live, deadLeases: dead, compacting, revisions, unfinished, snapshots },
     ...{ forgotten, settled, condemned, holds: await readHolds(repository, readAt) },
   };
+}
+
+async function readUnfinishedSessions(repository: Repository, packs: PackCatalog): Promise<HeldUnfinished[]> {
+  const held: HeldUnfinished[] = [];
+  for (const each of await listUnfinished(repository)) {
+    const content = await readUnfinished(repository, each);
+    if (content === undefined) continue; // its snapshot exists by now
+    const named = (content?.packs ?? []).map(([session, number]) => packs.find(session, number));
+    const places = [...named.filter(place => place !== -1), ...packs.placesOf(each.session)];
+    held.push({ ...each, database: content?.database, places: Uint32Array.from(places) });
+  }
+  return held;
 }
 
 /** Enters the snapshots' packs in the catalog, and takes out those of snapshots that are no more. */

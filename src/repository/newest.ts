@@ -33,7 +33,10 @@ export async function* newestFirst(
 }
 
 /** Whether all packs of a snapshot are there with the sizes it knows: one listing for each session it refers to. */
-export async function hasAllPacks({ storage }: Repository, manifest: Manifest): Promise<boolean> {
+export async function hasAllPacks(
+  { storage }: Repository,
+  manifest: Pick<Manifest, 'sessions' | 'packs'>,
+): Promise<boolean> {
   const sizesOf = async (session: string) => {
     const sizes = new Map<string, number>();
     for await (const { name, sizeBytes } of storage.list(`packs/${session}/`)) sizes.set(name, sizeBytes);

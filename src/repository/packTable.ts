@@ -22,11 +22,16 @@ type Written = Pick<WrittenStream, 'packs' | 'listBytes'>;
 export function packTable(
   own: OwnPacks,
   written: readonly Written[],
-  previous?: Pick<Manifest, 'sessions' | 'epochs' | 'packs' | 'usage'>,
+  previous: readonly Pick<Manifest, 'sessions' | 'epochs' | 'packs' | 'usage'>[],
 ): Pick<Manifest, 'sessions' | 'epochs' | 'packs' | 'usage'> {
   const known = new Map<string, { sizeBytes: number; plainBytes: number }>();
-  for (const [i, [session, number, sizeBytes]] of (previous?.packs ?? []).entries())
-    known.set(packName(session, number), { sizeBytes, plainBytes: previous!.usage?.packs[i]?.[1] ?? 0 });
+  for (const { packs, usage } of previous) {
+    for (const [i, [session, number, sizeBytes]] of packs.entries()) {
+      const name = packName(session, number);
+      const plainBytes = Math.max(usage?.packs[i]?.[1] ?? 0, known.get(name)?.plainBytes ?? 0);
+      known.set(name, { sizeBytes, plainBytes });
+    }
+  }
   const used = sumByPack(written);
   const packs: Manifest['packs'] = [];
   const usage: [number, number][] = [];
@@ -41,16 +46,17 @@ export function packTable(
     packs.push([session, number, sizeBytes]);
     usage.push([plainBytes === 0 ? usedBytes : Math.min(usedBytes, plainBytes), plainBytes]);
   }
+  const saltOf = (id: string) => previous.find(each => id in each.sessions)!.sessions[id]!;
   const sessions = Object.fromEntries(
     [...new Set(packs.map(([session]) => session))].map(id => [
       id,
-      id === own.session ? own.salt.toString('hex') : previous!.sessions[id]!,
+      id === own.session ? own.salt.toString('hex') : saltOf(id),
     ]),
   );
   return {
     sessions,
     ...epochsOf(Object.keys(sessions), id =>
-      id === own.session ? own.epoch : (previous?.epochs?.[id] ?? 0),
+      id === own.session ? own.epoch : (previous.find(each => id in each.sessions)?.epochs?.[id] ?? 0),
     ),
     packs,
     usage: { listBytes: written.reduce((sum, { listBytes }) => sum + listBytes, 0), packs: usage },

@@ -4,6 +4,8 @@ import { SEGMENT_KIND, type SegmentKind, sealSegment } from './seal.ts';
 
 /** A pack is closed once its segments have this many stored bytes. */
 export const PACK_BYTES = 16 << 20;
+/** So is a pack of lists alone: they are few, and a backup that is cut off is gone on from those that are stored. */
+const LISTS_PACK_BYTES = 512 << 10;
 /** A segment is sealed once its chunks have this many bytes. */
 export const SEGMENT_BYTES = 4 << 20;
 
@@ -43,8 +45,9 @@ export class PackWriter {
 
   constructor(session: WriterSession) {
     this.session = session;
-    this.#lists = new OpenPack(session, 'lists');
-    this.#rows = session.content === 'lists' ? this.#lists : new OpenPack(session, session.content);
+    const alone = session.content === 'rows';
+    this.#lists = new OpenPack(session, 'lists', alone ? LISTS_PACK_BYTES : PACK_BYTES);
+    this.#rows = alone ? new OpenPack(session, 'rows', PACK_BYTES) : this.#lists;
   }
 
   /** The place of the data segment being filled; opens it, and a pack, if there is none. */
@@ -81,6 +84,7 @@ export class PackWriter {
 class OpenPack {
   readonly #session: WriterSession;
   readonly #content: PackContent;
+  readonly #fullBytes: number;
   number = 0;
   #key: Buffer = Buffer.alloc(0);
   #entries: DirectoryEntry[] = [];
@@ -89,9 +93,10 @@ class OpenPack {
   /** Segments that wait for one before them. */
   readonly #waiting = new Map<number, { kind: SegmentKind; content: Buffer }>();
 
-  constructor(session: WriterSession, content: PackContent) {
+  constructor(session: WriterSession, content: PackContent, fullBytes: number) {
     this.#session = session;
     this.#content = content;
+    this.#fullBytes = fullBytes;
   }
 
   /** The index of the next segment; opens a pack if there is none. */
@@ -131,7 +136,7 @@ class OpenPack {
   }
 
   closeIfFull(): void {
-    if (this.#sizeBytes >= PACK_BYTES) this.close();
+    if (this.#sizeBytes >= this.#fullBytes) this.close();
   }
 
   close(): void {

@@ -132,7 +132,11 @@ async function write(
     database: 'small',
     plan: null,
     base: previous?.snapshot ?? null,
-    ...packTable({ session, salt, epoch: own.epoch, sizes: assembler.sizes }, written, previous),
+    ...packTable(
+      { session, salt, epoch: own.epoch, sizes: assembler.sizes },
+      written,
+      previous ? [previous] : [],
+    ),
     streams: { archive: parts, globals: parts, parts },
   } as unknown as Manifest;
 }

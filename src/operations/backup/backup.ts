@@ -14,7 +14,7 @@ import { Lease } from '../../repository/lease.ts';
 import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { runCrew } from '../writing/crew.ts';
-import { PreviousSnapshot, partLines } from '../writing/previous.ts';
+import { partLines } from '../writing/previous.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
 import type { CaptureWorkerData } from './worker.ts';
 
@@ -28,6 +28,8 @@ export interface BackupRequest {
   level: number;
   /** Instead of the repository's. */
   storageClass?: string | null;
+  /** Between two checkpoints; half a minute unless said otherwise. */
+  checkpointMs?: number;
   version: string;
   reporter: Reporter;
   signal: AbortSignal;
@@ -36,12 +38,12 @@ export interface BackupRequest {
 /** One backup of one database into one repository. When it returns, the snapshot exists and everything it needs is stored. */
 export async function backup(request: BackupRequest): Promise<Manifest> {
   const started = new Date();
-  const { repository, jobs, level, storageClass, signal } = request;
+  const { repository, signal } = request;
   const id = newSessionId(started);
   const lease = await Lease.take(repository.storage, id, 'backup');
+  let session: WritingSession | undefined;
   try {
-    const previous = await PreviousSnapshot.find(repository, request.database);
-    const session = new WritingSession({ repository, id, previous, jobs, level, storageClass });
+    session = await WritingSession.begin({ ...request, id, started });
     const run = new BackupRun(request, session, started);
     const anchor = await openAnchor(request.settings, run.wanted, signal);
     try {
@@ -56,11 +58,13 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
       signal.throwIfAborted();
       const manifest = run.manifest(anchor, plan, globals, streams);
       await commitUnder(lease, repository, manifest);
+      await session.checkpoints.finish();
       return manifest;
     } finally {
       await anchor.session.close();
     }
   } catch (error) {
+    await session?.checkpoints.abandon();
     signal.throwIfAborted();
     throw explainCaptureError(error, describeSettings(request.settings));
   } finally {
@@ -107,7 +111,8 @@ class BackupRun {
       workers,
       jobs,
       assembler: this.#session.assembler,
-      previous: async job => this.#session.previous?.listsOf(job),
+      previous: job => this.#session.listsOf(job),
+      done: (job, written) => this.#session.checkpoints.add(partRecord(job, written), written),
       progress: bytes => reporter.advance(bytes),
       signal,
       explain: (error, job) => explainWorker(error, job, describeSettings(settings)),

@@ -10,7 +10,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { shareOf } from '../../storage/index.ts';
 import type { OpenPlace } from '../open.ts';
 import { runCrew } from '../writing/crew.ts';
-import { PreviousSnapshot, partLines, readParts } from '../writing/previous.ts';
+import { partLines, readParts } from '../writing/previous.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
 import { UnchangedParts } from './unchanged.ts';
 import type { CopyWorkerData } from './worker.ts';
@@ -33,14 +33,21 @@ export interface CopyRequest {
  * every row and byte that the source counted has been read, checked and stored. Undefined where it was there already.
  */
 export async function copySnapshot(request: CopyRequest): Promise<Manifest | undefined> {
-  const { to, manifest, jobs, level, signal } = request;
+  const { to, manifest, signal } = request;
   const { repository } = to;
-  const id = newSessionId(new Date());
+  const started = new Date();
+  const id = newSessionId(started);
   const lease = await Lease.take(repository.storage, id, 'copy');
+  let session: WritingSession | undefined;
   try {
     if ((await namesOf(repository, manifest.snapshot)).length > 0) return undefined;
-    const previous = await PreviousSnapshot.find(repository, manifest.database);
-    const session = new WritingSession({ repository, id, previous, jobs, level });
+    session = await WritingSession.begin({
+      ...request,
+      repository,
+      id,
+      database: manifest.database,
+      started,
+    });
     const run = new CopyRun(request, session);
     const source = await run.open();
     const written = await run.copyParts(source.parts);
@@ -50,9 +57,11 @@ export async function copySnapshot(request: CopyRequest): Promise<Manifest | und
     await lease.hold();
     signal.throwIfAborted();
     await commitUnder(lease, repository, copy);
+    await session.checkpoints.finish();
     await keepOne(repository, manifest.snapshot);
     return copy;
   } catch (error) {
+    await session?.checkpoints.abandon();
     signal.throwIfAborted();
     throw error;
   } finally {
@@ -67,6 +76,12 @@ interface Source {
   parts: PartRecord[];
   /** Bytes of the list of parts, which is another in every repository. */
   partsBytes: number;
+}
+
+/** The part, where it lies in this repository. */
+function recordOf(part: PartRecord, { rows, bytes, ref }: WrittenStream): PartRecord {
+  const { kind, oid, schema, table, from, to } = part;
+  return { kind, oid, schema, table, from, to, rows, bytes, ...ref };
 }
 
 class CopyRun {
@@ -119,7 +134,8 @@ class CopyRun {
         workers: data.map((each): CopyWorkerData => ({ ...each, from: source })),
         jobs,
         assembler,
-        previous: async part => previous?.listsOf(part),
+        previous: part => this.#session.listsOf(part),
+        done: (part, written) => this.#session.checkpoints.add(recordOf(part, written), written),
         progress: done => reporter.advance(done),
         signal,
         explain: error => explain(error, from.name),
@@ -131,11 +147,7 @@ class CopyRun {
   }
 
   writeStreams({ archive, globals, parts }: Source, written: WrittenStream[]): Promise<WrittenStreams> {
-    const records = parts.map((part, i): PartRecord => {
-      const { kind, oid, schema, table, from, to } = part;
-      const { rows, bytes, ref } = written[i]!;
-      return { kind, oid, schema, table, from, to, rows, bytes, ...ref };
-    });
+    const records = parts.map((part, i) => recordOf(part, written[i]!));
     return this.#session.writeStreams({ archive, globals, parts: partLines(records) });
   }
 

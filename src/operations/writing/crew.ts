@@ -15,6 +15,8 @@ export interface CrewOptions<Job> {
   assembler: PackAssembler;
   /** The same part in the previous snapshot. */
   previous(job: Job): Promise<PreviousLists | undefined>;
+  /** A part has been written, and handed over to be stored. */
+  done?(job: Job, written: WrittenStream): void;
   progress(bytes: number): void;
   signal: AbortSignal;
   /** What a worker's error means; the job is the one it was at, if any. */
@@ -87,6 +89,7 @@ class Crew<Job> {
         break;
       case 'done':
         this.#written[message.id] = message.written;
+        this.#options.done?.(jobs[message.id]!, message.written);
         if (++this.#done === jobs.length)
           for (const each of this.#workers) this.#tell(each, { type: 'flush' });
         else await this.#assign(worker);

@@ -6,7 +6,7 @@ import type { Repository } from '../../repository/repository.ts';
 import type { PreviousLists } from './protocol.ts';
 
 /** Lists of the previous snapshot given along with one part at the most: bounds a worker's memory. */
-const LISTS_MAX = 8;
+export const LISTS_MAX = 8;
 /** Manifests looked through for a snapshot with all tables once one in part was found. */
 const FURTHER_MAX = 1000;
 
@@ -14,11 +14,12 @@ const FURTHER_MAX = 1000;
 export class PreviousSnapshot {
   readonly manifest: Manifest;
   readonly reader: SnapshotReader;
-  readonly #parts = new Map<string, PartRecord[]>();
+  #parts: KnownParts;
 
   private constructor(manifest: Manifest, reader: SnapshotReader) {
     this.manifest = manifest;
     this.reader = reader;
+    this.#parts = new KnownParts(reader, []);
   }
 
   /**
@@ -44,17 +45,35 @@ export class PreviousSnapshot {
     if (!(await hasAllPacks(repository, manifest))) return undefined;
     const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: false });
     const previous = new PreviousSnapshot(manifest, reader);
-    return (await previous.#readParts().catch(() => false)) ? previous : undefined;
+    const parts = await readParts(reader, manifest).catch(() => undefined);
+    if (!parts) return undefined;
+    previous.#parts = new KnownParts(reader, parts);
+    return previous;
   }
 
-  async #readParts(): Promise<boolean> {
-    for (const part of await readParts(this.reader, this.manifest)) {
+  /** The part of the same name. */
+  part(name: PartName): PartRecord | undefined {
+    return this.#parts.part(name);
+  }
+
+  listsOf(name: PartName): Promise<PreviousLists> {
+    return this.#parts.listsOf(name);
+  }
+}
+
+/** Parts that are stored, by table. */
+export class KnownParts {
+  readonly #reader: SnapshotReader;
+  readonly #parts = new Map<string, PartRecord[]>();
+
+  constructor(reader: SnapshotReader, parts: readonly PartRecord[]) {
+    this.#reader = reader;
+    for (const part of parts) {
       const key = keyOf(part);
       const known = this.#parts.get(key);
       if (known) known.push(part);
       else this.#parts.set(key, [part]);
     }
-    return true;
   }
 
   /** The part of the same name. */
@@ -64,13 +83,12 @@ export class PreviousSnapshot {
   }
 
   /** Chunk lists of what the part held before: page ranges that overlap it, or all batches of large objects. */
-  async listsOf(name: PartName): Promise<PreviousLists | undefined> {
+  async listsOf(name: PartName): Promise<PreviousLists> {
     const parts = (this.#parts.get(keyOf(name)) ?? [])
       .filter(part => overlaps(part, name))
       .slice(0, LISTS_MAX);
-    if (parts.length === 0) return undefined;
     // One that is damaged costs deduplication, not the backup.
-    const lists = await Promise.all(parts.map(part => this.reader.encodedList(part).catch(() => undefined)));
+    const lists = await Promise.all(parts.map(part => this.#reader.encodedList(part).catch(() => undefined)));
     const good = lists.flatMap((list, i) => (list ? [{ list, ref: refOf(parts[i]!) }] : []));
     return { lists: good.map(each => each.list), refs: good.map(each => each.ref) };
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import type { PartName } from '../../capture/part.ts';
 import { ChunkIndex } from '../../repository/chunkIndex.ts';
 import { decodeChunkList } from '../../repository/chunkList.ts';
 import {
@@ -14,10 +15,13 @@ import { type Manifest, manifestName } from '../../repository/manifest.ts';
 import { PackAssembler } from '../../repository/packAssembler.ts';
 import { packTable } from '../../repository/packTable.ts';
 import { PackWriter } from '../../repository/packWriter.ts';
+import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { putOptions } from '../../repository/storagePolicy.ts';
-import type { PreviousSnapshot } from './previous.ts';
-import type { WriterData } from './protocol.ts';
+import { findUnfinished, type UnfinishedContent } from '../../repository/unfinished.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { KnownParts, LISTS_MAX, PreviousSnapshot } from './previous.ts';
+import type { PreviousLists, WriterData } from './protocol.ts';
 
 /** Workers that write at once unless somebody says otherwise: as many as there are cores, but not a crowd. */
 const JOBS_MAX = 4;
@@ -28,14 +32,16 @@ export interface SessionOptions {
   repository: Repository;
   /** Its lease has been taken. */
   id: string;
-  /** What it is deduplicated against: found after the lease was taken. */
-  previous: PreviousSnapshot | undefined;
+  database: string;
+  started: Date;
   /** Null: as many as suit the machine. */
   jobs: number | null;
   /** zstd level. */
   level: number;
   /** Of the rows, instead of the repository's. */
   storageClass?: string | null;
+  /** Between two checkpoints; half a minute unless said otherwise. */
+  checkpointMs?: number;
 }
 
 export interface WrittenStreams {
@@ -49,11 +55,26 @@ export class WritingSession {
   readonly previous: PreviousSnapshot | undefined;
   readonly assembler: PackAssembler;
   readonly workers: number;
+  readonly checkpoints: Checkpoints;
+  readonly #unfinished: readonly UnfinishedContent[];
+  readonly #goneOnFrom: readonly KnownParts[];
   readonly #keys: EpochKeys;
   readonly #level: number;
   readonly #salt = randomBytes(16);
 
-  constructor({ repository, id, previous, jobs, level, storageClass }: SessionOptions) {
+  /** Finds what it is deduplicated against, and what it goes on from. */
+  static async begin(options: SessionOptions): Promise<WritingSession> {
+    const { repository, database, id } = options;
+    const previous = await PreviousSnapshot.find(repository, database);
+    return new WritingSession(options, previous, await findUnfinished(repository, database, id));
+  }
+
+  private constructor(
+    options: SessionOptions,
+    previous: PreviousSnapshot | undefined,
+    unfinished: readonly UnfinishedContent[],
+  ) {
+    const { repository, id, jobs, level, storageClass } = options;
     const policy = { ...repository.policy };
     policy.storageClass = storageClass ?? policy.storageClass;
     this.id = id;
@@ -62,6 +83,26 @@ export class WritingSession {
     this.workers = jobs ?? Math.min(JOBS_MAX, availableParallelism());
     this.#keys = repository.keys.current;
     this.#level = level;
+    this.#unfinished = unfinished;
+    this.#goneOnFrom = unfinished.map(each => {
+      const reader = new SnapshotReader(repository.storage, repository.keys, each, { verifyIds: false });
+      return new KnownParts(reader, each.parts);
+    });
+    this.checkpoints = new Checkpoints({
+      ...{ repository, session: id, database: options.database, started: options.started },
+      everyMs: options.checkpointMs,
+      isStored: pack => this.assembler.sizes.has(pack),
+      tableOf: written => this.packTable(written),
+    });
+  }
+
+  /** Chunk lists of what a part held before: in the previous snapshot, and in sessions that were cut off. */
+  async listsOf(name: PartName): Promise<PreviousLists | undefined> {
+    const known = [...(this.previous ? [this.previous] : []), ...this.#goneOnFrom];
+    const found = await Promise.all(known.map(each => each.listsOf(name)));
+    const lists = found.flatMap(each => each.lists).slice(0, LISTS_MAX);
+    if (lists.length === 0) return undefined;
+    return { lists, refs: found.flatMap(each => each.refs).slice(0, LISTS_MAX) };
   }
 
   /** For each of the workers, fewer where there is less to do. */
@@ -120,7 +161,7 @@ export class WritingSession {
   packTable(written: readonly WrittenStream[]): ReturnType<typeof packTable> {
     const { epoch } = this.#keys;
     const own = { session: this.id, salt: this.#salt, epoch, sizes: this.assembler.sizes };
-    return packTable(own, written, this.previous?.manifest);
+    return packTable(own, written, [...(this.previous ? [this.previous.manifest] : []), ...this.#unfinished]);
   }
 }
 
