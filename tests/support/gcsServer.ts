@@ -31,6 +31,8 @@ export interface Seen {
 export type Trouble =
   /** Answers so, and does nothing else. */
   | { answer: number; reason?: string; message?: string; headers?: Record<string, string> }
+  /** Answers so before it has read the request's body, and ends the connection. */
+  | { answerEarly: number }
   /** Ends the connection after so many bytes of the request's body. */
   | { cutRequestAt: number }
   /** Does the work, and ends the connection after so many bytes of the answer's body. */
@@ -111,6 +113,10 @@ export class GcsServer {
     this.requests.push(seen);
     const trouble = this.#next(seen);
     if (trouble && 'silent' in trouble) return void request.resume();
+    if (trouble && 'answerEarly' in trouble) {
+      response.writeHead(trouble.answerEarly, { connection: 'close' }).end();
+      return;
+    }
     const body = await this.#read(request, url, trouble);
     if (body === undefined) return;
     if (trouble && 'damage' in trouble) body[body.length >> 1]! ^= 1;

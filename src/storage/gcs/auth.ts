@@ -29,7 +29,7 @@ export async function openAuth(credentials: GcsCredentials | undefined, timeoutM
   const sign = async () => {
     client ??= credentials ? clientOf(credentials, library) : applicationDefault(library);
     const ready = await client;
-    return { headers: await ready.getRequestHeaders(), transport: ready.transporter };
+    return { headers: new Headers(await ready.getRequestHeaders()), transport: ready.transporter };
   };
   return {
     async sign() {

@@ -5,6 +5,8 @@ import { networkFailure } from './failure.ts';
 
 /** Small pieces go out together, large ones in such parts, so that it is seen when a connection stops taking them. */
 const BLOCK_BYTES = 256 * 1024;
+/** No server makes us take more memory by a word than this. */
+const LONGEST_BODY_BYTES = 256 * 1024 * 1024;
 
 export interface Request {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -67,7 +69,7 @@ export class GcsClient {
         signal: silence.signal,
       });
       const { status, data } = answer;
-      return { status, headers: answer.headers, body: await readWhole(data, silence) };
+      return { status, headers: answer.headers, body: await readWhole(data, answer.headers, silence) };
     } catch (error) {
       if (silence.signal.aborted) throw silent(what, silenceMs);
       throw networkFailure(error, what);
@@ -138,13 +140,19 @@ async function* blocks(pieces: readonly Uint8Array[], silence: Silence): AsyncGe
   if (smallBytes > 0) yield Buffer.concat(small);
 }
 
-async function readWhole(stream: Readable | '', silence: Silence): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of stream || []) {
+/** Where the length is said, into one buffer; a body of another length is left to whoever knows what it should be. */
+async function readWhole(stream: Readable | '', headers: Headers, silence: Silence): Promise<Buffer> {
+  const said = Number(headers.get('content-length') ?? 0);
+  const whole = Buffer.allocUnsafeSlow(Math.min(said, LONGEST_BODY_BYTES));
+  const more: Buffer[] = [];
+  let filled = 0;
+  for await (const piece of (stream || []) as AsyncIterable<Buffer>) {
     silence.heard();
-    pieces.push(piece);
+    if (more.length === 0 && filled + piece.length <= whole.length) filled += piece.copy(whole, filled);
+    else more.push(piece);
   }
-  return Buffer.concat(pieces);
+  const begun = whole.subarray(0, filled);
+  return more.length === 0 ? begun : Buffer.concat([begun, ...more]);
 }
 
 function silent(what: string, silenceMs: number): TidemarkError {

@@ -198,20 +198,18 @@ async function list(storage: Storage): Promise<number> {
 }
 
 test('a server that says nothing is given up, whatever it was asked', async () => {
-  const { storage } = await fresh(300);
+  const { storage } = await fresh(2000);
   await storage.put('object', [randomBytes(1000)]);
-  const api = ({ path }: Seen) => path.includes('/storage/v1/');
-  for (const call of [
+  const calls = [
     () => storage.put('other', [randomBytes(10)]),
     () => storage.put('large', [randomBytes(9 * MB)]),
     () => storage.get('object'),
     () => list(storage),
-  ]) {
-    server.trouble(api, { silent: true });
-    await temporary('STORAGE_TIMEOUT', call());
-  }
+  ];
+  server.trouble(({ path }) => path.includes('/storage/v1/'), { silent: true }, calls.length);
+  await Promise.all(calls.map(call => temporary('STORAGE_TIMEOUT', call())));
   server.trouble(({ path }) => path.endsWith('/token'), { silent: true });
-  const other = await openGcs(specOf('bucket-1'), 300);
+  const other = await openGcs(specOf('bucket-1'), 2000);
   await temporary('STORAGE_TIMEOUT', other.stat('object'));
   assert.equal(await other.stat('none'), undefined);
 });
@@ -229,6 +227,18 @@ test('a download that is cut is never taken for the object', async () => {
     assert.ok(read.equals(range ? bytes.subarray(5, 5 + 2 * MB) : bytes));
   }
   assert.equal(waits.length, 2);
+});
+
+test('a server that answers before it has read everything is heard, or taken for one that went away', async () => {
+  const { storage } = await fresh(20_000);
+  for (const sizeBytes of [6 * MB, 9 * MB]) {
+    server.trouble(seen => isUpload(seen) && (sizeBytes < 8 * MB || isPart(seen)), { answerEarly: 503 });
+    await assert.rejects(storage.put('object', [randomBytes(sizeBytes)]), (error: unknown) => {
+      assert.ok(error instanceof TidemarkError && error.retry);
+      assert.ok(['STORAGE_BUSY', 'STORAGE_UNREACHABLE'].includes(error.code), error.code);
+      return true;
+    });
+  }
 });
 
 test('a bucket that is not there is an error everywhere, unlike an object', async () => {

@@ -92,7 +92,8 @@ export function insert(
   bytes: Buffer,
   query: URLSearchParams,
 ): Resource {
-  checkMetadata(bucket, metadata, bytes);
+  const sums = checksums(bytes);
+  checkMetadata(bucket, metadata, sums);
   const name = String(metadata.name);
   checkPreconditions(bucket.objects.get(name), query);
   checkFree(bucket, name);
@@ -110,7 +111,7 @@ export function insert(
     updated: now,
     timeStorageClassUpdated: now,
     size: String(bytes.length),
-    ...checksums(bytes),
+    ...sums,
     etag: randomBytes(6).toString('base64'),
     ...(query.has('kmsKeyName') ? { kmsKeyName: `${query.get('kmsKeyName')}/cryptoKeyVersions/1` } : {}),
   };
@@ -118,7 +119,11 @@ export function insert(
   return withExpiration(bucket, resource);
 }
 
-function checkMetadata(bucket: Bucket, metadata: Record<string, unknown>, bytes: Buffer): void {
+function checkMetadata(
+  bucket: Bucket,
+  metadata: Record<string, unknown>,
+  found: ReturnType<typeof checksums>,
+): void {
   const unknown = Object.keys(metadata).find(key => !WRITABLE.includes(key));
   if (unknown) throw invalid(`Unknown name "${unknown}"`);
   if (!metadata.name) throw new ApiError(400, 'required', 'Required');
@@ -126,7 +131,6 @@ function checkMetadata(bucket: Bucket, metadata: Record<string, unknown>, bytes:
   if (storageClass !== undefined && !CLASSES.includes(String(storageClass)))
     throw invalid(`Invalid storage class: ${storageClass}`);
   if (retention) checkRetention(bucket, retention as Retention);
-  const found = checksums(bytes);
   for (const [field, called] of [
     ['md5Hash', 'MD5 hash'],
     ['crc32c', 'CRC32C'],
