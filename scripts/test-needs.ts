@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const TOP = join(import.meta.dirname, '..');
@@ -19,7 +19,14 @@ const STOCK_PROGRAMS = [
 const PGBOUNCER = '/usr/sbin/pgbouncer';
 /** Ceph, whose radosgw is the S3 server of the tests; none of its services is started. */
 const CEPH_PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'osdmaptool'];
-const DEBIAN_PACKAGES = 'postgresql-15 pgbouncer ceph-mon ceph-osd radosgw';
+/** An SSH server, and its users' passwords. */
+const SSH_PROGRAMS = ['/usr/sbin/sshd', '/usr/bin/openssl'];
+/** A file system without hard links; only root can mount one. */
+const EXFAT_PROGRAMS = ['/usr/sbin/mkfs.exfat', '/usr/sbin/mount.exfat-fuse'];
+const DEBIAN_PACKAGES =
+  'postgresql-15 pgbouncer ceph-mon ceph-osd radosgw openssh-server openssl exfatprogs exfat-fuse';
+/** Programs are wanted, not their services: without this, some start as they are installed (invoke-rc.d(8)). */
+const NO_SERVICES = '/usr/sbin/policy-rc.d';
 
 /** Installs what the tests need and is not there; returns what can't be had, with the command that would get it. */
 export function prepareTests(): string[] {
@@ -62,19 +69,32 @@ function packagesIn(lockFile: string): Record<string, LockedPackage> {
 }
 
 function stockPrograms(): string | undefined {
-  const missing = (): string[] =>
-    [
-      ...STOCK_PROGRAMS.map(program => join(STOCK_15, program)),
-      PGBOUNCER,
-      ...CEPH_PROGRAMS.map(program => join('/usr/bin', program)),
-    ].filter(program => !existsSync(program));
+  const isRoot = process.geteuid?.() === 0;
+  const wanted = [
+    ...STOCK_PROGRAMS.map(program => join(STOCK_15, program)),
+    PGBOUNCER,
+    ...CEPH_PROGRAMS.map(program => join('/usr/bin', program)),
+    ...SSH_PROGRAMS,
+    ...(isRoot ? EXFAT_PROGRAMS : []),
+  ];
+  const missing = (): string[] => wanted.filter(program => !existsSync(program));
   if (missing().length === 0) return undefined;
   const command = `apt-get update && apt-get install -y --no-install-recommends ${DEBIAN_PACKAGES}`;
-  if (existsSync('/etc/debian_version') && process.geteuid?.() === 0) {
+  if (existsSync('/etc/debian_version') && isRoot) {
     console.error(`installing ${DEBIAN_PACKAGES} (apt-get) …`);
-    if (run('sh', ['-c', command], TOP) && missing().length === 0) return undefined;
+    if (withoutServices(() => run('sh', ['-c', command], TOP)) && missing().length === 0) return undefined;
   }
   return `the tests need ${missing().join(', ')}; run: ${command}`;
+}
+
+function withoutServices<T>(work: () => T): T {
+  if (existsSync(NO_SERVICES)) return work();
+  writeFileSync(NO_SERVICES, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    return work();
+  } finally {
+    rmSync(NO_SERVICES);
+  }
 }
 
 /** Everything it prints goes to our standard error: standard output is the tests'. */

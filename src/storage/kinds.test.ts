@@ -17,6 +17,7 @@ test('knowing the kinds of storages loads no package', () => {
     parseStorage('azure://account/container', {});
     parseStorage('gs://bucket/folder', {});
     parseStorage('s3://bucket/folder', {});
+    parseStorage('sftp://host/folder', {});
     console.log(JSON.stringify(packages));
     await import('pg');
     console.log(JSON.stringify(packages).includes('pg'));`;

@@ -5,8 +5,9 @@ import { gcsKind } from './gcs/gcs.ts';
 import type { StorageKind } from './kind.ts';
 import { localKind } from './local.ts';
 import { s3Kind } from './s3/kind.ts';
+import { sftpKind } from './sftp/kind.ts';
 
-const KINDS = [localKind, s3Kind, azureKind, gcsKind] as const;
+const KINDS = [localKind, s3Kind, azureKind, gcsKind, sftpKind] as const;
 
 // biome-ignore lint/suspicious/noExplicitAny: a list of kinds whose specs differ; `kindOf` pairs each with its own
 export const STORAGE_KINDS: readonly StorageKind<any>[] = KINDS;

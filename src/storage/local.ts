@@ -1,11 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { invariant, TidemarkError, usageError } from '../base/errors.ts';
+import { basename, dirname, join } from 'node:path';
+import { usageError } from '../base/errors.ts';
+import { claimObject } from './claim.ts';
 import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
-import { checkName, truncated } from './object.ts';
+import { CLAIM_FILES, isMissing, linkFile, storageError, syncFolder, writeWhole } from './localFiles.ts';
+import { checkName, existing, holds, truncated } from './object.ts';
 import type { PutOptions, Storage, StoredObject } from './storage.ts';
+import { ABANDONED_MS, claimName, UNFINISHED, unfinishedName } from './unfinished.ts';
 
 export interface LocalSpec {
   kind: 'local';
@@ -36,12 +38,10 @@ export const localKind: StorageKind<LocalSpec> = {
   },
 };
 
-/** Where unfinished writes stand; `list` never looks here, and `open` clears what crashed writers left. */
-const UNFINISHED = '.unfinished';
-/** An unfinished write older than this belongs to nobody. */
-const ABANDONED_MS = 24 * 3600 * 1000;
-
-/** A folder as a storage. A write goes to a temporary file, is synced, then renamed (or linked, for `ifAbsent`). */
+/**
+ * A folder as a storage (docs/format.md, "In a file system"): a write goes to a temporary file, is synced, then renamed, or
+ * linked for `ifAbsent`, or claimed where there are no links.
+ */
 export class LocalStorage implements Storage {
   readonly place: string;
   readonly #root: string;
@@ -55,18 +55,35 @@ export class LocalStorage implements Storage {
   async put(name: string, data: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
     const target = this.#path(name);
     const folder = join(this.#root, UNFINISHED);
-    const temporary = join(folder, `${process.pid}-${randomBytes(8).toString('hex')}`);
+    const temporary = join(folder, unfinishedName());
     try {
       await this.#makeFolder(folder);
       await writeWhole(temporary, data);
       await this.#makeFolder(dirname(target));
-      if (options.ifAbsent) await fs.link(temporary, target);
+      if (options.ifAbsent) await this.#putIfAbsent(name, temporary, target, data);
       else await fs.rename(temporary, target);
       await syncFolder(dirname(target));
     } catch (error) {
       throw storageError(error, `can't write ${name} in ${this.place}`);
     } finally {
       await fs.rm(temporary, { force: true }).catch(() => {});
+    }
+  }
+
+  async #putIfAbsent(name: string, temporary: string, target: string, data: readonly Uint8Array[]) {
+    const linked = await linkFile(temporary, target);
+    if (linked === 'linked') return;
+    if (linked === 'exists') throw existing(name, this.place);
+    const folder = `${temporary}.d`;
+    const file = basename(temporary);
+    try {
+      await fs.mkdir(folder, { mode: 0o700 });
+      await fs.rename(temporary, join(folder, file));
+      const claim = join(this.#root, UNFINISHED, claimName(name));
+      const isOurs = () => holds(this, name, data);
+      await claimObject(name, this.place, CLAIM_FILES, { folder, file, claim, target, isOurs });
+    } finally {
+      await fs.rm(folder, { recursive: true, force: true }).catch(() => {});
     }
   }
 
@@ -134,7 +151,7 @@ export class LocalStorage implements Storage {
 
   async now(): Promise<Date> {
     const folder = join(this.#root, UNFINISHED);
-    const probe = join(folder, `clock-${process.pid}-${randomBytes(8).toString('hex')}`);
+    const probe = join(folder, unfinishedName());
     try {
       await this.#makeFolder(folder);
       await fs.writeFile(probe, '');
@@ -154,7 +171,7 @@ export class LocalStorage implements Storage {
     for (const name of await fs.readdir(folder).catch(() => [])) {
       const found = await fs.stat(join(folder, name)).catch(() => undefined);
       if (found && Date.now() - found.mtimeMs > ABANDONED_MS)
-        await fs.rm(join(folder, name), { force: true }).catch(() => {}); // a medium that can only be read
+        await fs.rm(join(folder, name), { recursive: true, force: true }).catch(() => {}); // a medium that can only be read
     }
   }
 
@@ -179,81 +196,3 @@ export class LocalStorage implements Storage {
     this.#synced.add(folder);
   }
 }
-
-async function writeWhole(path: string, data: readonly Uint8Array[]): Promise<void> {
-  const file = await fs.open(path, 'wx', 0o600);
-  try {
-    let total = 0;
-    for (const piece of data) total += piece.byteLength;
-    let done = 0;
-    // writev may write less than asked (a disk that fills up); what is left is written piece by piece.
-    for (let at = 0; at < data.length; at += 512) {
-      const batch = data.slice(at, at + 512);
-      const { bytesWritten } = await file.writev(batch as Uint8Array[]);
-      done += bytesWritten;
-      let rest = bytesWritten;
-      for (const piece of batch) {
-        if (rest >= piece.byteLength) rest -= piece.byteLength;
-        else {
-          let offset = rest;
-          rest = 0;
-          while (offset < piece.byteLength) {
-            const result = await file.write(piece, offset);
-            offset += result.bytesWritten;
-            done += result.bytesWritten;
-          }
-        }
-      }
-    }
-    invariant(done === total, `wrote ${done} of ${total} bytes`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await fs.open(path, 'r');
-  try {
-    await folder.sync();
-  } catch (error) {
-    // Some file systems (network shares) don't sync folders; the rename itself is then as durable as they make it.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EPERM') throw error;
-  } finally {
-    await folder.close();
-  }
-}
-
-const isMissing = (error: unknown): boolean => {
-  const code = (error as NodeJS.ErrnoException).code;
-  return code === 'ENOENT' || code === 'ENOTDIR';
-};
-
-/** Errors of the file system, each with what to do about it. */
-function storageError(error: unknown, what: string): TidemarkError {
-  if (error instanceof TidemarkError) return error;
-  const code = (error as NodeJS.ErrnoException).code ?? 'STORAGE';
-  const [name, hint] = REMEDIES[code] ?? [
-    'STORAGE',
-    'see the reason above; is the disk or share still there?',
-  ];
-  const reason = error instanceof Error ? error.message.replace(/^[A-Z]+: /, '') : String(error);
-  const kind = code === 'ENOENT' ? 'fault' : 'failed';
-  return new TidemarkError(name, `${what}: ${reason}`, hint, { cause: error, kind });
-}
-
-const REMEDIES: Record<string, [string, string]> = {
-  EEXIST: ['OBJECT_EXISTS', 'somebody else wrote it first; run the command again'],
-  ENOENT: ['OBJECT_MISSING', "the object is gone; run 'tidemark verify --all' to see what is hurt"],
-  ENOSPC: [
-    'STORAGE_FULL',
-    "free some space, or move the repository to a larger disk; 'tidemark prune' frees what no snapshot needs",
-  ],
-  EDQUOT: ['STORAGE_FULL', 'the disk quota is used up; free some space or raise it'],
-  EACCES: ['STORAGE_DENIED', 'give the user that runs tidemark read and write permission on the folder'],
-  EPERM: ['STORAGE_DENIED', 'give the user that runs tidemark read and write permission on the folder'],
-  EROFS: ['STORAGE_READ_ONLY', 'the file system is mounted read-only'],
-  ENOTDIR: ['STORAGE_NOT_A_FOLDER', 'the path of the repository must be a folder'],
-  EMFILE: ['STORAGE', 'too many open files; raise the limit (ulimit -n)'],
-};

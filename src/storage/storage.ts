@@ -1,5 +1,5 @@
 /**
- * Bytes at rest: the contract that every storage keeps. `storage.contract.ts` is its suite.
+ * Bytes at rest: the contract that every storage keeps. `contract.ts` has it as laws that are tried.
  *
  * - Names are relative paths of `[A-Za-z0-9._-]` parts joined by `/`; no part starts with a dot.
  * - `put` is atomic and durable: when it resolves, the whole object is there and survives a power cut; when it rejects

@@ -1,0 +1,221 @@
+import { dirname } from 'node:path/posix';
+import type { Attributes, Entry } from 'ssh2';
+import { TidemarkError } from '../../base/errors.ts';
+import type { ClaimFiles } from '../claim.ts';
+import { hasStatus, LostError, type SftpChannel, STATUS, UnsupportedError } from './channel.ts';
+import { readAll, writeAll } from './transfer.ts';
+
+/** What one channel does with files and folders, over the differences between servers. */
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+const TYPE_BITS = 0o170000;
+
+export const isFolder = ({ mode }: Attributes): boolean => (mode & TYPE_BITS) === 0o040000;
+export const isFile = ({ mode }: Attributes): boolean => (mode & TYPE_BITS) === 0o100000;
+
+/** What the call gives, or something else where there is no such file. */
+export async function ifThere<A, B>(call: Promise<A>, otherwise: B): Promise<A | B> {
+  try {
+    return await call;
+  } catch (error) {
+    if (hasStatus(error, STATUS.noSuchFile)) return otherwise;
+    throw error;
+  }
+}
+
+export async function isThere(channel: SftpChannel, path: string): Promise<boolean> {
+  return (await ifThere(channel.stat(path), undefined)) !== undefined;
+}
+
+export async function entriesOf(channel: SftpChannel, folder: string): Promise<Entry[]> {
+  const handle = await channel.opendir(folder);
+  try {
+    const entries: Entry[] = [];
+    for (let some = await channel.readdir(handle); some; some = await channel.readdir(handle))
+      entries.push(...some);
+    return entries;
+  } finally {
+    await channel.close(handle).catch(() => {});
+  }
+}
+
+/** A new file, on its disk when this resolves, where the server has fsync@openssh.com. */
+export async function writeFile(
+  channel: SftpChannel,
+  path: string,
+  data: readonly Uint8Array[],
+): Promise<Attributes> {
+  const handle = await channel.open(path, 'wx', FILE_MODE);
+  try {
+    await writeAll(channel, handle, data);
+    const [found] = await Promise.all([channel.fstat(handle), sync(channel, handle)]);
+    const wanted = data.reduce((sum, piece) => sum + piece.byteLength, 0);
+    if (found.size !== wanted) throw shortened(path, found.size, wanted);
+    await channel.close(handle);
+    return found;
+  } catch (error) {
+    await channel.close(handle).catch(() => {});
+    throw error;
+  }
+}
+
+export interface ReadFile {
+  /** Of what was asked for, as much as there is. */
+  bytes: Buffer;
+  /** Of the whole file. */
+  sizeBytes: number;
+}
+
+/** The whole file, or a part of it. A folder counts as no such file. */
+export async function readFile(
+  channel: SftpChannel,
+  path: string,
+  range?: { offset: number; length: number },
+): Promise<ReadFile> {
+  const handle = await channel.open(path, 'r');
+  try {
+    const found = await channel.fstat(handle);
+    if (isFolder(found)) throw Object.assign(new Error('it is a folder'), { code: STATUS.noSuchFile });
+    const { offset, length } = range ?? { offset: 0, length: found.size };
+    const there = Math.max(0, Math.min(length, found.size - offset));
+    const buffer = Buffer.allocUnsafeSlow(there);
+    const read = await readAll(channel, handle, buffer, offset);
+    return { bytes: buffer.subarray(0, read), sizeBytes: found.size };
+  } finally {
+    await channel.close(handle).catch(() => {});
+  }
+}
+
+async function sync(channel: SftpChannel, handle: Buffer): Promise<void> {
+  try {
+    await channel.fsync(handle);
+  } catch (error) {
+    if (!(error instanceof UnsupportedError) && !hasStatus(error, STATUS.unsupported)) throw error;
+  }
+}
+
+function shortened(path: string, size: number, wanted: number): TidemarkError {
+  return new TidemarkError(
+    'STORAGE_WRONG',
+    `the server took ${wanted} bytes for ${path} and keeps ${size}`,
+    'look at its disk; nothing on it can be relied on',
+  );
+}
+
+/** Makes a folder and those above it, where they are not there yet; others may do the same at the same time. */
+export async function makeFolder(channel: SftpChannel, path: string): Promise<void> {
+  const refusal = await tryFolder(channel, path);
+  if (!refusal) return;
+  const above = dirname(path);
+  if (refusal instanceof LostError || above === path) throw refusal;
+  await makeFolder(channel, above);
+  const still = await tryFolder(channel, path);
+  if (still) throw still;
+}
+
+/** Undefined where it is there now: what a server says of a folder that was there before differs. */
+async function tryFolder(channel: SftpChannel, path: string): Promise<unknown> {
+  try {
+    await channel.mkdir(path, FOLDER_MODE);
+    return undefined;
+  } catch (error) {
+    if (error instanceof LostError) return error;
+    const found = await ifThere(channel.stat(path), undefined);
+    if (found && !isFolder(found)) throw notAFolder(path);
+    return found ? undefined : error;
+  }
+}
+
+function notAFolder(path: string): TidemarkError {
+  const hint = 'the path of the repository must be a folder';
+  return new TidemarkError('STORAGE_NOT_A_FOLDER', `${path} is not a folder`, hint);
+}
+
+/** Does something in a folder, which is made first where that turns out to be the trouble. */
+export async function inFolder<T>(channel: SftpChannel, folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof LostError || error instanceof UnsupportedError) throw error;
+    // Another may have made it since; what other servers say where it lacks differs.
+    const lacks = hasStatus(error, STATUS.noSuchFile) || !(await isThere(channel, folder));
+    if (error instanceof TidemarkError || !lacks) throw error;
+    await makeFolder(channel, folder);
+    return await work();
+  }
+}
+
+/**
+ * Moves a file into the place of what is there. Where the server has no posix-rename@openssh.com, that takes two steps, unless
+ * what is there has the same bytes.
+ */
+export async function replace(
+  channel: SftpChannel,
+  from: string,
+  to: string,
+  isSame: () => Promise<boolean | undefined>,
+): Promise<void> {
+  try {
+    await move(channel, from, to);
+  } catch (error) {
+    if (error instanceof LostError || !(await isThere(channel, from)) || !(await isThere(channel, to)))
+      throw error;
+    if (await isSame()) return channel.unlink(from);
+    await channel.unlink(to);
+    await move(channel, from, to);
+  }
+}
+
+/** rename(2) where the server has it; otherwise it fails where something is there. */
+async function move(channel: SftpChannel, from: string, to: string): Promise<void> {
+  try {
+    await channel.posixRename(from, to);
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    await channel.rename(from, to);
+  }
+}
+
+/** The folder may be gone already, or not empty: then it stays. */
+export async function removeFolder(channel: SftpChannel, path: string): Promise<void> {
+  await channel.rmdir(path).catch(() => {});
+}
+
+export function claimFiles(channel: SftpChannel): ClaimFiles {
+  return {
+    async moveFolder(from, to) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await move(channel, from, to);
+          return 'moved';
+        } catch (error) {
+          if (error instanceof LostError) throw error;
+          if (await isThere(channel, to)) return 'taken';
+          // What was in the way may have gone since.
+          if (attempt > 1) throw error;
+        }
+      }
+    },
+    async moveFile(from, to) {
+      try {
+        await move(channel, from, to);
+        return 'moved';
+      } catch (error) {
+        if (error instanceof LostError || (await isThere(channel, from))) throw error;
+        return 'gone';
+      }
+    },
+    exists: path => isThere(channel, path),
+    async names(folder) {
+      const entries = await ifThere(entriesOf(channel, folder), []);
+      return entries.map(entry => entry.filename);
+    },
+    removeFile: path =>
+      ifThere(
+        channel.unlink(path).then(() => 'removed' as const),
+        'gone' as const,
+      ),
+    removeFolder: path => removeFolder(channel, path),
+  };
+}

@@ -1,0 +1,13 @@
+import type { StorageKind } from '../kind.ts';
+import { parseSftp, type SftpSpec, sftpLocation } from './spec.ts';
+import { SftpStorage } from './storage.ts';
+
+/** A folder on an SSH server; ssh2 is loaded when it is first connected to. */
+export const sftpKind: StorageKind<SftpSpec> = {
+  kind: 'sftp',
+  schemes: ['sftp'],
+  classes: {},
+  parse: parseSftp,
+  location: sftpLocation,
+  open: async spec => new SftpStorage(spec),
+};

@@ -1,0 +1,171 @@
+import { dirname } from 'node:path/posix';
+import { claimObject } from '../claim.ts';
+import { existing } from '../object.ts';
+import { ABANDONED_MS, claimName, UNFINISHED, unfinishedName } from '../unfinished.ts';
+import { hasStatus, LostError, type SftpChannel, STATUS, UnsupportedError } from './channel.ts';
+import { fullError } from './failure.ts';
+import {
+  claimFiles,
+  entriesOf,
+  ifThere,
+  inFolder,
+  isFolder,
+  isThere,
+  makeFolder,
+  readFile,
+  removeFolder,
+  replace,
+  writeFile,
+} from './files.ts';
+
+/** What is done on the way to an object: in `.unfinished`, and from there into place. */
+export class SftpWriter {
+  readonly #place: string;
+  readonly #root: string;
+  readonly #folder: string;
+  #swept: Promise<void> | undefined;
+  #noLinks = false;
+
+  constructor(place: string, root: string) {
+    this.#place = place;
+    this.#root = root;
+    this.#folder = `${root}/${UNFINISHED}`;
+  }
+
+  async put(
+    channel: SftpChannel,
+    name: string,
+    data: readonly Uint8Array[],
+    ifAbsent: boolean,
+  ): Promise<void> {
+    this.#swept ??= this.#sweep(channel).catch(() => {});
+    await this.#swept;
+    const temporary = `${this.#folder}/${unfinishedName()}`;
+    const target = `${this.#root}/${name}`;
+    try {
+      await inFolder(channel, this.#folder, () => writeFile(channel, temporary, data));
+      if (ifAbsent) await this.#putIfAbsent(channel, name, temporary, data);
+      else {
+        const isSame = () => holds(channel, target, data);
+        await inFolder(channel, dirname(target), () => replace(channel, temporary, target, isSame));
+      }
+    } catch (error) {
+      const told = await this.#lookForSpace(channel, name, data, error);
+      await channel.unlink(temporary).catch(() => {});
+      throw told;
+    }
+  }
+
+  /** The server's time, to the second, as a file there gets it. */
+  async now(channel: SftpChannel): Promise<Date> {
+    const probe = `${this.#folder}/${unfinishedName()}`;
+    const { mtime } = await inFolder(channel, this.#folder, () => writeFile(channel, probe, []));
+    await channel.unlink(probe).catch(() => {});
+    return new Date(mtime * 1000);
+  }
+
+  async #putIfAbsent(
+    channel: SftpChannel,
+    name: string,
+    temporary: string,
+    data: readonly Uint8Array[],
+  ): Promise<void> {
+    const target = `${this.#root}/${name}`;
+    const linked = await inFolder(channel, dirname(target), () => this.#link(channel, temporary, target));
+    if (linked === 'exists') throw existing(name, this.#place);
+    if (linked === 'no links') return this.#claim(channel, name, temporary, data);
+    await channel.unlink(temporary).catch(() => {});
+  }
+
+  /** link(2) in one step; the server says no more than that it failed, so the reason is looked for. */
+  async #link(channel: SftpChannel, from: string, to: string): Promise<'linked' | 'exists' | 'no links'> {
+    if (this.#noLinks) return 'no links';
+    try {
+      await channel.hardlink(from, to);
+      return 'linked';
+    } catch (error) {
+      if (error instanceof LostError) throw error;
+      if (!(error instanceof UnsupportedError)) {
+        if (await isThere(channel, to)) return 'exists';
+        if (await this.#canLink(channel, from)) throw error;
+      }
+      this.#noLinks = true;
+      return 'no links';
+    }
+  }
+
+  /** Whether it is the folder's file system that has no links. */
+  async #canLink(channel: SftpChannel, from: string): Promise<boolean> {
+    const probe = `${this.#folder}/${unfinishedName()}`;
+    try {
+      await channel.hardlink(from, probe);
+    } catch (error) {
+      if (error instanceof LostError) throw error;
+      return false;
+    }
+    await channel.unlink(probe).catch(() => {});
+    return true;
+  }
+
+  async #claim(
+    channel: SftpChannel,
+    name: string,
+    temporary: string,
+    data: readonly Uint8Array[],
+  ): Promise<void> {
+    const folder = `${temporary}.d`;
+    const file = temporary.slice(this.#folder.length + 1);
+    const target = `${this.#root}/${name}`;
+    const claim = `${this.#folder}/${claimName(name)}`;
+    try {
+      await makeFolder(channel, dirname(target));
+      await makeFolder(channel, folder);
+      await channel.rename(temporary, `${folder}/${file}`);
+      const isOurs = () => holds(channel, target, data);
+      await claimObject(name, this.#place, claimFiles(channel), { folder, file, claim, target, isOurs });
+    } finally {
+      await channel.unlink(`${folder}/${file}`).catch(() => {});
+      await removeFolder(channel, folder);
+    }
+  }
+
+  /** Removes what writers that died left behind, by the server's clock. */
+  async #sweep(channel: SftpChannel): Promise<void> {
+    const entries = await entriesOf(channel, this.#folder);
+    if (entries.length === 0) return;
+    const abandoned = (await this.now(channel)).getTime() - ABANDONED_MS;
+    for (const { filename, attrs } of entries) {
+      if (filename.startsWith('.') || attrs.mtime * 1000 > abandoned) continue;
+      const path = `${this.#folder}/${filename}`;
+      if (isFolder(attrs)) {
+        for (const inside of await entriesOf(channel, path))
+          await channel.unlink(`${path}/${inside.filename}`).catch(() => {});
+        await removeFolder(channel, path);
+      } else await channel.unlink(path).catch(() => {});
+    }
+  }
+
+  /** A server has one word for all that goes wrong while it writes: whether its disk is full has to be asked. */
+  async #lookForSpace(
+    channel: SftpChannel,
+    name: string,
+    data: readonly Uint8Array[],
+    error: unknown,
+  ): Promise<unknown> {
+    if (!hasStatus(error, STATUS.failure)) return error;
+    const system = await channel.statvfs(this.#root).catch(() => undefined);
+    if (!system) return error;
+    const sizeBytes = data.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const what = `can't write ${name} in ${this.#place}`;
+    if (system.f_bavail * system.f_frsize < Math.max(sizeBytes, 1)) return fullError(what, 'space');
+    return system.f_files > 0 && system.f_favail === 0 ? fullError(what, 'files') : error;
+  }
+}
+
+async function holds(
+  channel: SftpChannel,
+  path: string,
+  data: readonly Uint8Array[],
+): Promise<boolean | undefined> {
+  return (await ifThere(readFile(channel, path), undefined))?.bytes.equals(Buffer.concat(data));
+}

@@ -1,0 +1,19 @@
+import { randomBytes } from 'node:crypto';
+
+/**
+ * Where storages made of files keep what is not an object yet (docs/format.md, "In a file system"). Its name starts with a
+ * dot, so that it is part of no repository.
+ */
+export const UNFINISHED = '.unfinished';
+/** What is older than this belongs to nobody any more. */
+export const ABANDONED_MS = 24 * 3600 * 1000;
+
+/** A name in it that nobody else takes. */
+export function unfinishedName(): string {
+  return `${process.pid}-${randomBytes(8).toString('hex')}`;
+}
+
+/** Where in it an object is claimed: a plus is in no object's name. */
+export function claimName(object: string): string {
+  return `claim-${object.replaceAll('/', '+')}`;
+}
