@@ -84,7 +84,7 @@ async function fabricate(lines: PartRecord[], change: Partial<Manifest> = {}): P
       session: snapshot,
       sessionSalt,
       level: 1,
-      content: 'lists',
+      content: 'any',
       nextPack: () => 1,
       output: assembler,
     }),

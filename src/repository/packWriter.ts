@@ -9,8 +9,8 @@ const LISTS_PACK_BYTES = 512 << 10;
 /** A segment is sealed once its chunks have this many bytes. */
 export const SEGMENT_BYTES = 4 << 20;
 
-/** What a pack holds: rows, or what must be read at once: chunk lists and the streams that describe a snapshot. */
-export type PackContent = 'rows' | 'lists';
+/** What a pack holds: rows alone, or anything: chunk lists and the streams that describe a snapshot, which must be read at once. */
+export type PackContent = 'rows' | 'any';
 
 /** Where the pieces of packs go; a pack's pieces come in order, and `end` after the last. */
 export interface PackOutput {
@@ -25,7 +25,7 @@ export interface WriterSession {
   sessionSalt: Buffer;
   /** zstd level of segments. */
   level: number;
-  /** What the chunks are; chunk lists always go to packs of `lists`. */
+  /** What the data segments' packs hold; where that is rows alone, chunk lists go to packs of their own. */
   content: PackContent;
   /** A number no other writer of the session has: pack numbers are never used twice. */
   nextPack(): number;
@@ -34,8 +34,8 @@ export interface WriterSession {
 
 /**
  * Puts segments into packs. One data segment at a time is being filled; its place is known from the start, so that
- * chunk lists can name it before it is sealed. Lists have packs of their own, since rows may be stored where reading takes
- * hours, and lists are read with every backup.
+ * chunk lists can name it before it is sealed. Lists have packs of their own where rows are stored so that reading takes
+ * hours, since lists are read with every backup.
  */
 export class PackWriter {
   readonly session: WriterSession;
@@ -46,7 +46,7 @@ export class PackWriter {
   constructor(session: WriterSession) {
     this.session = session;
     const alone = session.content === 'rows';
-    this.#lists = new OpenPack(session, 'lists', alone ? LISTS_PACK_BYTES : PACK_BYTES);
+    this.#lists = new OpenPack(session, 'any', alone ? LISTS_PACK_BYTES : PACK_BYTES);
     this.#rows = alone ? new OpenPack(session, 'rows', PACK_BYTES) : this.#lists;
   }
 

@@ -44,7 +44,7 @@ export class Sample {
         session,
         sessionSalt,
         level: 1,
-        content: 'lists',
+        content: 'any',
         nextPack: () => ++packs,
         output: assembler,
       }),

@@ -12,6 +12,7 @@ export interface WriterData {
   session: string;
   sessionSalt: Uint8Array;
   level: number;
+  content: PackContent;
   /** This worker's packs are numbered firstPack, firstPack + packStep, … */
   firstPack: number;
   packStep: number;

@@ -14,7 +14,7 @@ import type { Lease } from '../../repository/lease.ts';
 import { type Manifest, manifestName } from '../../repository/manifest.ts';
 import { PackAssembler } from '../../repository/packAssembler.ts';
 import { packTable } from '../../repository/packTable.ts';
-import { PackWriter } from '../../repository/packWriter.ts';
+import { type PackContent, PackWriter } from '../../repository/packWriter.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { putOptions } from '../../repository/storagePolicy.ts';
@@ -60,6 +60,8 @@ export class WritingSession {
   readonly #goneOnFrom: readonly KnownParts[];
   readonly #keys: EpochKeys;
   readonly #level: number;
+  /** Lists share packs with rows, unless rows go where reading takes hours: fewer objects, and stored sooner. */
+  readonly #content: PackContent;
   readonly #salt = randomBytes(16);
 
   /** Finds what it is deduplicated against, and what it goes on from. */
@@ -76,6 +78,7 @@ export class WritingSession {
   ) {
     const { repository, id, jobs, level, storageClass } = options;
     const policy = { ...repository.policy };
+    this.#content = (storageClass ?? policy.storageClass) === null ? 'any' : 'rows';
     policy.storageClass = storageClass ?? policy.storageClass;
     this.id = id;
     this.previous = previous;
@@ -115,6 +118,7 @@ export class WritingSession {
       session: this.id,
       sessionSalt: this.#salt,
       level: this.#level,
+      content: this.#content,
       firstPack: i + 2,
       packStep: this.workers + 1,
     }));
@@ -129,7 +133,7 @@ export class WritingSession {
         session: this.id,
         sessionSalt: this.#salt,
         level: this.#level,
-        content: 'lists',
+        content: 'any',
         nextPack: () => 1 + packs++ * (this.workers + 1),
         output: this.assembler,
       }),

@@ -143,7 +143,7 @@ function makeWriter(data: WriterData, output: Outlet): ChunkWriter {
       session: data.session,
       sessionSalt: Buffer.from(data.sessionSalt),
       level: data.level,
-      content: 'rows',
+      content: data.content,
       nextPack: () => data.firstPack + packs++ * data.packStep,
       output,
     }),
