@@ -6,8 +6,12 @@ import { SESSION_ID } from './manifest.ts';
 /** A lease that was not renewed for this long, by the storage's clock, belongs to nobody. */
 export const LEASE_TTL_MS = 30 * 60 * 1000;
 const RENEW_MS = 5 * 60 * 1000;
-/** The one name under which collections take turns: `leases/prune/<number>`. */
-const PRUNE = 'prune';
+/** What one does at a time, and the name under which those who want to take turns: `leases/prune/<number>`. */
+const EXCLUSIVE = {
+  prune: { code: 'PRUNE_RUNNING', what: 'another prune is at work' },
+  keys: { code: 'KEYS_BUSY', what: 'somebody else is changing the keys' },
+} as const;
+type Exclusive = keyof typeof EXCLUSIVE;
 
 export interface LiveLease {
   session: string;
@@ -59,25 +63,34 @@ export class Lease {
    * after the highest has it; the highest belongs to nobody once it is older than LEASE_TTL_MS. (docs/recovery.md says
    * why nothing is lost even where two should have it.)
    */
-  static async takePrune(storage: Storage): Promise<Lease> {
+  static takePrune(storage: Storage): Promise<Lease> {
+    return Lease.#takeExclusive(storage, 'prune');
+  }
+
+  /** The right to change the slots of keys, in the same way; KEYS_BUSY while somebody else has it. */
+  static takeKeys(storage: Storage): Promise<Lease> {
+    return Lease.#takeExclusive(storage, 'keys');
+  }
+
+  static async #takeExclusive(storage: Storage, name: Exclusive): Promise<Lease> {
     const now = await storage.now();
-    const highest = await highestPrune(storage);
+    const highest = await highestOf(storage, name);
     if (highest && now.getTime() - highest.modified.getTime() <= LEASE_TTL_MS)
-      throw pruneRunning(storage, highest.modified);
-    const lease = new Lease(storage, PRUNE, PRUNE, highest?.number ?? 0);
+      throw busy(storage, name, highest.modified);
+    const lease = new Lease(storage, name, name, highest?.number ?? 0);
     try {
       await lease.#renew();
     } catch (error) {
       if ((error as TidemarkError).code !== 'LEASE_LOST') throw error;
-      throw pruneRunning(storage, now);
+      throw busy(storage, name, now);
     }
     // Whoever looked before others began and writes only now finds what they have written meanwhile.
-    const after = await highestPrune(storage);
+    const after = await highestOf(storage, name);
     if (after?.number !== lease.#first) {
-      await storage.remove(leaseName(PRUNE, lease.#first));
-      throw pruneRunning(storage, after?.modified ?? now);
+      await storage.remove(leaseName(name, lease.#first));
+      throw busy(storage, name, after?.modified ?? now);
     }
-    for await (const object of storage.list(`leases/${PRUNE}/`))
+    for await (const object of storage.list(`leases/${name}/`))
       if (numberOf(object.name) < lease.#first) await storage.remove(object.name);
     lease.#keep();
     return lease;
@@ -163,7 +176,7 @@ export class Lease {
 }
 
 /**
- * Leases of running operations (collections apart, which protect nothing), and the names of objects of those that ended
+ * Leases of running operations (those that one has at a time apart, which protect no packs), and the names of objects of those that ended
  * without being released.
  */
 export async function readLeases(
@@ -173,7 +186,7 @@ export async function readLeases(
   const found = new Map<string, Omit<LiveLease, 'session'> & { names: string[] }>();
   for await (const object of storage.list('leases/')) {
     const session = object.name.split('/')[1]!;
-    if (session === PRUNE) continue;
+    if (Object.hasOwn(EXCLUSIVE, session)) continue;
     const { name, modified } = object;
     const lease = found.get(session);
     if (!lease) found.set(session, { names: [name], since: modified, renewed: modified, object: name });
@@ -219,9 +232,12 @@ function kindOf(body: Buffer): string | null {
   }
 }
 
-async function highestPrune(storage: Storage): Promise<{ number: number; modified: Date } | undefined> {
+async function highestOf(
+  storage: Storage,
+  name: Exclusive,
+): Promise<{ number: number; modified: Date } | undefined> {
   let highest: { number: number; modified: Date } | undefined;
-  for await (const object of storage.list(`leases/${PRUNE}/`)) {
+  for await (const object of storage.list(`leases/${name}/`)) {
     const number = numberOf(object.name);
     if (number > (highest?.number ?? 0)) highest = { number, modified: object.modified };
   }
@@ -242,10 +258,11 @@ function leaseLost(): TidemarkError {
   );
 }
 
-function pruneRunning(storage: Storage, since: Date): TidemarkError {
+function busy(storage: Storage, name: Exclusive, since: Date): TidemarkError {
+  const { code, what } = EXCLUSIVE[name];
   return new TidemarkError(
-    'PRUNE_RUNNING',
-    `another prune is at work in ${storage.place}`,
+    code,
+    `${what} in ${storage.place}`,
     `wait until it has ended; if it was killed, its lease ends at ${new Date(since.getTime() + LEASE_TTL_MS).toISOString()}`,
   );
 }

@@ -1,4 +1,5 @@
 import type { TokenCredential } from '@azure/identity';
+import type { KeyClientOptions } from '@azure/keyvault-keys';
 import { usageError } from '../../base/errors.ts';
 import type { ServiceKey } from './secret.ts';
 import { type KeyService, loadKeySdk, serviceError } from './service.ts';
@@ -8,17 +9,32 @@ const ALGORITHM = 'RSA-OAEP-256';
 const KEY_URL = /^(https?:\/\/[^/]+)\/keys\/([^/]+)(?:\/([0-9a-zA-Z]+))?$/;
 const LOOPBACK = /^http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:|$)/;
 
+/**
+ * The SDK wants TLS, and the vault's tokens to be for the vault's own domain; an emulator on this machine has neither.
+ */
+const FOR_EMULATORS: KeyClientOptions = {
+  disableChallengeResourceVerification: true,
+  additionalPolicies: [
+    {
+      position: 'perCall',
+      policy: {
+        name: 'loopback',
+        sendRequest(request, next) {
+          request.allowInsecureConnection = true;
+          return next(request);
+        },
+      },
+    },
+  ],
+};
+
 /** Azure Key Vault or Managed HSM, by the URL of an RSA key. It wraps without a context. */
 export async function openAzureKeyVault(key: ServiceKey): Promise<KeyService> {
   const { vault, name, version } = parseKeyUrl(key.key);
   const needed = 'keys in Azure Key Vault';
   const sdk = await loadKeySdk(() => import('@azure/keyvault-keys'), '@azure/keyvault-keys', needed);
   const credential = await credentialOf(key, needed);
-  // The SDK wants the vault's tokens to be for the vault's own domain; an emulator on this machine has none.
-  const options = {
-    disableChallengeResourceVerification: LOOPBACK.test(vault),
-    retryOptions: { maxRetries: 3 },
-  };
+  const options = { retryOptions: { maxRetries: 3 }, ...(LOOPBACK.test(vault) ? FOR_EMULATORS : {}) };
   const cryptography = (id: string) => new sdk.CryptographyClient(id, credential, options);
   return {
     async seal(text) {
@@ -67,16 +83,14 @@ function statusOf(error: unknown): number | undefined {
 }
 
 function explain(key: ServiceKey, permission: string, error: unknown): Error {
-  const { name, code } = error as { name?: string; code?: string };
+  const { name } = error as { name?: string };
   const credentials = ['CredentialUnavailableError', 'AuthenticationError', 'AggregateAuthenticationError'];
   if (credentials.includes(name ?? '') || statusOf(error) === 401)
     return serviceError('credentials', key, permission, error);
   if (statusOf(error) === 404) return serviceError('unknown', key, permission, error);
   if (statusOf(error) !== 403) return serviceError('failed', key, permission, error);
-  const inner = (error as { details?: { error?: { innererror?: { code?: string } } } }).details?.error
-    ?.innererror;
-  const disabled = [code, inner?.code].some(
-    each => each === 'KeyDisabled' || each === 'KeyNotYetValid' || each === 'KeyExpired',
-  );
+  // Of a key that can't be used now it says no more than Forbidden, and the reason further inside.
+  const said = JSON.stringify((error as { details?: unknown }).details ?? {});
+  const disabled = /"Key(Disabled|NotYetValid|Expired)"/.test(said);
   return serviceError(disabled ? 'disabled' : 'denied', key, permission, error);
 }

@@ -30,19 +30,16 @@ export async function openGcpKms(key: ServiceKey): Promise<KeyService> {
       return { key: key.key, sealed };
     },
     async unseal(sealed, _key, to) {
-      try {
-        const [answer] = await client.decrypt(
-          { name: key.key, ...withSum('ciphertext', sealed), ...bound(to) },
-          call,
-        );
-        const text = bytesOf(answer.plaintext);
-        checkSum(key, text, answer.plaintextCrc32c);
-        return text.toString('utf8');
-      } catch (error) {
+      const request = { name: key.key, ...withSum('ciphertext', sealed), ...bound(to) };
+      const answer = await client.decrypt(request, call).catch(error => {
         // Of ciphertexts of other keys, or for another place, it says no more than that they are invalid.
         if (codeOf(error) === INVALID_ARGUMENT) return undefined;
         throw explain(key, 'cloudkms.cryptoKeyVersions.useToDecrypt', error);
-      }
+      });
+      if (!answer) return undefined;
+      const text = bytesOf(answer[0].plaintext);
+      checkSum(key, text, answer[0].plaintextCrc32c);
+      return text.toString('utf8');
     },
   };
 }
@@ -61,7 +58,9 @@ const UNAUTHENTICATED = 16;
 function clientOptions({ environment = {} }: ServiceKey): ClientOptions {
   const { GOOGLE_APPLICATION_CREDENTIALS: file, CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS: endpoint } =
     environment;
-  const options: ClientOptions = { fallback: true, ...(file ? { keyFilename: file } : {}) };
+  // The SDK's chain of credentials looks at the process's variables alone.
+  if (file) process.env.GOOGLE_APPLICATION_CREDENTIALS ??= file;
+  const options: ClientOptions = { fallback: true };
   if (!endpoint) return options;
   const { protocol, hostname, port } = new URL(endpoint);
   return {
