@@ -13,7 +13,7 @@ import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strate
 import { type Finding, Findings } from './finding.ts';
 import { inspectDatabase } from './inspect/inspect.ts';
 import { judge, type Wanted } from './inspect/judge.ts';
-import { connectionOf, openRepository, readSecret } from './open.ts';
+import { connectionOf, openRepository, PASSPHRASE_LENGTH_MIN, readSecret } from './open.ts';
 
 export interface CheckResult {
   /** No finding is a fault. */
@@ -21,8 +21,6 @@ export interface CheckResult {
   findings: Finding[];
 }
 
-/** A passphrase that is shorter can be guessed, whatever scrypt costs. */
-const PASSPHRASE_LENGTH_MIN = 12;
 /** docs/format.md, "Objects": what stands under leases/ and is left behind is cleared away by prune. */
 const PROBE_FOLDER = 'leases/check';
 

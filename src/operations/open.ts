@@ -106,6 +106,9 @@ export function storesOf(strategy: Strategy, plan: PlanSpec | null): string[] {
   );
 }
 
+/** A passphrase that is shorter can be guessed, whatever scrypt costs. */
+export const PASSPHRASE_LENGTH_MIN = 12;
+
 export async function readSecret(key: KeySource, environment: Strategy['environment']): Promise<Secret> {
   switch (key.kind) {
     case 'file':

@@ -111,8 +111,13 @@ async function requireUsable({ storage, key, name }: RepositorySpec): Promise<vo
       'choose another place: --storage',
     );
   }
-  const keyPath = 'path' in key ? key.path : null;
-  if (keyPath !== null && !path.relative(folder, keyPath).startsWith('..')) {
+  if ('path' in key) requireOutside({ storage }, key.path);
+}
+
+/** Refuses a key file in the folder of the storage: KEY_IN_STORAGE. */
+export function requireOutside({ storage }: Pick<RepositorySpec, 'storage'>, keyPath: string): void {
+  const folder = folderOf(storage);
+  if (folder !== null && !path.relative(folder, keyPath).startsWith('..')) {
     throw usageError(
       'KEY_IN_STORAGE',
       `the key ${keyPath} lies in the storage that it protects`,

@@ -9,6 +9,11 @@ export class Undo {
     this.#steps.push(step);
   }
 
+  /** From here on, what has been done stays. */
+  forget(): void {
+    this.#steps.length = 0;
+  }
+
   /** Takes everything back, the latest first. A step that fails does not keep the others from being taken. */
   async run(): Promise<void> {
     for (const step of this.#steps.splice(0).reverse()) await step().catch(() => {});
