@@ -19,6 +19,13 @@ export interface Context {
   ask(question: string): Promise<boolean>;
 }
 
+/** Commands that share a name: `key list`, `key add` … */
+export interface CliGroup {
+  name: string;
+  summary: string;
+  commands: readonly CliCommand[];
+}
+
 /** One command of the program: its options, and what it does. Exit codes other than 0 come from errors or the result. */
 export interface CliCommand {
   /** commander's syntax: `restore <what>`. */

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError } from 'commander';
 import { asTidemarkError, usageError } from '../base/errors.ts';
-import type { CliCommand, Context } from './command.ts';
+import type { CliCommand, CliGroup, Context } from './command.ts';
 import { COMMANDS, SUMMARIES } from './commands/index.ts';
 import { EXIT } from './exit.ts';
 import { makeOutput, reportError } from './output.ts';
@@ -24,12 +24,12 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
     for (const known of Object.keys(COMMANDS)) {
       if (known !== name) program.command(known).summary(SUMMARIES[known]!).description(SUMMARIES[known]!);
     }
-    if (command) {
-      addCommand(program, command, async (args, options) => {
-        const context = makeContext(options, environment, version, interrupt.signal);
-        code = (await command.run(context, args, options)) ?? EXIT.done;
-      });
-    }
+    const run = (definition: CliCommand) => async (args: unknown[], options: Record<string, unknown>) => {
+      const context = makeContext(options, environment, version, interrupt.signal);
+      code = (await definition.run(context, args, options)) ?? EXIT.done;
+    };
+    if (command && 'commands' in command) addGroup(program, command, run);
+    else if (command) addCommand(program, command, run(command));
     await program.parseAsync(argv, { from: 'user' });
     return code;
   } catch (error) {
@@ -61,11 +61,16 @@ function makeProgram(version: string): Command {
     .addHelpText('after', '\nStart with: tidemark init "$DATABASE_URL"   or watch: tidemark demo');
 }
 
-function addCommand(
-  program: Command,
-  definition: CliCommand,
-  action: (args: unknown[], options: Record<string, unknown>) => Promise<void>,
-): void {
+type Action = (args: unknown[], options: Record<string, unknown>) => Promise<void>;
+
+function addGroup(program: Command, group: CliGroup, run: (definition: CliCommand) => Action): void {
+  const parent = program.command(group.name).summary(group.summary).description(group.summary);
+  parent.exitOverride().showHelpAfterError('(see --help)');
+  parent.addHelpText('after', '\nEach has --help, --json and --config.');
+  for (const definition of group.commands) addCommand(parent, definition, run(definition));
+}
+
+function addCommand(program: Command, definition: CliCommand, action: Action): void {
   const command = program
     .command(definition.name)
     .summary(definition.summary)

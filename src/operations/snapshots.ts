@@ -1,4 +1,4 @@
-import { usageError } from '../base/errors.ts';
+import { type TidemarkError, usageError } from '../base/errors.ts';
 import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
 import { newestFirst } from '../repository/newest.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -13,12 +13,25 @@ export interface Placed {
   manifest: Manifest;
 }
 
-/** All snapshots of all repositories, oldest first. */
-export async function allSnapshots(strategy: Strategy): Promise<Placed[]> {
+/** A snapshot that is there, and that the repository's key of the strategy can't read since it was retired. */
+export interface NewerSnapshot {
+  repositoryName: string;
+  snapshot: string;
+  error: TidemarkError;
+}
+
+/** All snapshots of all repositories, oldest first; those newer than a retired key go to `newer`, or fail the call. */
+export async function allSnapshots(
+  strategy: Strategy,
+  newer?: (snapshot: NewerSnapshot) => void,
+): Promise<Placed[]> {
   const placed: Placed[] = [];
   for (const repositoryName of strategy.repositories.keys()) {
     const repository = await openRepository(strategy, repositoryName);
-    for (const manifest of await repository.manifests())
+    const tell =
+      newer &&
+      ((name: string, error: TidemarkError) => newer({ repositoryName, snapshot: snapshotOf(name), error }));
+    for (const manifest of await repository.manifests(tell))
       placed.push({ repositoryName, repository, manifest });
   }
   return placed.sort((a, b) => (a.manifest.snapshot < b.manifest.snapshot ? -1 : 1));

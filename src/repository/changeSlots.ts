@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import type { Storage } from '../storage/storage.ts';
 import { epochName, newEpochObject, sealOlder } from './epochs.ts';
-import { EpochKeys } from './keys.ts';
+import { EpochKeys, type RepositoryKeys } from './keys.ts';
 import { readSlots, type StoredSlot } from './openKeys.ts';
 import type { Repository } from './repository.ts';
 import {
@@ -32,16 +32,22 @@ export interface JudgedSlot extends StoredSlot {
   state: SlotState;
 }
 
-/** All slots, by name. `keys` must open the newest epoch, or some retired slots are taken for whole. */
-export async function judgeSlots({ storage, keys }: Repository, newest: number): Promise<JudgedSlot[]> {
+/** All slots, by name. Those whose epoch the keys don't open are judged by their form alone; without keys, all are. */
+export async function judgeSlots(
+  storage: Storage,
+  keys: RepositoryKeys | undefined,
+  newest: number,
+): Promise<JudgedSlot[]> {
   return (await readSlots(storage)).map(stored => {
     const name = stored.object.slice('keys/'.length, -'.json'.length);
-    const { slot } = stored;
+    const { slot, fault } = stored;
+    // One that could not be read just now is no damaged one: what is decided by its state must wait.
+    if (fault && fault.kind !== 'fault') throw fault;
     const state = (): SlotState => {
       if (!slot || slot.slot !== name) return 'damaged';
       const epoch = epochOf(slot);
       if (epoch > newest) return 'unfinished';
-      if (epoch <= keys.newest && slot.mac !== undefined && !macHolds(keys.at(epoch), slot)) {
+      if (keys && epoch <= keys.newest && slot.mac !== undefined && !macHolds(keys.at(epoch), slot)) {
         return epoch > 0 ? 'unfinished' : 'damaged';
       }
       return epoch < newest ? 'retired' : 'current';

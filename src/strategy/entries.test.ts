@@ -8,6 +8,8 @@ function assertRepositories(strategy: Strategy): void {
   assert.deepEqual(strategy.repositories.get('a'), {
     name: 'a',
     storage: { kind: 'local', path: '/var/backups/x y' },
+    address: 'file:///var/backups/x%20y/',
+    region: null,
     key: { kind: 'env', variable: 'TIDEMARK_KEY' },
     limits: { connections: null, bytesPerSecond: null },
     storageClass: null,

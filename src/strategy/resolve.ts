@@ -119,6 +119,8 @@ export function repositorySpec(
   return {
     name,
     storage,
+    address: entry.storage,
+    region: entry.region ?? null,
     key: resolveKey(entry.key, around),
     limits: {
       connections: count(entry.connections) ?? null,

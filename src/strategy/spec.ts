@@ -52,6 +52,9 @@ export interface ConnectionSpec {
 export interface RepositorySpec {
   name: string;
   storage: StorageSpec;
+  /** The storage's address as it was written, and the region beside it: no secrets, for people. */
+  address: string;
+  region: string | null;
   key: KeySource;
   /** Null: the storage's own. */
   limits: { connections: number | null; bytesPerSecond: number | null };

@@ -1,7 +1,7 @@
-import type { CliCommand } from '../command.ts';
+import type { CliCommand, CliGroup } from '../command.ts';
 
 /** Every command, loaded when it is asked for. */
-export const COMMANDS: Record<string, () => Promise<CliCommand>> = {
+export const COMMANDS: Record<string, () => Promise<CliCommand | CliGroup>> = {
   init: async () => (await import('./init.ts')).command,
   check: async () => (await import('./check.ts')).command,
   backup: async () => (await import('./backup.ts')).command,
@@ -17,6 +17,7 @@ export const COMMANDS: Record<string, () => Promise<CliCommand>> = {
   forget: async () => (await import('./forget.ts')).command,
   prune: async () => (await import('./prune.ts')).command,
   lifecycle: async () => (await import('./lifecycle.ts')).command,
+  key: async () => (await import('./key.ts')).command,
   demo: async () => (await import('./demo.ts')).command,
 };
 
@@ -36,5 +37,6 @@ export const SUMMARIES: Record<string, string> = {
   forget: 'end a snapshot’s existence',
   prune: 'apply retention and free what no snapshot needs',
   lifecycle: 'print rules for the storage’s provider that fit the strategy',
+  key: 'list, add, remove and rotate what opens a repository; print its recovery kit',
   demo: 'show the whole job on a throw-away PostgreSQL',
 };

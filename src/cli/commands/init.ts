@@ -104,9 +104,13 @@ function kitOf(made: MadeRepository, { databases }: InitResult, date: string, ve
     databases,
     repository: made.name,
     repositoryId: made.id,
-    storage: made.storage,
+    storage: made.spec.storage,
+    address: made.spec.address,
+    region: made.spec.region,
     key: made.key.source,
-    keyText: made.secret.kind === 'key' ? made.secret.text.trim() : null,
+    keyText: made.secret.kind === 'key' ? made.secret.text : null,
+    slots: [],
+    epoch: 0,
     date,
     version,
   });
@@ -125,7 +129,7 @@ function asJson(result: InitResult, showKey: boolean): object {
       role: found.rights.role,
       superuser: found.rights.superuser,
     },
-    repositories: repositories.map(({ secret, key, ...made }) => ({
+    repositories: repositories.map(({ secret, key, spec: _spec, ...made }) => ({
       ...made,
       key: {
         ...key.source,

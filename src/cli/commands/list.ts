@@ -1,6 +1,6 @@
 import { holdsOfAll, holdText, standing } from '../../operations/hold.ts';
 import { databaseOf } from '../../operations/open.ts';
-import { allSnapshots } from '../../operations/snapshots.ts';
+import { allSnapshots, type NewerSnapshot } from '../../operations/snapshots.ts';
 import type { CliCommand } from '../command.ts';
 import { formatBytes, formatCount, formatTime, table } from '../output.ts';
 
@@ -11,7 +11,8 @@ export const command: CliCommand = {
   async run({ output, strategy }, [database]) {
     const loaded = await strategy();
     if (database !== undefined) databaseOf(loaded, database as string);
-    const placed = (await allSnapshots(loaded)).filter(
+    const newer: NewerSnapshot[] = [];
+    const placed = (await allSnapshots(loaded, each => newer.push(each))).filter(
       each => database === undefined || each.manifest.database === database,
     );
     const holds = await holdsOfAll(placed);
@@ -29,7 +30,15 @@ export const command: CliCommand = {
       bytesAdded: manifest.counts.bytesAdded,
       holds: holds.get(repository)?.get(manifest.snapshot) ?? [],
     }));
-    output.result({ snapshots }, () => {
+    for (const { error } of newer.slice(0, 1)) {
+      output.note(`${newer.length} newer snapshots are not listed: ${error.message} [${error.code}]`);
+      output.note(`  ${error.hint}`);
+    }
+    const unreadable = newer.map(({ repositoryName, snapshot }) => ({
+      snapshot,
+      repository: repositoryName,
+    }));
+    output.result({ snapshots, ...(newer.length > 0 ? { unreadable } : {}) }, () => {
       if (snapshots.length === 0) return ['no snapshots yet; take one with: tidemark backup <database>'];
       const rows = snapshots.map(each => [
         each.snapshot,

@@ -20,6 +20,7 @@ export interface MadeRepository {
   name: string;
   id: string;
   storage: string;
+  spec: RepositorySpec;
   made: boolean;
   key: { source: KeySource; made: boolean };
   secret: Secret;
@@ -43,6 +44,7 @@ export async function openOrMakeRepository(
       name: spec.name,
       id: repository.id,
       storage: locationOf(spec.storage),
+      spec,
       made,
       key: { source: spec.key, made: keyMade },
       secret,

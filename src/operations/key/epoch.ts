@@ -41,10 +41,11 @@ export async function rotateEpoch(request: BeginEpochRequest): Promise<NewEpoch>
   const { strategy, repository: name } = request;
   const given = await Promise.all(request.with.map(each => readGivenSecret(each, strategy.environment)));
   return changingKeys(strategy, name, async opened => {
-    const current = opened.slots.filter(each => each.state === 'current');
+    // What is damaged may have been somebody's way in: it is not left behind without a word.
+    const meant = opened.slots.filter(each => each.state === 'current' || each.state === 'damaged');
     for (const slot of request.retire)
-      if (!current.some(each => each.name === slot)) throw unknownSlot(slot, opened);
-    const staying = current.filter(each => !request.retire.includes(each.name));
+      if (!meant.some(each => each.name === slot)) throw unknownSlot(slot, opened);
+    const staying = meant.filter(each => !request.retire.includes(each.name));
     const carried = await carriedOver(staying, [opened.secret, ...given], opened);
     const planned = planOf(name, opened, carried, request.retire);
     if (!(await request.confirm(planned))) {
@@ -67,9 +68,10 @@ async function carriedOver(
 ): Promise<Carried[]> {
   const carried: Carried[] = [];
   const unknown: string[] = [];
-  for (const { slot, name } of slots) {
-    const owner = slot && ((await ownerAtHand(slot)) ?? ownerAgain(slot, strategy.environment));
-    if (owner) carried.push({ slot, owner });
+  for (const { slot, name, state } of slots) {
+    const whole = slot && state === 'current';
+    const owner = whole && ((await ownerAtHand(slot)) ?? ownerAgain(slot, strategy.environment));
+    if (whole && owner) carried.push({ slot, owner });
     else unknown.push(name);
   }
   if (unknown.length > 0) throw leftBehind(unknown, spec.name);
@@ -119,7 +121,7 @@ function ownerText(owner: SlotOwner): string {
 function leftBehind(names: string[], repository: string): Error {
   return usageError(
     'KEYS_LEFT_BEHIND',
-    `the secrets of ${names.join(', ')} are not at hand, so they can't be carried over into the new epoch`,
+    `slots can't be carried over into the new epoch, since they are damaged or their secrets are not at hand: ${names.join(', ')}`,
     `give them (--with key-file=PATH, passphrase-env=NAME …), or let them read only what is stored until now: tidemark key rotate ${repository} --epoch --retire ${names.join(' ')}`,
   );
 }

@@ -49,7 +49,7 @@ export async function changingKeys<T>(
 
 async function judged(repository: Repository, storage: Storage, epoch: number): Promise<JudgedSlot[]> {
   const newest = await newestEpoch(storage);
-  if (newest === epoch) return judgeSlots(repository, newest);
+  if (newest === epoch) return judgeSlots(storage, repository.keys, newest);
   throw new TidemarkError(
     'KEYS_BUSY',
     `somebody else began an epoch in ${storage.place}`,

@@ -53,7 +53,9 @@ async function rotate(request: RotateKeyRequest, opened: OpenedKeys, undo: Undo)
   const old = await slotToReplace(request.slot, opened);
   const replacement = await replacementOf(old, request.owner, opened, undo);
   const { owner, waiting } = replacement;
-  const there = owner.kind === 'key' ? await slotOpenedBy(slots, repository, owner) : undefined;
+  // A slot that is there is taken up: left by a rotation that was cut off. For services and recipients it is made anew.
+  const known = owner.kind === 'key' || owner.kind === 'passphrase';
+  const there = known ? await slotOpenedBy(slots, repository, owner) : undefined;
   if (there?.slot === old.slot) throw sameSecret(old.slot);
   const slot = there ?? (await addSlot(repository, { owner, replaces: old.slot }));
   undo.forget();

@@ -1,0 +1,92 @@
+import { open } from 'node:fs/promises';
+import { usageError } from '../../base/errors.ts';
+import { locationOf } from '../../storage/kinds.ts';
+import type { Strategy } from '../../strategy/spec.ts';
+import { readSecret, repositoryOf } from '../open.ts';
+import { recoveryKit } from '../recoveryKit.ts';
+import { listKeys } from './list.ts';
+
+export interface KitRequest {
+  strategy: Strategy;
+  repository: string;
+  /** Whether the text of the key stands on the page. */
+  withKey: boolean;
+  version: string;
+}
+
+export interface Kit {
+  repository: string;
+  id: string;
+  storage: string;
+  epoch: number;
+  slots: { slot: string; kind: string | null }[];
+  /** The page, lines without their ends. The key is on it only where it was asked for. */
+  page: string[];
+}
+
+/** The page that brings a repository back without this machine. It is made only where the strategy's key opens it. */
+export async function makeKit({ strategy, repository: name, withKey, version }: KitRequest): Promise<Kit> {
+  const spec = repositoryOf(strategy, name);
+  const { id, epoch, slots, trouble } = await listKeys(strategy, name);
+  if (trouble) throw usageError(trouble.code, trouble.message, trouble.hint);
+  const secret = await readSecret(spec.key, strategy.environment);
+  if (withKey && secret.kind !== 'key') {
+    throw usageError(
+      'KIT_WITHOUT_KEY',
+      `${name} is not opened by a key that could be printed, but by ${secret.where}`,
+      'print the page without --with-key, and keep the secret elsewhere; or add a key for the kit: tidemark key add',
+    );
+  }
+  const usable = slots.filter(each => each.state === 'current');
+  const page = recoveryKit({
+    databases: databasesOf(strategy, name),
+    repository: name,
+    repositoryId: id,
+    storage: spec.storage,
+    address: spec.address,
+    region: spec.region,
+    key: spec.key,
+    keyText: withKey && secret.kind === 'key' ? secret.text : null,
+    slots: usable.flatMap(({ slot, kind, for: whom }) => (kind ? { slot, kind, for: whom } : [])),
+    epoch,
+    date: new Date().toISOString(),
+    version,
+  });
+  return {
+    repository: name,
+    id,
+    storage: locationOf(spec.storage),
+    epoch,
+    slots: usable.map(({ slot, kind }) => ({ slot, kind })),
+    page,
+  };
+}
+
+/** Databases that a plan stores there; where no plan does, all. */
+function databasesOf(strategy: Strategy, name: string): string[] {
+  const stored = [...strategy.plans.values()]
+    .filter(plan => plan.store.includes(name))
+    .map(plan => plan.database);
+  return stored.length > 0 ? [...new Set(stored)] : [...strategy.databases.keys()];
+}
+
+/** Writes the page to a file that is not there yet; with the key, for its owner's eyes only. */
+export async function writeKit(page: readonly string[], file: string, withKey: boolean): Promise<void> {
+  try {
+    const handle = await open(file, 'wx', withKey ? 0o600 : 0o644);
+    try {
+      await handle.writeFile(`${page.join('\n')}\n`);
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const there = code === 'EEXIST';
+    throw usageError(
+      there ? 'KIT_EXISTS' : 'KIT_UNWRITABLE',
+      there ? `there is a file ${file} already` : `${file} can't be written: ${code}`,
+      'name another file with -o',
+      cause,
+    );
+  }
+}
