@@ -30,6 +30,8 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
   assert.deepEqual(strategy.repositories.get('primary'), {
     name: 'primary',
     storage: { kind: 'local', path: path.join(strategy.folder, 'backups') },
+    address: './backups',
+    region: null,
     key: { kind: 'file', path: '/people/ann/k' },
     limits: { connections: null, bytesPerSecond: null },
     storageClass: null,
