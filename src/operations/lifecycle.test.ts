@@ -23,6 +23,8 @@ function rules(address: string, written: Written = {}, move = false) {
   const repository: RepositorySpec = {
     name,
     storage: parseStorage(address, { storageClass }),
+    address,
+    region: null,
     key: { kind: 'env', variable: 'KEY' },
     limits: { connections: null, bytesPerSecond: null },
     storageClass: storageClass ?? null,
