@@ -47,11 +47,9 @@ test('Rephlo: 30 days, 90 days before deployments, a year of weeks, 3 of months,
   assert.deepEqual(rephlo.left('monthly', 'archive'), ['2026-01-01 03:30', '2026-02-01 03:30']);
   assert.deepEqual(rephlo.left('yearly', 'archive'), ['2026-01-01 03:45']);
 
-  for (const repository of ['primary', 'far']) {
-    const left = () => rephlo.left('before-deploy', repository);
-    if (repository === 'primary') rephlo.until('2026-05-31 10:00');
-    assert.deepEqual(left(), deployments.slice(0, 2), '90 days are not over yet');
-  }
+  rephlo.until('2026-05-31 10:00'); // 90 days after the first, which is not too old yet
+  for (const repository of ['primary', 'far'])
+    assert.deepEqual(rephlo.left('before-deploy', repository), deployments.slice(0, 2));
   rephlo.until('2026-05-31 10:01');
   assert.deepEqual(rephlo.left('before-deploy', 'far'), deployments.slice(1, 2));
 

@@ -17,6 +17,7 @@ import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { type Frees, freedBy } from './freed.ts';
+import { keepLocked } from './locked.ts';
 import { openRepository } from './open.ts';
 import { type Retained, type RetainedGroup, retain } from './retain.ts';
 
@@ -115,7 +116,7 @@ export async function prune(request: PruneRequest): Promise<PruneResult> {
 async function prepare(strategy: Strategy, name: string): Promise<Prepared> {
   const repository = await openRepository(strategy, name);
   const holdings = await readHoldings(repository);
-  const retained = retain(strategy, name, holdings);
+  const retained = await keepLocked(repository, retain(strategy, name, holdings));
   const forgetting = new Set(forgettable(retained));
   const frees = await freedBy(repository, holdings, byGroup(retained, forgetting));
   const plan = await planCollection(repository, holdings, forgetting);
@@ -132,7 +133,7 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     await endDeadCompactions(repository);
     let holdings = await readHoldings(repository, prepared.holdings);
     const shown = new Set(forgettable(prepared.retained));
-    const retained = retain(strategy, name, holdings);
+    const retained = await keepLocked(repository, retain(strategy, name, holdings));
     const due = forgettable(retained).filter(each => shown.has(each));
     const frees = await freedBy(repository, holdings, byGroup(retained, new Set(due)));
     const held = await forgetUnlessHeld(repository, due, async () => {

@@ -37,7 +37,8 @@ export interface Retainable {
   holds: ReadonlyMap<string, Hold[]>;
 }
 
-type RetainableSnapshot = Pick<
+/** What retention has to know of a snapshot. */
+export type RetainableSnapshot = Pick<
   HeldSnapshot,
   'snapshot' | 'copied' | 'database' | 'plan' | 'started' | 'scope' | 'good'
 >;

@@ -1,3 +1,4 @@
+import { usageError } from '../base/errors.ts';
 import { FORGET_LEASE, readHolds, refuseHeld } from './holds.ts';
 import { Lease } from './lease.ts';
 import { newSessionId, snapshotOf } from './manifest.ts';
@@ -24,7 +25,7 @@ export class Forgetting {
 
   /**
    * Ends a snapshot's existence; its packs stay until they are collected. One that somebody else has forgotten meanwhile
-   * is no error. Throws SNAPSHOT_HELD, and LEASE_LOST where the machine slept for so long that a hold may have come.
+   * is no error. Throws SNAPSHOT_HELD, SNAPSHOT_LOCKED, and LEASE_LOST where the machine slept for so long that a hold may have come.
    *
    * @param name of its manifest.
    */
@@ -34,6 +35,7 @@ export class Forgetting {
     const snapshot = snapshotOf(name);
     const holds = await readHolds(this.#repository, await storage.now(), snapshot);
     refuseHeld(snapshot, holds.get(snapshot), storage.place);
+    await refuseLocked(this.#repository, name);
     try {
       await this.#repository.forget(name, () => this.#lease.confirm());
     } catch (error) {
@@ -44,6 +46,22 @@ export class Forgetting {
   async end(): Promise<void> {
     await this.#lease.release();
   }
+}
+
+/** Until when an object lock keeps a snapshot's manifest, by the storage's clock; undefined where none does. */
+export async function lockedUntil({ storage }: Repository, name: string): Promise<Date | undefined> {
+  const until = await storage.locks?.until(`snapshots/${name}`);
+  return until && until > (await storage.now()) ? until : undefined;
+}
+
+async function refuseLocked(repository: Repository, name: string): Promise<void> {
+  const until = await lockedUntil(repository, name);
+  if (!until) return;
+  throw usageError(
+    'SNAPSHOT_LOCKED',
+    `snapshot ${snapshotOf(name)} in ${repository.storage.place} is locked until ${until.toISOString()}`,
+    'wait until the lock has ended; a governance lock can be lifted by who may do that',
+  );
 }
 
 /**

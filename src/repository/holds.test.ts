@@ -194,3 +194,16 @@ test('what is forgotten although it is held is not collected until it is release
   assert.ok(freed >= 4);
   assert.deepEqual(await repository.forgottenNames(), []);
 });
+
+test('what an object lock keeps is not forgotten, nor half so', async t => {
+  const { repository, clock } = await fresh(t);
+  const { snapshot } = await smallBackup(repository, { a: 'one' });
+  const until = new Date(START.getTime() + HOUR_MS);
+  const locks = { until: async () => until, extend: async () => {} };
+  Object.assign(clock, { locks });
+  await assert.rejects(forget(repository, snapshot), { code: 'SNAPSHOT_LOCKED' });
+  assert.deepEqual(await repository.forgottenNames(), []);
+  clock.pass(HOUR_MS);
+  await forget(repository, snapshot);
+  assert.deepEqual(await repository.snapshotNames(), []);
+});

@@ -100,7 +100,9 @@ function plans(database: string, name: string): string {
     store: [primary]
     # A snapshot stays as long as one of these rules wants it; the last good one always stays. Each tier keeps the
     # newest snapshot of so many days, weeks or months; snapshots share what is equal, so old ones cost little.
-    # The short form, keep: 30d, keeps everything for thirty days and nothing longer.
+    # A tier may also be a length of time, monthly: 3y: the newest of each month, for three years.
+    # The short form, keep: 30d, keeps everything for thirty days and nothing longer. What stays in one repository may
+    # differ: store: [primary, { repository: archive, keep: 7y }].
     keep:
       within: 48h             # all of the last two days
       daily: 30

@@ -1,9 +1,8 @@
-import { type Retainable, retain } from '../../src/operations/retain.ts';
+import { type RetainableSnapshot, retain } from '../../src/operations/retain.ts';
 import { next } from '../../src/strategy/cron.ts';
 import type { PlanSpec, Strategy } from '../../src/strategy/spec.ts';
 
 const DAY_MS = 86_400_000;
-type Snapshots = Map<string, Retainable['snapshots'] extends ReadonlyMap<string, infer T> ? T : never>;
 
 /**
  * The years of a strategy, without any data: each plan makes its snapshots on time in each of its repositories, and every
@@ -12,7 +11,7 @@ type Snapshots = Map<string, Retainable['snapshots'] extends ReadonlyMap<string,
 export class Calendar {
   readonly #strategy: Strategy;
   readonly #manual: Readonly<Record<string, readonly Date[]>>;
-  readonly #repositories: Map<string, Snapshots>;
+  readonly #repositories: Map<string, Map<string, RetainableSnapshot>>;
   #now: Date;
   #made = 0;
   /** Plans capture nothing while this is false. */
