@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { existing, isObjectName } from '../object.ts';
 import type { Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { repeated } from '../wrap/repeat.ts';
 import type { GcsBucket } from './bucket.ts';
 import { GcsLocks, retentionOf } from './locks.ts';
 import { readObject } from './read.ts';
@@ -15,8 +16,16 @@ interface Listed {
   timeCreated: string;
 }
 
+interface Page {
+  /** Absent where there are none. */
+  items?: Listed[];
+  nextPageToken?: string;
+}
+
 const FIELDS = 'name,size,timeCreated';
 const PAGE_OBJECTS = 1000;
+/** Of one page; then the list has failed, and is begun again as other calls are. */
+const PAGE_ATTEMPTS = 3;
 
 export interface GcsStorageOptions {
   /** Where the bucket has to lie, in lower case. */
@@ -69,25 +78,29 @@ export class GcsStorage implements Storage {
   }
 
   async *list(prefix: string): AsyncIterable<StoredObject> {
-    const doing = `can't list ${prefix || 'objects'}`;
     let pageToken: string | undefined;
     do {
-      const answer = await this.#bucket.ask(doing, '/o', {
-        method: 'GET',
-        query: {
-          prefix: this.#bucket.prefixed(prefix),
-          fields: `items(${FIELDS}),nextPageToken`,
-          maxResults: String(PAGE_OBJECTS),
-          pageToken,
-        },
-      });
-      const page = this.#bucket.content<{ items?: Listed[]; nextPageToken?: string }>(answer, doing);
+      const page = await repeated(() => this.#page(prefix, pageToken), { attempts: PAGE_ATTEMPTS });
       for (const item of page.items ?? []) {
         const object = this.#stored(item);
         if (isObjectName(object.name)) yield object;
       }
       pageToken = page.nextPageToken;
     } while (pageToken !== undefined);
+  }
+
+  async #page(prefix: string, pageToken: string | undefined): Promise<Page> {
+    const doing = `can't list ${prefix || 'objects'}`;
+    const answer = await this.#bucket.ask(doing, '/o', {
+      method: 'GET',
+      query: {
+        prefix: this.#bucket.prefixed(prefix),
+        fields: `items(${FIELDS}),nextPageToken`,
+        maxResults: String(PAGE_OBJECTS),
+        pageToken,
+      },
+    });
+    return this.#bucket.content(answer, doing);
   }
 
   async remove(name: string): Promise<void> {
