@@ -11,6 +11,8 @@ export interface Passing {
   path: string;
   /** Whether it has If-None-Match. */
   conditional: boolean;
+  /** The body of a POST. */
+  body?: string;
 }
 
 /** What a network, a server in trouble or another server would do. */
@@ -77,11 +79,12 @@ export class S3Proxy {
 
   async #pass(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const conditional = request.headers['if-none-match'] !== undefined;
-    const passing = { method: request.method!, path: request.url!, conditional };
+    const passing: Passing = { method: request.method!, path: request.url!, conditional };
     this.seen.push(passing);
     const interference = this.#interferenceWith(passing);
     if (interference?.kind === 'cutRequest') return void request.socket.destroy();
     const body = await buffer(request);
+    if (request.method === 'POST') passing.body = body.toString();
     if (interference?.kind === 'corruptRequest') body[body.length >> 1]! ^= 1;
     if (interference?.kind === 'answer') {
       response.writeHead(interference.status, interference.headers);

@@ -37,32 +37,18 @@ export class S3Freezer implements Freezer {
 
   async thaw(name: string, days: number): Promise<void> {
     const { sdk } = this.#bucket;
+    const { StorageClass } = await this.#bucket.head(name);
+    // INTELLIGENT_TIERING moves objects back for good, and refuses to hear of days.
+    const order =
+      StorageClass === 'INTELLIGENT_TIERING'
+        ? {}
+        : { Days: days, GlacierJobParameters: { Tier: 'Standard' as const } };
+    const command = new sdk.RestoreObjectCommand({ ...this.#bucket.at(name), RestoreRequest: order });
     const doing = { what: `thaw ${name}`, permission: 's3:RestoreObject', object: name };
-    const order = (RestoreRequest: { Days?: number; GlacierJobParameters?: { Tier: 'Standard' } }) =>
-      this.#bucket.ask(doing, client =>
-        client.send(new sdk.RestoreObjectCommand({ ...this.#bucket.at(name), RestoreRequest })),
-      );
-    try {
-      await order({ Days: days, GlacierJobParameters: { Tier: 'Standard' } });
-    } catch (error) {
-      if (isOrdered(error)) return;
-      // Of INTELLIGENT_TIERING, which moves objects back for good.
-      if (!isAboutDays(error)) throw error;
-      await order({});
-    }
+    await this.#bucket.ask(doing, async client => {
+      await client.send(command).catch(error => {
+        if (error.name !== 'RestoreAlreadyInProgress') throw error;
+      });
+    });
   }
-}
-
-function isOrdered(error: unknown): boolean {
-  return causeName(error) === 'RestoreAlreadyInProgress';
-}
-
-function isAboutDays(error: unknown): boolean {
-  return (
-    error instanceof TidemarkError && /\bdays\b/i.test(error.message) && /intelligent/i.test(error.message)
-  );
-}
-
-function causeName(error: unknown): string | undefined {
-  return error instanceof TidemarkError && error.cause instanceof Error ? error.cause.name : undefined;
 }
