@@ -104,6 +104,8 @@ export const LAWS: Readonly<Record<string, Law>> = {
     await storage.put('object', [Buffer.from('first, which is longer')]);
     await storage.put('object', [Buffer.from('second')]);
     assert.equal((await storage.get('object')).toString(), 'second');
+    await storage.remove('object');
+    assert.equal(await storage.stat('object'), undefined, 'what was there before is back');
   },
 
   async 'ifAbsent leaves what is there alone'({ storage }) {
