@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { loadSdk } from '../sdk.ts';
+import { isLoopback } from './endpoint.ts';
 import type { S3Spec } from './spec.ts';
 
 export type S3Sdk = typeof import('@aws-sdk/client-s3');
@@ -27,7 +28,9 @@ export async function openClient(
 }
 
 function clientConfig(spec: S3Spec, { connectMs, silenceMs }: Patience): S3ClientConfig {
-  const agent = { keepAlive: true, maxSockets: CONNECTIONS };
+  const here = spec.endpoint !== undefined && isLoopback(new URL(spec.endpoint).hostname);
+  // HTTPS_PROXY and NO_PROXY; from Node 24.5 on, others pass over it.
+  const agent = { keepAlive: true, maxSockets: CONNECTIONS, ...(!here && { proxyEnv: process.env }) };
   return {
     ...(spec.region !== undefined && { region: spec.region }),
     ...(spec.endpoint !== undefined && { endpoint: spec.endpoint }),

@@ -29,7 +29,8 @@ export function readEndpoint(written: string, insecure: boolean): string {
   return url.origin;
 }
 
-function isLoopback(host: string): boolean {
+/** Whether a host is this machine, by its name alone. */
+export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
 }

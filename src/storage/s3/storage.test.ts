@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import http from 'node:http';
 import { after, before, test } from 'node:test';
 import {
   GetBucketVersioningCommand,
@@ -305,6 +307,37 @@ test('in a versioned bucket what is removed is gone, and the version is still th
   assert.deepEqual([Versions?.length, DeleteMarkers?.length], [2, 1]);
   await storage.put('object', [Buffer.from('3')], { ifAbsent: true });
   assert.equal((await storage.get('object')).toString(), '3');
+});
+
+test('requests go through the proxy of the environment', async () => {
+  const { endpoint } = await radosgw();
+  const asked: string[] = [];
+  const corporate = http.createServer((request, response) => {
+    const { host, pathname, search } = new URL(request.url!);
+    asked.push(host);
+    const { hostname, port } = new URL(endpoint);
+    const onward = http.request(
+      { hostname, port, path: pathname + search, method: request.method, headers: request.headers },
+      answer => {
+        response.writeHead(answer.statusCode!, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    request.pipe(onward);
+  });
+  await once(corporate.listen(0, '127.0.0.1'), 'listening');
+  process.env.HTTP_PROXY = `http://127.0.0.1:${(corporate.address() as { port: number }).port}`;
+  try {
+    const far = await bare('objects/far', { endpoint: 'http://s3.example', query: '&insecure=true' });
+    await far.put('object', [Buffer.from('x')]);
+    assert.equal((await far.get('object')).toString(), 'x');
+    assert.deepEqual(asked, ['s3.example', 's3.example']);
+    await far.close();
+  } finally {
+    delete process.env.HTTP_PROXY;
+    corporate.close();
+    corporate.closeAllConnections();
+  }
 });
 
 function xml(code: string, message: string): string {
