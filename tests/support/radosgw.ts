@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  appendFileSync,
   closeSync,
   mkdirSync,
   mkdtempSync,
@@ -17,7 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { TidemarkError } from '../../src/base/errors.ts';
-import { Guard } from './guard.ts';
+import { afterEnd } from './afterEnd.ts';
 
 /** Ceph's S3 server, for tests: a monitor, one OSD that keeps everything in memory, and radosgw, on loopback. */
 export interface Radosgw {
@@ -46,6 +47,16 @@ const START_LIMIT_MS = 60_000;
 const START_ATTEMPTS = 3;
 const POLL_MS = 20;
 const LOG_TAIL_LINES = 15;
+
+/**
+ * Kills the processes whose numbers are in a file of the folder, those that are still about the folder (a number may have
+ * gone to somebody else), and removes the folder.
+ */
+const CLEAN_UP = `
+for pid in $(cat "$1/pids"); do
+  if grep -qsF "$1" "/proc/$pid/cmdline"; then kill -9 "$pid"; fi
+done
+for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" 2>/dev/null && break; sleep 0.1; done`;
 
 let shared: Promise<Radosgw> | undefined;
 
@@ -77,14 +88,14 @@ async function startRadosgw(): Promise<Radosgw> {
 
 class Cluster {
   readonly #folder: string;
-  readonly #guard: Guard;
+  readonly #cleanUp: () => Promise<void>;
   readonly #id = randomUUID();
   readonly #monitor: string;
   readonly #port: number;
 
   private constructor(folder: string, [first, second, port]: number[]) {
     this.#folder = folder;
-    this.#guard = new Guard(folder);
+    this.#cleanUp = afterEnd(CLEAN_UP, folder);
     this.#monitor = `[v2:127.0.0.1:${first},v1:127.0.0.1:${second}]`;
     this.#port = port!;
   }
@@ -109,7 +120,7 @@ class Cluster {
   }
 
   stop(): Promise<void> {
-    return this.#guard.end();
+    return this.#cleanUp();
   }
 
   /** The last lines of every log. */
@@ -153,7 +164,7 @@ class Cluster {
   }
 
   #administer(...args: string[]): Promise<string> {
-    return run('radosgw-admin', [...this.#common(), '-n', 'client.rgw', ...args], this.#guard);
+    return run('radosgw-admin', [...this.#common(), '-n', 'client.rgw', ...args], child => this.#note(child));
   }
 
   #launch(program: string, ...args: string[]): ChildProcess {
@@ -167,8 +178,13 @@ class Cluster {
     closeSync(log);
     child.on('error', () => {}); // no such program: whoever waits for the server says so
     child.unref();
-    this.#guard.watch(child);
+    this.#note(child);
     return child;
+  }
+
+  /** A process that must not outlive this one; its arguments name the folder. */
+  #note({ pid }: ChildProcess): void {
+    if (pid !== undefined) appendFileSync(this.#path('pids'), `${pid}\n`);
   }
 
   async #listens(server: ChildProcess): Promise<void> {
@@ -244,11 +260,11 @@ rgw crypt s3 kms encryption keys = ${KMS_KEY}=${kmsKey}
 const ENVIRONMENT = { PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: 'C', TZ: 'UTC' };
 
 /** Runs a program to its end and returns what it printed. */
-async function run(program: string, args: string[], guard?: Guard): Promise<string> {
+async function run(program: string, args: string[], note?: (child: ChildProcess) => void): Promise<string> {
   const options = { env: ENVIRONMENT, timeout: START_LIMIT_MS };
   try {
     const running = promisify(execFile)(program, args, options);
-    guard?.watch(running.child);
+    note?.(running.child);
     return (await running).stdout;
   } catch (error) {
     const { stderr } = error as { stderr?: string };
