@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { usageError } from '../base/errors.ts';
+import { TidemarkError, usageError } from '../base/errors.ts';
 import { type ConnectionSettings, resolveSettings } from '../postgres/settings/settings.ts';
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
@@ -38,18 +38,20 @@ export interface OpenPlace {
   name: string;
   repository: Repository;
   storage: StoragePlace;
-  /** Whether an error came from its storage. */
+  /** Whether an error came from its storage, or from having been cut off from it for too long. */
   failed(error: unknown): boolean;
 }
 
-export async function openPlace(strategy: Strategy, name: string): Promise<OpenPlace> {
-  const { storage, keys } = await openRepository(strategy, name);
-  const blamed = new BlamedStorage(storage);
+export async function openPlace(strategy: Strategy, name: string, signal?: AbortSignal): Promise<OpenPlace> {
+  const opened = await openRepository(strategy, name, signal);
+  const blamed = new BlamedStorage(opened.storage);
+  const repository = new Repository(blamed, opened.keys);
+  repository.policy = opened.policy;
   return {
     name,
-    repository: new Repository(blamed, keys),
+    repository,
     storage: storagePlace(repositoryOf(strategy, name)),
-    failed: error => blamed.gave(error),
+    failed: error => blamed.gave(error) || (error instanceof TidemarkError && error.code === 'LEASE_LOST'),
   };
 }
 

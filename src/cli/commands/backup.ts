@@ -1,8 +1,10 @@
-import { backupDatabase } from '../../operations/backup/index.ts';
+import { shellCommand } from '../../base/shell.ts';
+import { type BackupResult, backupDatabase } from '../../operations/backup/index.ts';
 import { databaseOf, planOf } from '../../operations/open.ts';
 import type { CliCommand } from '../command.ts';
+import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
-import { formatBytes, formatCount, formatSeconds } from '../output.ts';
+import { formatBytes, formatCount, formatSeconds, paint } from '../output.ts';
 
 export const command: CliCommand = {
   name: 'backup <database>',
@@ -32,11 +34,35 @@ export const command: CliCommand = {
       reporter: progress,
       signal,
     });
-    output.result(result, () => [
-      `snapshot ${result.snapshot}`,
-      `${formatCount(result.tables)} tables, ${formatCount(result.rows)} rows, ${formatBytes(result.bytesRead)} read, ` +
-        `${formatBytes(result.bytesAdded)} added, ${formatSeconds(result.seconds)}`,
-    ]);
-    return undefined;
+    output.result(result, () => lines(result));
+    const failed = result.copies.find(each => each.state === 'failed');
+    return failed ? EXIT.failed : EXIT.done;
   },
 };
+
+function* lines(result: BackupResult): Iterable<string> {
+  const { snapshot, tables, rows, bytesRead, bytesAdded, seconds, copies, database } = result;
+  yield `snapshot ${snapshot}`;
+  yield `${formatCount(tables)} tables, ${formatCount(rows)} rows, ${formatBytes(bytesRead)} read, ` +
+    `${formatBytes(bytesAdded)} added, ${formatSeconds(seconds)}`;
+  if (copies.length === 1) return;
+  const stored = copies.filter(each => each.state === 'stored');
+  for (const each of stored) {
+    yield `stored in ${each.repository}, ${formatBytes(each.bytesAdded)} added`;
+    if (each.caughtUp.length > 0) yield `  with what it had missed: ${each.caughtUp.join(', ')}`;
+    if (each.missing.length > 0)
+      yield `  it still lacks ${each.missing.join(', ')}: ${copyCommand(stored[0]!.repository, each.repository, database)}`;
+  }
+  for (const each of copies) {
+    if (each.state === 'stored') continue;
+    const { message, code, hint } = each.error;
+    yield `${paint('red', 'FAILED')} in ${each.repository}: ${message} [${code}]`;
+    for (const line of hint.split('\n')) yield `  ${line}`;
+    const where = stored.map(({ repository }) => repository).join(', ');
+    yield `  the snapshot in ${where} stands; once ${each.repository} can be written, bring it there: ${copyCommand(stored[0]!.repository, each.repository, database)}`;
+  }
+}
+
+function copyCommand(from: string, to: string, database: string): string {
+  return shellCommand(['tidemark', 'copy', '--from', from, '--to', to, '--database', database]);
+}

@@ -112,6 +112,7 @@ async function targetOf(
 
 async function safetySnapshot(context: Context, strategy: Strategy, database: string): Promise<string> {
   const { snapshot } = await backupDatabase(strategy, database, safetyPlan(strategy, database), {
+    once: true,
     schemaOnly: false,
     dataOnly: false,
     rolePasswords: null,

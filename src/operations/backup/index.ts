@@ -1,10 +1,14 @@
-import { TidemarkError } from '../../base/errors.ts';
+import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
+import { kindOf } from '../../storage/kinds.ts';
 import type { PlanSpec, Strategy } from '../../strategy/spec.ts';
-import { connectionOf, databaseOf, openRepository, storesOf } from '../open.ts';
+import { copySnapshot } from '../copy/snapshot.ts';
+import { connectionOf, databaseOf, type OpenPlace, openPlace, repositoryOf, storesOf } from '../open.ts';
 import { backup } from './backup.ts';
+import { catchUp } from './catchUp.ts';
 
 export interface BackupOptions {
   tables?: string[];
@@ -13,6 +17,8 @@ export interface BackupOptions {
   dataOnly: boolean;
   rolePasswords: boolean | null;
   jobs: number | null;
+  /** Into the first repository that can be written, and no other. */
+  once?: boolean;
   version: string;
   reporter: Reporter;
   signal: AbortSignal;
@@ -31,11 +37,32 @@ export interface BackupResult {
   largeObjects: number;
   bytesRead: number;
   bytesAdded: number;
-  /** One for each repository the plan stores to; the fields above are the first's. */
-  copies: { repository: string; snapshot: string; bytesAdded: number }[];
+  /** One for each repository the plan stores to, in its order; the fields above are those of the capture. */
+  copies: (StoredCopy | FailedCopy)[];
 }
 
-/** Carries out a plan: one capture into each of its repositories. A repository that fails fails the call, at the end. */
+export interface StoredCopy {
+  repository: string;
+  state: 'stored';
+  snapshot: string;
+  bytesAdded: number;
+  /** Earlier snapshots that were brought there too, since it had missed them. */
+  caughtUp: string[];
+  /** Those that it still lacks. */
+  missing: string[];
+}
+
+export interface FailedCopy {
+  repository: string;
+  state: 'failed';
+  error: TidemarkError;
+}
+
+/**
+ * Carries out a plan: captures the database once, into the first of its repositories that can be written (and read again
+ * at once, if there is such a one), and copies the snapshot from there into the others. A repository that fails does not stop the others; the call fails only where the
+ * database does, or where no repository could be written.
+ */
 export async function backupDatabase(
   strategy: Strategy,
   database: string,
@@ -43,58 +70,194 @@ export async function backupDatabase(
   options: BackupOptions,
 ): Promise<BackupResult> {
   const settings = await connectionOf(strategy, databaseOf(strategy, database));
-  const done: { repository: string; manifest: Manifest }[] = [];
-  const failures: { repository: string; error: unknown }[] = [];
-  for (const name of storesOf(strategy, plan)) {
-    try {
-      const repository = await openRepository(strategy, name, options.signal);
-      const manifest = await backup({
-        repository,
-        database,
-        settings,
-        plan: plan?.name ?? null,
-        scope: {
-          tables: options.tables ?? plan?.tables.include ?? [],
-          excludeTables: options.excludeTables ?? plan?.tables.exclude ?? [],
-          schemaOnly: options.schemaOnly || (plan?.schemaOnly ?? false),
-          dataOnly: options.dataOnly || (plan?.dataOnly ?? false),
-          rolePasswords: options.rolePasswords ?? plan?.rolePasswords ?? null,
-        },
-        jobs: options.jobs ?? plan?.jobs ?? null,
-        level: plan?.compression ?? DEFAULT_LEVEL,
-        storageClass: plan?.storageClass ?? null,
-        version: options.version,
-        reporter: options.reporter,
-        signal: options.signal,
-      });
-      done.push({ repository: name, manifest });
-    } catch (error) {
-      options.signal.throwIfAborted();
-      failures.push({ repository: name, error });
-    }
-  }
-  if (failures.length > 0) throw failed(failures, done);
-  return result(done);
+  const run = new PlanRun(strategy, database, plan, options);
+  const captured = await run.capture(settings);
+  if (!options.once) await run.catchUp(await run.copy(captured, settings), captured.manifest);
+  return result(captured.manifest, run.copies());
 }
 
-function failed(
-  failures: { repository: string; error: unknown }[],
-  done: { repository: string; manifest: Manifest }[],
-): unknown {
-  const { repository, error } = failures[0]!;
-  if (done.length === 0 && failures.length === 1) return error;
-  const { code, message, hint, kind } = error as TidemarkError;
-  const stored = done.map(each => `${each.repository} (${each.manifest.snapshot})`).join(', ') || 'none';
+interface Captured {
+  place: OpenPlace;
+  manifest: Manifest;
+}
+
+class PlanRun {
+  readonly #strategy: Strategy;
+  readonly #database: string;
+  readonly #plan: PlanSpec | null;
+  readonly #options: BackupOptions;
+  readonly #stores: string[];
+  /** The same, in the order in which they are written. */
+  readonly #inTurn: string[];
+  readonly #copies = new Map<string, StoredCopy | FailedCopy>();
+
+  constructor(strategy: Strategy, database: string, plan: PlanSpec | null, options: BackupOptions) {
+    this.#strategy = strategy;
+    this.#database = database;
+    this.#plan = plan;
+    this.#options = options;
+    this.#stores = storesOf(strategy, plan);
+    this.#inTurn = [...this.#stores].sort((a, b) => Number(this.#isFrozen(a)) - Number(this.#isFrozen(b)));
+  }
+
+  /** Whether rows that are stored there can't be read before they have been thawed. */
+  #isFrozen(name: string): boolean {
+    const { storage, storageClass } = repositoryOf(this.#strategy, name);
+    const rowsClass = this.#plan?.storageClass ?? storageClass;
+    return rowsClass !== null && (kindOf(storage).classes[rowsClass]?.frozen ?? false);
+  }
+
+  copies(): (StoredCopy | FailedCopy)[] {
+    return this.#stores.flatMap(name => this.#copies.get(name) ?? []);
+  }
+
+  /** Into the first repository that can be opened and written to the end. */
+  async capture(settings: ConnectionSettings): Promise<Captured> {
+    for (const name of this.#inTurn) {
+      const place = await this.#open(name);
+      if (!place) continue;
+      try {
+        const manifest = await this.#backup(place, settings);
+        this.#stored(name, manifest);
+        return { place, manifest };
+      } catch (error) {
+        this.#options.signal.throwIfAborted();
+        if (!place.failed(error)) throw error; // the database's failure would be the same elsewhere
+        this.#failed(name, error);
+      }
+    }
+    throw nowhere(this.copies() as FailedCopy[]);
+  }
+
+  /**
+   * From the repository that has it, or from another that has it by then, into the others; all that have it at the end.
+   * What is frozen wherever it is can't be copied: then the database is captured once more.
+   */
+  async copy(captured: Captured, settings: ConnectionSettings): Promise<OpenPlace[]> {
+    const sources = [captured];
+    for (const name of this.#inTurn) {
+      if (this.#copies.has(name)) continue;
+      const to = await this.#open(name);
+      if (!to) continue;
+      const manifest = this.#isFrozen(captured.place.name)
+        ? await this.#captureAgain(to, settings)
+        : await this.#copyFrom(sources, to);
+      if (!manifest) continue;
+      this.#stored(name, manifest);
+      sources.push({ place: to, manifest });
+    }
+    return sources.map(each => each.place);
+  }
+
+  /** Each from the others, now that all have the newest. */
+  async catchUp(places: OpenPlace[], latest: Manifest): Promise<void> {
+    const { jobs, version, reporter, signal } = this.#options;
+    const run = { strategy: this.#strategy, jobs, version, reporter, signal };
+    for (const to of places) {
+      const others = places.filter(each => each !== to);
+      Object.assign(this.#copies.get(to.name)!, await catchUp(run, others, to, latest));
+    }
+  }
+
+  async #captureAgain(to: OpenPlace, settings: ConnectionSettings): Promise<Manifest | undefined> {
+    try {
+      return await this.#backup(to, settings);
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      this.#failed(to.name, error);
+      return undefined;
+    }
+  }
+
+  async #open(name: string): Promise<OpenPlace | undefined> {
+    try {
+      const place = await openPlace(this.#strategy, name, this.#options.signal);
+      place.repository.keys.current; // throws where they may not be written with
+      return place;
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      this.#failed(name, error);
+      return undefined;
+    }
+  }
+
+  #backup({ repository }: OpenPlace, settings: ConnectionSettings): Promise<Manifest> {
+    const { tables, excludeTables, schemaOnly, dataOnly, rolePasswords, jobs, version, reporter, signal } =
+      this.#options;
+    const plan = this.#plan;
+    return backup({
+      repository,
+      database: this.#database,
+      settings,
+      plan: plan?.name ?? null,
+      scope: {
+        tables: tables ?? plan?.tables.include ?? [],
+        excludeTables: excludeTables ?? plan?.tables.exclude ?? [],
+        schemaOnly: schemaOnly || (plan?.schemaOnly ?? false),
+        dataOnly: dataOnly || (plan?.dataOnly ?? false),
+        rolePasswords: rolePasswords ?? plan?.rolePasswords ?? null,
+      },
+      jobs: jobs ?? plan?.jobs ?? null,
+      ...this.#how,
+      version,
+      reporter,
+      signal,
+    });
+  }
+
+  get #how(): { level: number; storageClass: string | null } {
+    const { compression = DEFAULT_LEVEL, storageClass = null } = this.#plan ?? {};
+    return { level: compression, storageClass };
+  }
+
+  /** Undefined where it failed, which is noted then. */
+  async #copyFrom(sources: readonly Captured[], to: OpenPlace): Promise<Manifest | undefined> {
+    const { jobs, version, reporter, signal } = this.#options;
+    let failure: unknown;
+    for (const { place: from, manifest } of sources) {
+      try {
+        const request = { from, to, manifest, jobs, ...this.#how, version, reporter, signal };
+        return (await copySnapshot(request)) ?? manifest;
+      } catch (error) {
+        signal.throwIfAborted();
+        failure ??= error;
+        if (to.failed(error)) break;
+      } finally {
+        reporter.end();
+      }
+    }
+    this.#failed(to.name, failure);
+    return undefined;
+  }
+
+  #stored(repository: string, { snapshot, counts: { bytesAdded } }: Manifest): void {
+    const copy: StoredCopy = { repository, state: 'stored', snapshot, bytesAdded, caughtUp: [], missing: [] };
+    this.#copies.set(repository, copy);
+  }
+
+  #failed(repository: string, error: unknown): void {
+    const found = asTidemarkError(error);
+    this.#options.reporter.note(`warning: repository ${repository} failed: ${found.message} [${found.code}]`);
+    this.#copies.set(repository, { repository, state: 'failed', error: found });
+  }
+}
+
+/** Where there is but one repository, its failure is the backup's. */
+function nowhere(failures: FailedCopy[]): TidemarkError {
+  const [first, ...others] = failures;
+  const { error } = first!;
+  if (others.length === 0) return error;
+  const reasons = failures.map(each => `${each.repository}: ${each.error.message} [${each.error.code}]`);
+  const hints = new Set(failures.map(each => each.error.hint));
   return new TidemarkError(
-    code,
-    `the copy in ${repository} failed: ${message}`,
-    `${hint}\ncopies that were stored: ${stored}`,
-    { kind, cause: error },
+    error.code,
+    `no repository of the plan could be written: ${reasons.join('; ')}`,
+    [...hints].join('\n'),
+    { kind: error.kind, cause: error },
   );
 }
 
-function result(done: { repository: string; manifest: Manifest }[]): BackupResult {
-  const { manifest } = done[0]!;
+function result(manifest: Manifest, copies: BackupResult['copies']): BackupResult {
   const { counts } = manifest;
   return {
     snapshot: manifest.snapshot,
@@ -108,10 +271,6 @@ function result(done: { repository: string; manifest: Manifest }[]): BackupResul
     largeObjects: counts.largeObjects,
     bytesRead: counts.bytesRead,
     bytesAdded: counts.bytesAdded,
-    copies: done.map(each => ({
-      repository: each.repository,
-      snapshot: each.manifest.snapshot,
-      bytesAdded: each.manifest.counts.bytesAdded,
-    })),
+    copies,
   };
 }

@@ -13,6 +13,8 @@ export interface Wanted {
   database: string | null;
   /** Also what retention would forget there at once. What is given by its id always comes. */
   all: boolean;
+  /** Only snapshots whose ids come after this one. */
+  after?: string;
 }
 
 export interface Candidate {
@@ -36,12 +38,15 @@ export async function chooseCopies(
 ): Promise<{ candidates: Candidate[]; there: number | null }> {
   const names = await from.repository.snapshotNames();
   const ids = new Set(wanted.given.map(each => snapshotMeant(names, each)));
-  const chosen = names.filter(name => ids.size === 0 || ids.has(snapshotOf(name)));
+  const chosen = names
+    .map(name => ({ name, snapshot: snapshotOf(name) }))
+    .filter(({ snapshot }) => {
+      return (ids.size === 0 || ids.has(snapshot)) && snapshot > (wanted.after ?? '');
+    });
   const known = await to.repository.snapshotNames();
   const inTarget = new Set(known.map(snapshotOf));
   const candidates: Candidate[] = [];
-  for (const name of chosen) {
-    const snapshot = snapshotOf(name);
+  for (const { name, snapshot } of chosen) {
     if (inTarget.has(snapshot) || candidates.at(-1)?.snapshot === snapshot) continue;
     const read = await readManifest(from.repository, name);
     if (read && (wanted.database === null || read.manifest?.database === wanted.database))
@@ -49,7 +54,7 @@ export async function chooseCopies(
   }
   if (!wanted.all && ids.size === 0) await leaveOut(strategy, to, known, candidates);
   const there =
-    wanted.database === null ? chosen.filter(name => inTarget.has(snapshotOf(name))).length : null;
+    wanted.database === null ? chosen.filter(({ snapshot }) => inTarget.has(snapshot)).length : null;
   return { candidates, there };
 }
 
@@ -73,6 +78,7 @@ async function leaveOut(
   candidates: Candidate[],
 ): Promise<void> {
   const manifests = candidates.flatMap(({ manifest }) => manifest ?? []);
+  if (manifests.length === 0) return;
   for (const name of known) {
     const read = await readManifest(repository, name);
     if (read?.manifest) manifests.push(read.manifest);

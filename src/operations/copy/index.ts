@@ -1,4 +1,4 @@
-import { asTidemarkError, TidemarkError, usageError } from '../../base/errors.ts';
+import { asTidemarkError, type TidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
@@ -56,8 +56,8 @@ export async function copy(command: CopyCommand): Promise<CopyResult> {
   const started = performance.now();
   const { strategy, dryRun, signal } = command;
   refuseNonsense(command);
-  const from = await openPlace(strategy, command.from);
-  const to = await openPlace(strategy, command.to);
+  const from = await openPlace(strategy, command.from, signal);
+  const to = await openPlace(strategy, command.to, signal);
   const { candidates, there } = await chooseCopies(strategy, from, to, command);
   // One that is not in the strategy may still have snapshots.
   if (command.database !== null && candidates.length === 0) databaseOf(strategy, command.database);
@@ -66,16 +66,16 @@ export async function copy(command: CopyCommand): Promise<CopyResult> {
   for (const [i, { manifest, left }] of candidates.entries()) {
     signal.throwIfAborted();
     if (stopped || left !== null || manifest === null) continue;
-    const level = levelOf(strategy, manifest);
     const { jobs, version, reporter } = command;
+    const how = { ...storedAs(strategy, manifest, to.name), jobs, version, reporter, signal };
     try {
-      const copied = await copySnapshot({ from, to, manifest, jobs, level, version, reporter, signal });
+      const copied = await copySnapshot({ from, to, manifest, ...how });
       snapshots[i]!.state = copied ? 'copied' : 'there';
       snapshots[i]!.bytesAdded = copied?.counts.bytesAdded ?? null;
     } catch (error) {
       signal.throwIfAborted();
       Object.assign(snapshots[i]!, { state: 'failed', error: asTidemarkError(error) });
-      stopped = isOfTarget(error, to.failed);
+      stopped = to.failed(error); // the next would fail in the same way
     } finally {
       reporter.end();
     }
@@ -114,12 +114,16 @@ function describe({ snapshot, manifest, error, left }: Candidate): CopiedSnapsho
   };
 }
 
-/** Whether the next copy would fail in the same way: the target's storage, or the lease there, is at fault. */
-export function isOfTarget(error: unknown, failed: (error: unknown) => boolean): boolean {
-  return failed(error) || (error instanceof TidemarkError && error.code === 'LEASE_LOST');
-}
-
-/** As the plan that made it compresses. */
-export function levelOf(strategy: Strategy, { plan }: Pick<Manifest, 'plan'>): number {
-  return strategy.plans.get(plan ?? '')?.compression ?? DEFAULT_LEVEL;
+/** How the plan that made a snapshot stores it in a repository. */
+export function storedAs(
+  strategy: Strategy,
+  { plan }: Pick<Manifest, 'plan'>,
+  repository: string,
+): { level: number; storageClass: string | null } {
+  const spec = strategy.plans.get(plan ?? '');
+  const ours = spec?.store.includes(repository) ?? false;
+  return {
+    level: spec?.compression ?? DEFAULT_LEVEL,
+    storageClass: ours ? (spec?.storageClass ?? null) : null,
+  };
 }

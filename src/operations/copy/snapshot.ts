@@ -23,6 +23,8 @@ export interface CopyRequest {
   jobs: number | null;
   /** zstd level. */
   level: number;
+  /** Of the rows, instead of the target's. */
+  storageClass: string | null;
   version: string;
   reporter: Reporter;
   signal: AbortSignal;

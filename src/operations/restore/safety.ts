@@ -3,8 +3,8 @@ import { type PlanSpec, SAFETY_PLAN, type Strategy } from '../../strategy/spec.t
 import { storesOf } from '../open.ts';
 
 /**
- * How the state that a restore is about to replace is captured: wholly, in the first repository that backs the database
- * up. What stays of such snapshots is the database's `safety.keep`.
+ * How the state that a restore is about to replace is captured: wholly, into the repositories of one of its plans, of
+ * which the first that can be written is enough. What stays of such snapshots is the database's `safety.keep`.
  */
 export function safetyPlan(strategy: Strategy, database: string): PlanSpec {
   const plan = [...strategy.plans.values()].find(each => each.database === database) ?? null;
@@ -20,7 +20,7 @@ export function safetyPlan(strategy: Strategy, database: string): PlanSpec {
     name: SAFETY_PLAN,
     database,
     schedule: null,
-    store: storesOf(strategy, plan).slice(0, 1),
+    store: storesOf(strategy, plan),
     keep: new Map(),
     tables: { include: [], exclude: [] },
     schemaOnly: false,
