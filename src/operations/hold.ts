@@ -102,14 +102,15 @@ export async function release(request: ReleaseRequest): Promise<HoldResult> {
   return concluded(result);
 }
 
-/** All holds in the repositories of these snapshots, by repository and snapshot. */
-export async function holdsOfAll(
-  placed: Iterable<{ repository: Repository }>,
-): Promise<Map<Repository, Map<string, Hold[]>>> {
-  const all = new Map<Repository, Map<string, Hold[]>>();
-  for (const { repository } of placed) {
-    if (!all.has(repository))
-      all.set(repository, await readHolds(repository, await repository.storage.now()));
+/** The holds of a snapshot in these repositories; what has expired is told by this machine's clock, so that nothing is written. */
+export async function holdsOf(
+  places: Iterable<{ name: string; repository: Repository }>,
+  snapshot: string,
+): Promise<ShownHold[]> {
+  const all: ShownHold[] = [];
+  for (const { name, repository } of places) {
+    const holds = await readHolds(repository, new Date(), snapshot);
+    for (const each of holds.get(snapshot) ?? []) all.push({ repository: name, ...each });
   }
   return all;
 }

@@ -5,6 +5,7 @@ import { type ConnectionSettings, resolveSettings } from '../postgres/settings/s
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
 import { openStorage, type StoragePlace } from '../storage/index.ts';
+import { kindOf } from '../storage/kinds.ts';
 import { BlamedStorage } from '../storage/wrap/blame.ts';
 import { formatServiceKey } from '../strategy/kms.ts';
 import type { DatabaseSpec, KeySource, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
@@ -53,6 +54,11 @@ export async function openPlace(strategy: Strategy, name: string, signal?: Abort
     storage: storagePlace(repositoryOf(strategy, name)),
     failed: error => blamed.gave(error) || (error instanceof TidemarkError && error.code === 'LEASE_LOST'),
   };
+}
+
+/** Whether rows that are stored in this class can't be read before they have been thawed. */
+export function isFrozen({ storage }: RepositorySpec, storageClass: string | null): boolean {
+  return storageClass !== null && (kindOf(storage).classes[storageClass]?.frozen ?? false);
 }
 
 export function repositoryOf(strategy: Strategy, name: string): RepositorySpec {

@@ -1,61 +1,163 @@
-import { type TidemarkError, usageError } from '../base/errors.ts';
-import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
+import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
+import { type Hold, readHolds } from '../repository/holds.ts';
+import { type Manifest, snapshotOf } from '../repository/manifest.ts';
 import { newestFirst } from '../repository/newest.ts';
-import type { Repository } from '../repository/repository.ts';
-import type { Strategy } from '../strategy/spec.ts';
-import { databaseOf, openRepository } from './open.ts';
+import { folderOf } from '../storage/kinds.ts';
+import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
+import { databaseOf, isFrozen, type OpenPlace, openPlace, repositoryOf } from './open.ts';
+import { type OpenSnapshot, openSnapshot } from './restore/snapshot.ts';
 
-/** Finding snapshots over all repositories of a strategy. */
+/** Finding snapshots over all repositories of a strategy, of which some may be out of reach. */
 
-export interface Placed {
-  repositoryName: string;
-  repository: Repository;
-  manifest: Manifest;
-}
-
-/** A snapshot that is there, and that the repository's key of the strategy can't read since it was retired. */
-export interface NewerSnapshot {
-  repositoryName: string;
-  snapshot: string;
+/** A repository, or one snapshot in it, that can't be read. */
+export interface RepositoryFailure {
+  repository: string;
+  /** Null where nothing there can be read. */
+  snapshot: string | null;
   error: TidemarkError;
 }
 
-/** All snapshots of all repositories, oldest first; those newer than a retired key go to `newer`, or fail the call. */
-export async function allSnapshots(
-  strategy: Strategy,
-  newer?: (snapshot: NewerSnapshot) => void,
-): Promise<Placed[]> {
-  const placed: Placed[] = [];
-  for (const repositoryName of strategy.repositories.keys()) {
-    const repository = await openRepository(strategy, repositoryName);
-    const tell =
-      newer &&
-      ((name: string, error: TidemarkError) => newer({ repositoryName, snapshot: snapshotOf(name), error }));
-    for (const manifest of await repository.manifests(tell))
-      placed.push({ repositoryName, repository, manifest });
-  }
-  return placed.sort((a, b) => (a.manifest.snapshot < b.manifest.snapshot ? -1 : 1));
+export interface OpenPlaces {
+  /** Nearest first: folders, then the others, last what has to be thawed; else as the strategy has them. */
+  places: OpenPlace[];
+  failures: RepositoryFailure[];
 }
 
-/** A snapshot in one repository; `name` is its manifest's. */
-export interface Found {
-  repository: Repository;
-  repositoryName: string;
-  name: string;
+/** Opens the repositories of a strategy that can be opened. Where none can, or the only one wanted can't, that is an error. */
+export async function openPlaces(strategy: Strategy, only?: string): Promise<OpenPlaces> {
+  const names = only === undefined ? [...strategy.repositories.keys()] : [repositoryOf(strategy, only).name];
+  const far = (name: string) => distance(repositoryOf(strategy, name));
+  const places: OpenPlace[] = [];
+  const failures: RepositoryFailure[] = [];
+  for (const repository of names.sort((a, b) => far(a) - far(b))) {
+    try {
+      places.push(await openPlace(strategy, repository));
+    } catch (error) {
+      failures.push({ repository, snapshot: null, error: asTidemarkError(error) });
+    }
+  }
+  if (places.length === 0 && failures.length > 0) throw allFailed('no repository can be read', failures);
+  return { places, failures };
 }
 
-/** The repository that holds the one snapshot whose id starts, or ends, like this. */
-export async function findSnapshot(strategy: Strategy, given: string): Promise<Found> {
-  const all: Found[] = [];
-  for (const repositoryName of strategy.repositories.keys()) {
-    const repository = await openRepository(strategy, repositoryName);
-    for (const name of await repository.snapshotNames()) all.push({ repository, repositoryName, name });
+/** Folders are near, what has to be thawed is farthest. */
+function distance(spec: RepositorySpec): number {
+  if (isFrozen(spec, spec.storageClass)) return 2;
+  return folderOf(spec.storage) === null ? 1 : 0;
+}
+
+/** The one failure there is, or all of them in one error. */
+export function allFailed(
+  what: string,
+  failures: readonly Pick<RepositoryFailure, 'repository' | 'error'>[],
+): TidemarkError {
+  const { error } = failures[0]!;
+  if (failures.length === 1) return error;
+  const reasons = failures.map(each => `${each.repository}: ${each.error.message} [${each.error.code}]`);
+  const hints = new Set(failures.map(each => each.error.hint));
+  return new TidemarkError(error.code, `${what}: ${reasons.join('; ')}`, [...hints].join('\n'), {
+    kind: error.kind,
+    cause: error,
+  });
+}
+
+/** A snapshot, and where it is. */
+export interface Located {
+  snapshot: string;
+  /** At least one, nearest first; `name` is that of the manifest there. */
+  places: { place: OpenPlace; name: string }[];
+}
+
+export interface LocateOptions {
+  /** Only there. */
+  repository?: string;
+  /** Told of what could not be looked at. */
+  note(line: string): void;
+}
+
+/** @param given a snapshot's id, the start or the end of one, or the name of a database: then its latest snapshot. */
+async function locate(strategy: Strategy, given: string, options: LocateOptions): Promise<Located> {
+  const { places, failures } = await openPlaces(strategy, options.repository);
+  const isDatabase = strategy.databases.has(given);
+  const newer = isDatabase ? `; it may have a newer snapshot of ${given}` : '';
+  for (const { repository, error } of failures)
+    options.note(`warning: repository ${repository} can't be read: ${error.message} [${error.code}]${newer}`);
+  const all: Located['places'] = [];
+  for (const place of places)
+    for (const name of await place.repository.snapshotNames()) all.push({ place, name });
+  const snapshot = isDatabase
+    ? await latestOf(strategy, places, given)
+    : snapshotMeant(
+        all.map(each => each.name),
+        given,
+      );
+  return { snapshot, places: all.filter(each => snapshotOf(each.name) === snapshot) };
+}
+
+/** The newest anywhere. One that can be read nowhere might be newer: then somebody has to say which one they want. */
+async function latestOf(strategy: Strategy, places: readonly OpenPlace[], database: string): Promise<string> {
+  databaseOf(strategy, database);
+  const read = new Set<string>();
+  const unread = new Map<string, TidemarkError>();
+  let newest: string | undefined;
+  for (const { repository } of places) {
+    const damaged = (name: string, error: TidemarkError) => void unread.set(snapshotOf(name), error);
+    for await (const manifest of newestFirst(repository, { damaged })) {
+      read.add(manifest.snapshot);
+      if (manifest.database !== database) continue;
+      if (newest === undefined || manifest.snapshot > newest) newest = manifest.snapshot;
+      break;
+    }
   }
-  const id = snapshotMeant(
-    all.map(each => each.name),
-    given,
+  for (const [snapshot, error] of unread)
+    if (snapshot > (newest ?? '') && !read.has(snapshot)) throw maybeNewer(snapshot, error, database);
+  if (newest !== undefined) return newest;
+  throw usageError(
+    'NO_SNAPSHOTS',
+    `there is no snapshot of ${database}`,
+    `take one: tidemark backup ${database}`,
   );
-  return all.find(each => snapshotOf(each.name) === id)!;
+}
+
+function maybeNewer(snapshot: string, error: TidemarkError, database: string): TidemarkError {
+  const { code, message, hint, kind } = error;
+  const more = `${snapshot} may be the latest of ${database}; to take an older one, give its id`;
+  return new TidemarkError(code, message, `${hint}\n${more}`, { kind, cause: error });
+}
+
+/** The snapshot opened in the first place where what it says of itself can be read. */
+async function openLocated(
+  { snapshot, places }: Located,
+  note: (line: string) => void,
+): Promise<{ place: OpenPlace; opened: OpenSnapshot }> {
+  const failures: RepositoryFailure[] = [];
+  for (const { place, name } of places) {
+    try {
+      return { place, opened: await openSnapshot(place.repository, name) };
+    } catch (error) {
+      const found = asTidemarkError(error);
+      failures.push({ repository: place.name, snapshot, error: found });
+      if (places.length > failures.length)
+        note(`warning: ${snapshot} can't be read in ${place.name}: ${found.message} [${found.code}]`);
+    }
+  }
+  throw allFailed(`snapshot ${snapshot} can't be read anywhere`, failures);
+}
+
+/** What is given, found and opened. */
+export async function openGiven(strategy: Strategy, given: string, options: LocateOptions) {
+  const located = await locate(strategy, given, options);
+  return { located, ...(await openLocated(located, options.note)) };
+}
+
+/** What to do about a snapshot that turned out to be damaged in one place, where it is in others too. */
+export function elsewhere(error: unknown, { places }: Located, tried: OpenPlace): unknown {
+  const others = [...new Set(places.map(each => each.place.name))].filter(name => name !== tried.name);
+  const hurt = error instanceof TidemarkError && (error.kind === 'fault' || error.code === 'SNAPSHOT_FROZEN');
+  if (others.length === 0 || !(hurt || tried.failed(error))) return error;
+  const { code, message, hint, kind } = asTidemarkError(error);
+  const more = `the snapshot is in ${others.join(' and ')} too: --repository ${others[0]}`;
+  return new TidemarkError(code, message, `${hint}\n${more}`, { kind, cause: error });
 }
 
 /** The id of the one snapshot, of those whose manifests have these names, that starts or ends like this. */
@@ -75,30 +177,48 @@ export function snapshotMeant(names: Iterable<string>, given: string): string {
   );
 }
 
-/** The newest snapshot of a database. */
-export async function latestSnapshot(strategy: Strategy, database: string): Promise<Found> {
-  databaseOf(strategy, database);
-  let newest: Found | undefined;
-  for (const repositoryName of strategy.repositories.keys()) {
-    const repository = await openRepository(strategy, repositoryName);
-    const name = await newestOf(repository, database);
-    if (name !== undefined && (!newest || name > newest.name)) newest = { repository, repositoryName, name };
+/** A snapshot, and the repositories that have it. */
+export interface PlacedSnapshot {
+  snapshot: string;
+  /** Nearest first. */
+  repositories: string[];
+  /** As the first of them has it. */
+  manifest: Manifest;
+  /** In any of them. */
+  holds: (Hold & { repository: string })[];
+}
+
+/** All snapshots of all repositories, oldest first, each read once. What can't be read does not hide the rest. */
+export async function allSnapshots(
+  strategy: Strategy,
+  only?: string,
+): Promise<{ snapshots: PlacedSnapshot[]; failures: RepositoryFailure[] }> {
+  const { places, failures } = await openPlaces(strategy, only);
+  const found = new Map<string, PlacedSnapshot>();
+  for (const { name: repository, repository: opened } of places) {
+    const failed = (snapshot: string | null, error: unknown) =>
+      failures.push({ repository, snapshot, error: asTidemarkError(error) });
+    try {
+      const unread: string[] = [];
+      for (const name of await opened.snapshotNames()) {
+        const known = found.get(snapshotOf(name));
+        if (!known) unread.push(name);
+        else if (known.repositories.at(-1) !== repository) known.repositories.push(repository);
+      }
+      const damaged = (name: string, error: TidemarkError) => failed(snapshotOf(name), error);
+      for await (const manifest of opened.read(unread, { damaged }))
+        found.set(manifest.snapshot, {
+          snapshot: manifest.snapshot,
+          repositories: [repository],
+          manifest,
+          holds: [],
+        });
+      for (const [snapshot, holds] of await readHolds(opened, new Date()))
+        found.get(snapshot)?.holds.push(...holds.map(hold => ({ ...hold, repository })));
+    } catch (error) {
+      failed(null, error);
+    }
   }
-  if (newest) return newest;
-  throw usageError(
-    'NO_SNAPSHOTS',
-    `there is no snapshot of ${database}`,
-    `take one: tidemark backup ${database}`,
-  );
-}
-
-async function newestOf(repository: Repository, database: string): Promise<string | undefined> {
-  for await (const manifest of newestFirst(repository, { damaged: thrown }))
-    if (manifest.database === database) return manifestName(manifest);
-  return undefined;
-}
-
-/** One that can't be read might be the newest. */
-function thrown(_name: string, error: Error): never {
-  throw error;
+  const snapshots = [...found.values()].sort((a, b) => (a.snapshot < b.snapshot ? -1 : 1));
+  return { snapshots, failures };
 }

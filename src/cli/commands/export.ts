@@ -1,7 +1,6 @@
 import { usageError } from '../../base/errors.ts';
 import { exportSnapshot } from '../../operations/export.ts';
-import { openSnapshot } from '../../operations/restore/snapshot.ts';
-import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { elsewhere, openGiven } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
@@ -20,6 +19,7 @@ export const command: CliCommand = {
       )
       .requiredOption('--format <format>', `one of ${exportFormats.map(format => format.name).join(', ')}`)
       .option('--table <pattern...>', 'only these tables, with what they need')
+      .option('--repository <name>', 'from this repository; otherwise the nearest that has the snapshot')
       .option('--schema-only', 'definitions, no rows')
       .option('--data-only', 'rows, no definitions')
       .option('--thaw', 'order what lies frozen in a cold class to be thawed')
@@ -36,22 +36,27 @@ export const command: CliCommand = {
         'write the export to a file with -o',
       );
     }
-    const loaded = await strategy();
-    const place = loaded.databases.has(what as string)
-      ? await latestSnapshot(loaded, what as string)
-      : await findSnapshot(loaded, what as string);
-    const snapshot = await openSnapshot(place.repository, place.name);
-    if (!options.schemaOnly)
-      await requireReadable(snapshot, thawOptions(options, progress, signal), options.thaw === true);
+    const { located, place, opened } = await openGiven(await strategy(), what as string, {
+      repository: options.repository as string | undefined,
+      note: line => output.note(line),
+    });
+    const failed = (error: unknown) => {
+      signal.throwIfAborted();
+      throw elsewhere(error, located, place);
+    };
+    if (!options.schemaOnly) {
+      const thawing = thawOptions(options, progress, signal);
+      await requireReadable(opened, thawing, options.thaw === true).catch(failed);
+    }
     const result = await exportSnapshot({
-      snapshot,
+      snapshot: opened,
       format,
       target: toStdout ? { stream: process.stdout } : { path: options.output as string },
       tables: (options.table as string[] | undefined) ?? [],
       only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
       reporter: progress,
       signal,
-    });
+    }).catch(failed);
     const summary =
       `exported ${result.snapshot} as ${result.format}: ${formatCount(result.tables)} tables, ` +
       `${formatCount(result.rows)} rows, ${formatBytes(result.bytes)}, ${formatSeconds(result.seconds)}`;

@@ -25,7 +25,7 @@ export const SUMMARIES: Record<string, string> = {
   init: 'write a strategy file for a database, make its repository and key',
   check: 'validate the strategy; --online also connects',
   backup: 'capture a database into its repositories',
-  list: 'list snapshots',
+  list: 'list snapshots, and where each is',
   show: 'show what a snapshot holds',
   verify: 'read every byte back and check every seal, hash and count',
   restore: 'restore a database or tables from a snapshot',

@@ -1,71 +1,96 @@
-import { holdsOfAll, holdText, standing } from '../../operations/hold.ts';
+import { holdText, type ShownHold, standing } from '../../operations/hold.ts';
 import { databaseOf } from '../../operations/open.ts';
-import { allSnapshots, type NewerSnapshot } from '../../operations/snapshots.ts';
+import { allSnapshots, type PlacedSnapshot, type RepositoryFailure } from '../../operations/snapshots.ts';
 import type { CliCommand } from '../command.ts';
-import { formatBytes, formatCount, formatTime, table } from '../output.ts';
+import { EXIT } from '../exit.ts';
+import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts';
 
+/**
+ * With --json:
+ *
+ *     { "snapshots": [{ "snapshot", "database", "repository", "repositories": [name…], "plan", "kind", "started", "finished",
+ *       "tables", "rows", "bytesRead", "bytesAdded", "holds": [hold…] }], "errors": [{ "repository", "error" }],
+ *       "unreadable": [{ "repository", "snapshot", "error" }] }
+ *
+ * `repository` is the nearest of `repositories`; the sizes are those there. `errors` are of repositories, `unreadable` are
+ * snapshots there that can't be read; all others are listed. Exit code 1 then, or 3 where what is stored is damaged.
+ */
 export const command: CliCommand = {
   name: 'list [database]',
-  summary: 'list snapshots',
-  define() {},
-  async run({ output, strategy }, [database]) {
+  summary: 'list snapshots, and where each is',
+  define(command) {
+    command.option('--repository <name>', 'only those in this repository');
+  },
+  async run({ output, strategy }, [database], options) {
     const loaded = await strategy();
     if (database !== undefined) databaseOf(loaded, database as string);
-    const newer: NewerSnapshot[] = [];
-    const placed = (await allSnapshots(loaded, each => newer.push(each))).filter(
-      each => database === undefined || each.manifest.database === database,
-    );
-    const holds = await holdsOfAll(placed);
-    const snapshots = placed.map(({ repositoryName, repository, manifest }) => ({
-      snapshot: manifest.snapshot,
-      database: manifest.database,
-      repository: repositoryName,
-      plan: manifest.plan,
-      kind: manifest.kind,
-      started: manifest.started,
-      finished: manifest.finished,
-      tables: manifest.counts.tables,
-      rows: manifest.counts.rows,
-      bytesRead: manifest.counts.bytesRead,
-      bytesAdded: manifest.counts.bytesAdded,
-      holds: holds.get(repository)?.get(manifest.snapshot) ?? [],
-    }));
-    for (const { error } of newer.slice(0, 1)) {
-      output.note(`${newer.length} newer snapshots are not listed: ${error.message} [${error.code}]`);
-      output.note(`  ${error.hint}`);
-    }
-    const unreadable = newer.map(({ repositoryName, snapshot }) => ({
-      snapshot,
-      repository: repositoryName,
-    }));
-    output.result({ snapshots, ...(newer.length > 0 ? { unreadable } : {}) }, () => {
-      if (snapshots.length === 0) return ['no snapshots yet; take one with: tidemark backup <database>'];
-      const rows = snapshots.map(each => [
-        each.snapshot,
-        each.database,
-        each.plan ?? '',
-        each.repository,
-        formatTime(each.finished),
-        formatCount(each.tables),
-        formatCount(each.rows),
-        formatBytes(each.bytesRead),
-        formatBytes(each.bytesAdded),
-        standing(each.holds).map(holdText).join('; '),
-      ]);
-      const head = [
-        'snapshot',
-        'database',
-        'plan',
-        'repository',
-        'finished',
-        'tables',
-        'rows',
-        'read',
-        'added',
-        '',
-      ];
-      return table([head, ...rows], new Set([5, 6, 7, 8]));
-    });
-    return undefined;
+    const { snapshots: all, failures } = await allSnapshots(loaded, options.repository as string | undefined);
+    const snapshots = all.map(describe).filter(each => database === undefined || each.database === database);
+    for (const line of failureLines(failures)) output.note(line);
+    const errors = failures.filter(each => each.snapshot === null);
+    const unreadable = failures.filter(each => each.snapshot !== null);
+    output.result({ snapshots, errors, unreadable }, () => lines(snapshots));
+    if (failures.length === 0) return EXIT.done;
+    return failures.every(each => each.error.kind === 'fault') ? EXIT.fault : EXIT.failed;
   },
 };
+
+function describe({ snapshot, repositories, manifest, holds }: PlacedSnapshot) {
+  return {
+    snapshot,
+    database: manifest.database,
+    repository: repositories[0]!,
+    repositories,
+    plan: manifest.plan,
+    kind: manifest.kind,
+    started: manifest.started,
+    finished: manifest.finished,
+    tables: manifest.counts.tables,
+    rows: manifest.counts.rows,
+    bytesRead: manifest.counts.bytesRead,
+    bytesAdded: manifest.counts.bytesAdded,
+    holds,
+  };
+}
+
+function lines(snapshots: ReturnType<typeof describe>[]): Iterable<string> {
+  if (snapshots.length === 0) return ['no snapshots yet; take one with: tidemark backup <database>'];
+  const rows = snapshots.map(each => [
+    each.snapshot,
+    each.database,
+    each.plan ?? '',
+    each.repositories.join(', '),
+    formatTime(each.finished),
+    formatCount(each.tables),
+    formatCount(each.rows),
+    formatBytes(each.bytesRead),
+    formatBytes(each.bytesAdded),
+    describeHolds(each.holds),
+  ]);
+  const head = ['snapshot', 'database', 'plan', 'in', 'finished', 'tables', 'rows', 'read', 'added', ''];
+  return table([head, ...rows], new Set([5, 6, 7, 8]));
+}
+
+/** A hold that stands in several repositories is told once. */
+function describeHolds(holds: ShownHold[]): string {
+  return [...new Set(standing(holds).map(holdText))].join('; ');
+}
+
+/** Snapshots of a repository that fail for the same reason are told together. */
+function* failureLines(failures: RepositoryFailure[]): Iterable<string> {
+  const alike = new Map<string, RepositoryFailure[]>();
+  for (const failure of failures) {
+    const { repository, snapshot, error } = failure;
+    const one = snapshot === null || error.kind === 'fault';
+    const key = JSON.stringify([repository, error.code, one ? snapshot : '']);
+    alike.set(key, [...(alike.get(key) ?? []), failure]);
+  }
+  for (const [{ repository, snapshot, error }, ...more] of alike.values() as Iterable<
+    [RepositoryFailure, ...RepositoryFailure[]]
+  >) {
+    const what = error.code === 'KEY_RETIRED' ? 'newer snapshots are' : 'snapshots are';
+    const head = snapshot === null ? '' : `${more.length + 1} ${what} not listed: `;
+    yield `${paint('red', 'failed:', process.stderr)} ${repository}: ${head}${error.message} [${error.code}]`;
+    for (const hint of error.hint.split('\n')) yield `  ${hint}`;
+  }
+}

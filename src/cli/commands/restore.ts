@@ -1,12 +1,11 @@
 import { homedir } from 'node:os';
 import { usageError } from '../../base/errors.ts';
 import { backupDatabase } from '../../operations/backup/index.ts';
-import { connectionOf, databaseOf, repositoryOf, storagePlace } from '../../operations/open.ts';
+import { connectionOf, databaseOf } from '../../operations/open.ts';
 import type { RestoreTarget } from '../../operations/restore/request.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { safetyPlan } from '../../operations/restore/safety.ts';
-import { openSnapshot } from '../../operations/restore/snapshot.ts';
-import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { elsewhere, openGiven } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
 import type { Strategy } from '../../strategy/spec.ts';
@@ -22,6 +21,7 @@ export const command: CliCommand = {
     command
       .addHelpText('before', 'WHAT is a database of the strategy (its latest snapshot) or a snapshot’s id.\n')
       .option('--snapshot <id>', 'which snapshot of the database', 'latest')
+      .option('--repository <name>', 'from this repository; otherwise the nearest that has the snapshot')
       .option('--new <name>', 'into a new database of that name on the source’s server')
       .option('--to <url>', 'into the database at this URL, which must be empty')
       .option('--clean', 'with --to: remove everything in it first')
@@ -41,14 +41,19 @@ export const command: CliCommand = {
   async run(context, [what], options) {
     const { output, progress, signal } = context;
     const strategy = await context.strategy();
-    const place = await findWhat(strategy, what as string, options.snapshot as string);
-    const snapshot = await openSnapshot(place.repository, place.name);
-    if (!options.schemaOnly)
-      await requireReadable(snapshot, thawOptions(options, progress, signal), options.thaw === true);
-    const target = await targetOf(context, snapshot.manifest.database, options);
+    const { located, place, opened } = await findWhat(context, strategy, what as string, options);
+    const failed = (error: unknown) => {
+      signal.throwIfAborted();
+      throw elsewhere(error, located, place);
+    };
+    if (!options.schemaOnly) {
+      const thawing = thawOptions(options, progress, signal);
+      await requireReadable(opened, thawing, options.thaw === true).catch(failed);
+    }
+    const target = await targetOf(context, opened.manifest.database, options);
     const result = await restore({
-      snapshot,
-      storage: storagePlace(repositoryOf(strategy, place.repositoryName)),
+      snapshot: opened,
+      storage: place.storage,
       target,
       tables: (options.table as string[] | undefined) ?? [],
       only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
@@ -63,7 +68,7 @@ export const command: CliCommand = {
         for (const line of plan) output.note(line);
         return !destructive || options.yes === true || context.ask('Go on?');
       },
-    });
+    }).catch(failed);
     const rows = result.tables.reduce((sum, each) => sum + each.rows, 0);
     output.result(result, () => [
       ...result.notes.map(note => `note: ${note}`),
@@ -74,12 +79,21 @@ export const command: CliCommand = {
   },
 };
 
-async function findWhat(strategy: Strategy, what: string, snapshot: string) {
-  if (!strategy.databases.has(what)) return findSnapshot(strategy, what);
-  if (snapshot === 'latest') return latestSnapshot(strategy, what);
-  const found = await findSnapshot(strategy, snapshot);
-  const { database, snapshot: id } = await found.repository.manifest(found.name);
-  if (database === what) return found;
+/** The snapshot of a database that is wanted, or the one that is named. */
+async function findWhat(
+  { output }: Context,
+  strategy: Strategy,
+  what: string,
+  { snapshot, repository }: Record<string, unknown>,
+) {
+  const ofDatabase = strategy.databases.has(what);
+  const given = ofDatabase && snapshot !== 'latest' ? (snapshot as string) : what;
+  const found = await openGiven(strategy, given, {
+    repository: repository as string | undefined,
+    note: line => output.note(line),
+  });
+  const { database, snapshot: id } = found.opened.manifest;
+  if (!ofDatabase || database === what) return found;
   throw usageError(
     'SNAPSHOT_OTHER_DATABASE',
     `snapshot ${id} is of ${database}, not of ${what}`,

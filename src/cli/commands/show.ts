@@ -8,10 +8,16 @@ export const command: CliCommand = {
   name: 'show <snapshot>',
   summary: 'show what a snapshot holds',
   define(command) {
-    command.addHelpText('before', 'SNAPSHOT is its id, or a database: then its latest snapshot.\n');
+    command
+      .option('--repository <name>', 'as this repository has it; otherwise the nearest that does')
+      .addHelpText('before', 'SNAPSHOT is its id, or a database: then its latest snapshot.\n');
   },
-  async run({ output, signal, strategy }, [given]) {
-    const shown = await show(await strategy(), given as string, signal);
+  async run({ output, signal, strategy }, [given], options) {
+    const where = {
+      repository: options.repository as string | undefined,
+      note: (line: string) => output.note(line),
+    };
+    const shown = await show(await strategy(), given as string, where, signal);
     output.result(shown, () => lines(shown));
     return undefined;
   },
@@ -24,7 +30,7 @@ function* lines(shown: Shown): Iterable<string> {
   const facts: [string, string][] = [
     ['snapshot', shown.snapshot],
     ['database', shown.plan === null ? shown.database : `${shown.database}, plan ${shown.plan}`],
-    ['repository', shown.repository],
+    ['repository', describePlaces(shown)],
     ['taken', `${formatTime(shown.started)} to ${formatTime(shown.finished)}`],
     [
       'source',
@@ -68,6 +74,15 @@ function describeHold(hold: Shown['holds'][number]): string {
   const { id, since, by, expired } = hold;
   const placed = since === null ? '' : `, placed ${formatTime(since)} by ${by}`;
   return `${expired ? 'expired, was ' : ''}${holdText(hold)}${placed} (hold ${id})`;
+}
+
+function describePlaces({ repository, repositories, copied }: Shown): string {
+  const others = repositories.filter(name => name !== repository);
+  const also = others.length > 0 ? `, also in ${others.join(', ')}` : '';
+  const from = copied
+    ? `, copied ${formatTime(copied.at)} from the repository ${copied.from.slice(0, 8)}…`
+    : '';
+  return `${repository}${also}${from}`;
 }
 
 function describeScope({ tables, excludeTables, schemaOnly, dataOnly }: Shown['scope']): string {

@@ -1,5 +1,4 @@
-import { openSnapshot } from '../../operations/restore/snapshot.ts';
-import { findSnapshot, latestSnapshot } from '../../operations/snapshots.ts';
+import { openGiven } from '../../operations/snapshots.ts';
 import { thaw } from '../../operations/thaw.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
@@ -12,6 +11,7 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--table <pattern...>', 'only what these tables need')
+      .option('--repository <name>', 'in this repository; otherwise the nearest that has the snapshot')
       .option('--days <n>', 'how long copies that can be read are kept', '7')
       .option('--wait', 'wait until everything can be read')
       .addHelpText(
@@ -21,12 +21,11 @@ export const command: CliCommand = {
       );
   },
   async run({ output, progress, signal, strategy }, [what], options) {
-    const loaded = await strategy();
-    const place = loaded.databases.has(what as string)
-      ? await latestSnapshot(loaded, what as string)
-      : await findSnapshot(loaded, what as string);
-    const snapshot = await openSnapshot(place.repository, place.name);
-    const result = await thaw(snapshot, thawOptions(options, progress, signal));
+    const { opened } = await openGiven(await strategy(), what as string, {
+      repository: options.repository as string | undefined,
+      note: line => output.note(line),
+    });
+    const result = await thaw(opened, thawOptions(options, progress, signal));
     output.result(result, () => [
       result.readable
         ? `${result.snapshot} can be read`

@@ -17,6 +17,7 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--all', 'every snapshot of every repository')
+      .option('--repository <name>', 'only in this repository')
       .addHelpText(
         'after',
         '\nSNAPSHOT may also be a database’s name: its latest snapshot. Without one, the latest snapshot of each database' +
@@ -28,6 +29,7 @@ export const command: CliCommand = {
       strategy: await strategy(),
       given: given as string[],
       all: options.all === true,
+      repository: options.repository as string | undefined,
       reporter: progress,
       signal,
     });

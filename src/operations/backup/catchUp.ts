@@ -1,6 +1,7 @@
 import { asTidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
+import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { chooseCopies } from '../copy/choose.ts';
@@ -83,10 +84,8 @@ async function missed(
 
 /** The newest snapshot of the database that is older than the latest. */
 async function newestBefore(repository: Repository, latest: Manifest): Promise<string | undefined> {
-  for (const name of (await repository.snapshotNames()).reverse()) {
-    if (snapshotOf(name) >= latest.snapshot) continue;
-    const manifest = await repository.manifest(name).catch(() => undefined);
-    if (manifest?.database === latest.database) return manifest.snapshot;
-  }
+  const names = (await repository.snapshotNames()).filter(name => snapshotOf(name) < latest.snapshot);
+  for await (const manifest of newestFirst(repository, { names }))
+    if (manifest.database === latest.database) return manifest.snapshot;
   return undefined;
 }

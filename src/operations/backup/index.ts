@@ -1,12 +1,20 @@
-import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
+import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
-import { kindOf } from '../../storage/kinds.ts';
 import type { PlanSpec, Strategy } from '../../strategy/spec.ts';
 import { copySnapshot } from '../copy/snapshot.ts';
-import { connectionOf, databaseOf, type OpenPlace, openPlace, repositoryOf, storesOf } from '../open.ts';
+import {
+  connectionOf,
+  databaseOf,
+  isFrozen,
+  type OpenPlace,
+  openPlace,
+  repositoryOf,
+  storesOf,
+} from '../open.ts';
+import { allFailed } from '../snapshots.ts';
 import { backup } from './backup.ts';
 import { catchUp } from './catchUp.ts';
 
@@ -100,11 +108,9 @@ class PlanRun {
     this.#inTurn = [...this.#stores].sort((a, b) => Number(this.#isFrozen(a)) - Number(this.#isFrozen(b)));
   }
 
-  /** Whether rows that are stored there can't be read before they have been thawed. */
   #isFrozen(name: string): boolean {
-    const { storage, storageClass } = repositoryOf(this.#strategy, name);
-    const rowsClass = this.#plan?.storageClass ?? storageClass;
-    return rowsClass !== null && (kindOf(storage).classes[rowsClass]?.frozen ?? false);
+    const spec = repositoryOf(this.#strategy, name);
+    return isFrozen(spec, this.#plan?.storageClass ?? spec.storageClass);
   }
 
   copies(): (StoredCopy | FailedCopy)[] {
@@ -126,7 +132,7 @@ class PlanRun {
         this.#failed(name, error);
       }
     }
-    throw nowhere(this.copies() as FailedCopy[]);
+    throw allFailed('no repository of the plan could be written', this.copies() as FailedCopy[]);
   }
 
   /**
@@ -154,7 +160,7 @@ class PlanRun {
     const { jobs, version, reporter, signal } = this.#options;
     const run = { strategy: this.#strategy, jobs, version, reporter, signal };
     for (const to of places) {
-      const others = places.filter(each => each !== to);
+      const others = places.filter(each => each !== to && !this.#isFrozen(each.name));
       Object.assign(this.#copies.get(to.name)!, await catchUp(run, others, to, latest));
     }
   }
@@ -240,21 +246,6 @@ class PlanRun {
     this.#options.reporter.note(`warning: repository ${repository} failed: ${found.message} [${found.code}]`);
     this.#copies.set(repository, { repository, state: 'failed', error: found });
   }
-}
-
-/** Where there is but one repository, its failure is the backup's. */
-function nowhere(failures: FailedCopy[]): TidemarkError {
-  const [first, ...others] = failures;
-  const { error } = first!;
-  if (others.length === 0) return error;
-  const reasons = failures.map(each => `${each.repository}: ${each.error.message} [${each.error.code}]`);
-  const hints = new Set(failures.map(each => each.error.hint));
-  return new TidemarkError(
-    error.code,
-    `no repository of the plan could be written: ${reasons.join('; ')}`,
-    [...hints].join('\n'),
-    { kind: error.kind, cause: error },
-  );
 }
 
 function result(manifest: Manifest, copies: BackupResult['copies']): BackupResult {

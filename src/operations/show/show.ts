@@ -1,16 +1,18 @@
 import { detect } from '../../providers/index.ts';
-import type { Hold } from '../../repository/holds.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { holdsOfAll } from '../hold.ts';
-import { type OpenSnapshot, openSnapshot } from '../restore/snapshot.ts';
-import { findSnapshot, latestSnapshot } from '../snapshots.ts';
+import { holdsOf, type ShownHold } from '../hold.ts';
+import type { OpenSnapshot } from '../restore/snapshot.ts';
+import { type LocateOptions, openGiven } from '../snapshots.ts';
 import { type StoredBytesBy, storedBytes } from './storedBytes.ts';
 
 /** What a snapshot holds; sizes in bytes, times ISO 8601. It is what `tidemark show --json` prints. */
 export interface Shown {
   snapshot: string;
+  /** Where it was read, the sizes are those there. */
   repository: string;
+  /** All that have it, of those that were looked at. */
+  repositories: string[];
   database: string;
   plan: string | null;
   kind: Manifest['kind'];
@@ -18,6 +20,8 @@ export interface Shown {
   finished: string;
   /** The snapshot it was deduplicated against: it does not depend on it. */
   base: string | null;
+  /** Of a copy: when and by what it was copied, and the id of the repository it was read from. */
+  copied: Manifest['copied'] | null;
   /** Versions of tidemark, and of the pg_dump that read the schema. */
   tool: string;
   pgDump: string;
@@ -25,8 +29,8 @@ export interface Shown {
   source: Manifest['source'] & { provider: string };
   /** What was asked for; empty lists mean everything, and that nothing was left out. */
   scope: Manifest['scope'];
-  /** In that repository, those that have expired too. */
-  holds: Hold[];
+  /** Wherever it is, those that have expired too. */
+  holds: ShownHold[];
   counts: Manifest['counts'];
   /** The biggest first. */
   tables: ShownTable[];
@@ -49,10 +53,13 @@ export interface ShownTable {
 }
 
 /** @param given a snapshot's id, the start or the end of one, or the name of a database: then its latest snapshot. */
-export async function show(strategy: Strategy, given: string, signal: AbortSignal): Promise<Shown> {
-  const find = strategy.databases.has(given) ? latestSnapshot : findSnapshot;
-  const place = await find(strategy, given);
-  const snapshot = await openSnapshot(place.repository, place.name);
+export async function show(
+  strategy: Strategy,
+  given: string,
+  options: LocateOptions,
+  signal: AbortSignal,
+): Promise<Shown> {
+  const { located, place, opened: snapshot } = await openGiven(strategy, given, options);
   const { manifest, parts } = snapshot;
   const stored = storedBytes(snapshot);
   const tables: ShownTable[] = [];
@@ -63,12 +70,17 @@ export async function show(strategy: Strategy, given: string, signal: AbortSigna
   }
   const blobs = parts.filter(part => part.kind === 'largeObjects');
   return {
-    ...{ snapshot: manifest.snapshot, repository: place.repositoryName, database: manifest.database },
+    ...{ snapshot: manifest.snapshot, repository: place.name, database: manifest.database },
+    repositories: [...new Set(located.places.map(each => each.place.name))],
+    copied: manifest.copied ?? null,
     ...{ plan: manifest.plan, kind: manifest.kind, started: manifest.started, finished: manifest.finished },
     ...{ base: manifest.base, tool: manifest.tool, pgDump: manifest.pgDump },
     source: { ...manifest.source, provider: providerOf(manifest.source.host) },
     scope: manifest.scope,
-    holds: (await holdsOfAll([place])).get(place.repository)?.get(manifest.snapshot) ?? [],
+    holds: await holdsOf(
+      located.places.map(each => each.place),
+      manifest.snapshot,
+    ),
     counts: manifest.counts,
     tables: tables.sort((a, b) => b.bytes - a.bytes),
     largeObjects: {

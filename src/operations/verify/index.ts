@@ -8,7 +8,7 @@ import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { runCrew } from './crew.ts';
 import { Faults, type VerifyFault } from './faults.ts';
-import { type Chosen, chooseSnapshots } from './select.ts';
+import { type Choice, type Chosen, chooseSnapshots } from './select.ts';
 import { SnapshotCheck } from './snapshot.ts';
 
 const WORKERS_MAX = 8;
@@ -20,11 +20,8 @@ const REFERENCES_HELD = 1_000_000;
 /** A part takes as much memory as this many packs. */
 const PART_WEIGHT = 10;
 
-export interface VerifyRequest {
+export interface VerifyRequest extends Choice {
   strategy: Strategy;
-  /** Ids of snapshots, or databases for their latest; with none, the latest of each database in each repository. */
-  given: string[];
-  all: boolean;
   reporter: Reporter;
   signal: AbortSignal;
 }
@@ -59,7 +56,7 @@ export async function verify(request: VerifyRequest): Promise<VerifyResult> {
     throw usageError('VERIFY_TWICE', 'snapshots are given, and --all', 'give one or the other');
   }
   const run = new VerifyRun(request);
-  for (const chosen of await chooseSnapshots(strategy, given, all, run.faults)) await run.repository(chosen);
+  for (const chosen of await chooseSnapshots(strategy, request, run.faults)) await run.repository(chosen);
   const faults = run.faults.list();
   if (run.snapshots.length === 0 && faults.length === 0) {
     throw usageError(

@@ -1,4 +1,4 @@
-import { TidemarkError } from '../../base/errors.ts';
+import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import { manifestName, snapshotOf } from '../../repository/manifest.ts';
 import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -16,22 +16,31 @@ export interface Chosen {
   names: string[];
 }
 
-/** What to verify: the snapshots given (ids, or databases for their latest), all, or the latest of each database. */
+export interface Choice {
+  /** Ids of snapshots, or databases for their latest; with none, the latest of each database in each repository. */
+  given: string[];
+  all: boolean;
+  /** Only there; undefined: wherever they are. */
+  repository?: string;
+}
+
+/** What to verify, repository by repository. Of several, one that can't be opened does not keep the others from it. */
 export async function chooseSnapshots(
   strategy: Strategy,
-  given: string[],
-  all: boolean,
+  { given, all, repository: only }: Choice,
   faults: Faults,
 ): Promise<Chosen[]> {
   const chosen: Chosen[] = [];
-  for (const name of strategy.repositories.keys()) {
+  const places = only === undefined ? [...strategy.repositories.keys()] : [repositoryOf(strategy, only).name];
+  for (const name of places) {
     const storage = storagePlace(repositoryOf(strategy, name));
     try {
       const repository = await openRepository(strategy, name);
       chosen.push({ name, repository, storage, names: await repository.snapshotNames() });
     } catch (error) {
-      if (!(error instanceof TidemarkError) || error.kind !== 'fault') throw error;
-      faults.add(name, 'repository.json', error, []); // the other repositories are verified all the same
+      const found = asTidemarkError(error);
+      if (found.kind === 'interrupted' || (found.kind !== 'fault' && places.length === 1)) throw error;
+      faults.add(name, 'repository.json', found, []);
     }
   }
   if (all) return chosen;
