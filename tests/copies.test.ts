@@ -1,6 +1,6 @@
 /** A plan with several repositories: captured once, copied to the others, and what of it stands when one of them fails. */
 import assert from 'node:assert/strict';
-import { readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { BackupResult, FailedCopy, StoredCopy } from '../src/operations/backup/index.ts';
@@ -171,4 +171,79 @@ test('where no repository can be written, all reasons are given and nothing is r
   assert.equal(ran.stdout, '');
   for (const reason of ['STORAGE_NOT_A_FOLDER', 'REPOSITORY_MISSING', 'KEY_MISSING'])
     assert.match(ran.stderr, new RegExp(`no repository of the plan could be written: .*\\[${reason}\\]`));
+});
+
+interface Listed {
+  snapshots: { snapshot: string; repository: string; repositories: string[] }[];
+  errors: { repository: string; snapshot: string | null; error: { code: string } }[];
+}
+
+test('list says where each snapshot is; what is broken in one repository is told, and read from another', async t => {
+  const { site, database } = await shop(t);
+  const first = await site.json<BackupResult>('backup', 'shop');
+  await rm(join(site.folder, 'far.key'));
+  const second = await partly(site);
+  const list = async (code: number, ...args: string[]) => {
+    const ran = await site.run('list', '--json', ...args);
+    assert.equal(ran.code, code, ran.stderr);
+    return JSON.parse(ran.stdout) as Listed;
+  };
+  const broken = await list(1);
+  assert.deepEqual(
+    broken.snapshots.map(each => [each.snapshot, each.repositories]),
+    [first, second].map(each => [each.snapshot, ['main', 'near']]),
+  );
+  assert.deepEqual(
+    broken.errors.map(each => [each.repository, each.snapshot, each.error.code]),
+    [['far', null, 'KEY_MISSING']],
+  );
+  assert.match((await site.run('list')).stderr, /failed: far: there is no key file/);
+  assert.deepEqual((await list(0, '--repository', 'near')).snapshots.length, 2);
+
+  await writeFile(join(site.folder, 'repository/snapshots', second.snapshot), 'rubbish');
+  const damaged = await list(1, 'shop');
+  assert.deepEqual(
+    damaged.snapshots.map(each => each.repositories),
+    [['main', 'near'], ['near']],
+  );
+  assert.deepEqual(damaged.errors.at(-1)?.snapshot, second.snapshot);
+
+  const shown = await site.run('show', 'shop');
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.match(shown.stdout, new RegExp(`^snapshot +${second.snapshot}`));
+  assert.match(shown.stdout, /^repository +near, also in main, copied .* from the repository/m);
+  assert.match(shown.stderr, /warning: .*snapshots\/.* may be a newer snapshot of shop/);
+  assert.match(shown.stderr, /warning: repository far can't be read/);
+  await site.json('restore', 'shop', '--new', `${database.name}_3`);
+  const only = await site.run(
+    'restore',
+    second.snapshot,
+    '--new',
+    `${database.name}_4`,
+    '--repository',
+    'main',
+  );
+  assert.equal(only.code, 3, only.stderr);
+  const verified = await site.run('verify', '--repository', 'near', '--all');
+  assert.equal(verified.code, 0, verified.stdout);
+  assert.equal(
+    (await site.run('verify')).code,
+    3,
+    'one is damaged, and one repository could not be looked at',
+  );
+});
+
+test('a restore that meets damage says where else the snapshot is', async t => {
+  const { site, database } = await shop(t, PLANS.replace(', far', ''));
+  const { snapshot } = await site.json<BackupResult>('backup', 'shop');
+  const packs = join(site.folder, 'repository/packs', snapshot);
+  for (const name of await readdir(packs)) {
+    const bytes = await readFile(join(packs, name));
+    if (bytes.length > 100_000) await writeFile(join(packs, name), bytes.fill(0, 1000, 50_000));
+  }
+  const ran = await site.run('restore', 'shop', '--new', `${database.name}_5`);
+  assert.equal(ran.code, 3, ran.stderr);
+  assert.match(ran.stderr, /\[SEAL_BROKEN\]/);
+  assert.match(ran.stderr, /the snapshot is in near too: --repository near/);
+  await site.json('restore', 'shop', '--new', `${database.name}_5`, '--repository', 'near');
 });
