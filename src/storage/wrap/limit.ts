@@ -11,6 +11,7 @@ export interface Limits {
 
 /**
  * Bounds how many calls run at once and how many bytes pass a second; calls wait their turn, first come first served.
+ * Lists don't count: whoever reads one asks for other things meanwhile.
  * Those that carry no bytes wait for no others' bytes: a lease has to be renewed in time. A signal ends the waiting for
  * bytes, with its error.
  */
@@ -33,7 +34,8 @@ export class LimitedStorage extends WrappedStorage {
   protected async around<T>(call: Call, run: () => Promise<T>): Promise<T> {
     await this.#enter();
     try {
-      await this.#pay(call.sizeBytes ?? 0);
+      // An object that is asked for as a whole has bytes too, however many.
+      if (call.method === 'get' || call.sizeBytes) await this.#pay(call.sizeBytes ?? 0);
       const result = await run();
       // How long an object is that was asked for as a whole is known only now; the next call waits for it.
       if (call.sizeBytes === undefined && Buffer.isBuffer(result)) this.#charge(result.length);
@@ -56,7 +58,6 @@ export class LimitedStorage extends WrappedStorage {
   }
 
   async #pay(bytes: number): Promise<void> {
-    if (bytes === 0) return;
     const waitMs = this.#charge(bytes);
     if (waitMs > 0) await sleep(waitMs, undefined, { signal: this.#signal });
   }

@@ -46,13 +46,14 @@ export class RetriedStorage extends WrappedStorage {
     });
   }
 
-  /** Begins again after a failure and passes over what has been given already. */
+  /** Begins again after a failure and passes over what has been given already. One that got further counts as the first. */
   protected override async *aroundList(
     call: Call,
     run: () => AsyncIterable<StoredObject>,
   ): AsyncIterable<StoredObject> {
     const given = new Set<string>();
     for (let attempt = 1; ; attempt++) {
+      const before = given.size;
       try {
         for await (const object of run()) {
           if (given.has(object.name)) continue;
@@ -61,6 +62,7 @@ export class RetriedStorage extends WrappedStorage {
         }
         return;
       } catch (error) {
+        if (given.size > before) attempt = 1;
         await waitAfter(error, attempt, this.#optionsFor(call));
       }
     }
