@@ -5,11 +5,13 @@ import { asTidemarkError, faultError } from '../base/errors.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { describeSettings } from '../postgres/settings/settings.ts';
 import { parseKeyText } from '../repository/keys.ts';
+import { PackCatalog } from '../repository/packCatalog.ts';
 import { recipientsOf } from '../repository/secrets/age.ts';
 import { SERVICE_TITLES } from '../repository/secrets/service.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
+import { capacityWarning } from './capacity.ts';
 import { type Finding, Findings } from './finding.ts';
 import { inspectDatabase } from './inspect/inspect.ts';
 import { judge, type Wanted } from './inspect/judge.ts';
@@ -98,6 +100,12 @@ async function checkRepository(
     const repository = await openRepository(strategy, spec.name);
     const { length } = await repository.snapshotNames();
     findings.ok('repository', `${repository.id} in ${repository.storage.place}, snapshots: ${length}`);
+    if (spec.capacityBytes !== null) {
+      const { bytes } = await PackCatalog.list(repository.storage);
+      const warning = capacityWarning(spec, bytes);
+      if (warning) findings.warning('capacity', warning, 'prune, keep less, or give it more room');
+      else findings.ok('capacity', `${(bytes / 1e9).toFixed(1)} GB are used`);
+    }
     await probe(repository.storage);
     findings.ok('storage', 'an object could be written, read back and removed');
   } catch (error) {

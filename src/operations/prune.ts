@@ -13,12 +13,14 @@ import { forgetUnlessHeld } from '../repository/forgetting.ts';
 import { type Holdings, readHoldings } from '../repository/holdings.ts';
 import { standing } from '../repository/holds.ts';
 import { Lease } from '../repository/lease.ts';
+import { keepLocks } from '../repository/lockKeeping.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
+import { capacityWarning } from './capacity.ts';
 import { type Frees, freedBy } from './freed.ts';
 import { keepLocked } from './locked.ts';
-import { openRepository } from './open.ts';
+import { openRepository, repositoryOf } from './open.ts';
 import { type Retained, type RetainedGroup, retain } from './retain.ts';
 
 export interface PruneRequest {
@@ -133,7 +135,9 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     await endDeadCompactions(repository);
     let holdings = await readHoldings(repository, prepared.holdings);
     const shown = new Set(forgettable(prepared.retained));
-    const retained = await keepLocked(repository, retain(strategy, name, holdings));
+    const wanted = retain(strategy, name, holdings);
+    const kept = wanted.flatMap(group => group.snapshots.filter(each => each.keep).map(each => each.name));
+    const retained = await keepLocked(repository, wanted);
     const due = forgettable(retained).filter(each => shown.has(each));
     const frees = await freedBy(repository, holdings, byGroup(retained, new Set(due)));
     const held = await forgetUnlessHeld(repository, due, async () => {
@@ -143,6 +147,10 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     for (const each of held) reporter.note(`${name}: ${snapshotOf(each)} has been held since, and stays`);
     const forgotten = due.filter(each => !held.includes(each));
     if (forgotten.length > 0) holdings = await readHoldings(repository, holdings);
+    const warning = capacityWarning(repositoryOf(strategy, name), holdings.packs.bytes);
+    if (warning) reporter.note(`warning: ${warning}`);
+    const locked = await keepLocks(repository, kept, signal);
+    if (locked > 0) reporter.note(`${name}: ${locked} objects are locked anew`);
     const plan = await planCollection(repository, holdings);
     const collected = await collect(repository, plan, lease, signal);
     return outcome({ ...prepared, holdings, retained, frees, plan }, forgotten, collected);

@@ -102,6 +102,13 @@ export class PackCatalog {
       for (let place = start; place < start + count; place++) yield place;
   }
 
+  /** Of all packs. */
+  get bytes(): number {
+    let sum = 0;
+    for (let place = 0; place < this.#places; place++) sum += this.#sizes[place]!;
+    return sum;
+  }
+
   /** The place of a pack; -1 where it is not there. */
   find(session: string, number: number): number {
     for (const { start, count } of this.#slices.get(session) ?? []) {
