@@ -4,8 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import { parse } from 'yaml';
 import { newKeyText } from '../src/repository/keys.ts';
 import { loadStrategy } from '../src/strategy/load.ts';
 import { Calendar, days, hours, months, weeks } from './support/calendar.ts';
@@ -170,4 +174,33 @@ test('User management: hours for 7 days, days for 30, weeks for 90, months for a
     months('2027-03', '2028-02', '04:00'),
     'a leap year is a year',
   );
+});
+
+test('the plans in the guide are right, and those of the five tables are the examples’', async t => {
+  const guide = await readFile(join(FOLDER, '../docs/guides/retention.md'), 'utf8');
+  const blocks = [...guide.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(each => each[1]!);
+  assert.equal(blocks.length, 7);
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-guide-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const examples: unknown[] = [];
+  for (const name of ['rephlo', 'joffre', 'pulse', 'aicitel', 'user-management'])
+    examples.push(parse(await readFile(join(FOLDER, name, 'tidemark.yaml'), 'utf8')).plans);
+  const same: number[] = [];
+  for (const block of blocks) {
+    const names = [...block.matchAll(/\b(primary|archive|far|local|remote|glacier|deep|bucket|nas)\b/g)].map(
+      each => each[1]!,
+    );
+    const databases = [...new Set([...block.matchAll(/database: (\w+)/g)].map(each => each[1]!))];
+    const head = [
+      'databases:',
+      ...databases.map(name => `  ${name}: { url: postgresql://localhost/x }`),
+      'repositories:',
+      ...[...new Set(names)].map(name => `  ${name}: { storage: ./${name}, key: { file: ./key } }`),
+    ];
+    await writeFile(join(folder, 'tidemark.yaml'), `${head.join('\n')}\n${block}`);
+    await loadStrategy(join(folder, 'tidemark.yaml'), {});
+    const { plans } = parse(block);
+    same.push(examples.findIndex(each => isDeepStrictEqual(each, plans)));
+  }
+  assert.deepEqual(same, [-1, 0, -1, 1, 2, 3, 4]);
 });

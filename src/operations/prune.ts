@@ -65,8 +65,9 @@ export interface PrunedRepository {
 export interface PrunedGroup {
   database: string;
   plan: string | null;
-  /** Its rules in words, or why none decides. */
-  keep: string;
+  /** Its rules in words; null where none decides, for the reason that `because` gives. */
+  keep: string | null;
+  because: string | null;
   snapshots: string[];
   forgotten: string[];
   /** What would come free if these alone were forgotten. */

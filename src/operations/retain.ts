@@ -22,8 +22,9 @@ export interface Retained {
 export interface RetainedGroup {
   database: string;
   plan: string | null;
-  /** In words: `within 30d, at least 2`, or why no rule decides. */
-  keep: string;
+  /** The rules in words, `within 30d, at least 2`; null where none decides, for the reason that `because` gives. */
+  keep: string | null;
+  because: string | null;
   /** Newest first. */
   snapshots: Retained[];
 }
@@ -71,7 +72,8 @@ export function retain(strategy: Strategy, repository: string, holdings: Retaina
       const snapshots = decisions
         .filter(({ id }) => own.has(id))
         .map(({ id, keep, reasons }) => describe(holdings, id, keep, reasons));
-      return { database, plan, keep: ruling.because ?? describeKeep(ruling.keep), snapshots };
+      const because = ruling.because ?? null;
+      return { database, plan, keep: because ? null : describeKeep(ruling.keep), because, snapshots };
     });
   });
 }

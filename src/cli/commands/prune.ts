@@ -13,9 +13,9 @@ export const command: CliCommand = {
       .option('--yes', 'don’t ask')
       .addHelpText(
         'after',
-        '\nForgets the snapshots that no keep rule of their plan wants; never the last good one, and none that no plan of' +
-          '\nthe strategy made. Packs that no snapshot needs any more are freed by a prune a day later. Safe at any time,' +
-          '\nalso while backups run.',
+        '\nForgets the snapshots that no keep rule of their plan wants, and those taken before a restore in place after a' +
+          '\nweek; never the last good one, none that is held, and none that no plan of the strategy made. Packs that no' +
+          '\nsnapshot needs any more are freed by a prune a day later. Safe at any time, also while backups run.',
       );
   },
   async run({ output, progress, signal, strategy, ask }, _args, options) {
@@ -48,7 +48,8 @@ function* decisions({ repository, snapshots, groups, error }: PrunedRepository):
   if (error) yield* failureLines({ repository, error });
   const by = new Map(snapshots.map(each => [each.snapshot, each]));
   for (const group of groups) {
-    yield paint('bold', `${groupName(group)} in ${repository}: keeps ${group.keep}`);
+    const rules = group.keep === null ? group.because : `keeps ${group.keep}`;
+    yield paint('bold', `${groupName(group)} in ${repository}: ${rules}`);
     const rows = group.snapshots.map(id => {
       const { started, keep, reasons } = by.get(id)!;
       return [`  ${id}`, formatTime(started), keep ? 'stays' : 'goes', reasons.join('; ')];
