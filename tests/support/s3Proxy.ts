@@ -9,6 +9,7 @@ export interface Passing {
   method: string;
   /** With its query. */
   path: string;
+  headers: http.IncomingHttpHeaders;
   /** Whether it has If-None-Match. */
   conditional: boolean;
   /** The body of a POST. */
@@ -22,6 +23,8 @@ export type Interference =
   | { kind: 'addHeaders'; headers: Record<string, string> }
   /** Half of the answer's body arrives, and then the connection ends or nothing comes any more. */
   | { kind: 'cutAnswer' | 'silentAnswer' }
+  /** The request is taken, and there is no answer ever. */
+  | { kind: 'noAnswer' }
   /** The connection ends before the server has seen the request; or when it has carried it out. */
   | { kind: 'cutRequest' | 'loseAnswer' }
   /** One byte of the request's body is another when it comes to the server. */
@@ -79,12 +82,14 @@ export class S3Proxy {
 
   async #pass(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const conditional = request.headers['if-none-match'] !== undefined;
-    const passing: Passing = { method: request.method!, path: request.url!, conditional };
+    const { method = '', url: path = '', headers } = request;
+    const passing: Passing = { method, path, headers, conditional };
     this.seen.push(passing);
     const interference = this.#interferenceWith(passing);
     if (interference?.kind === 'cutRequest') return void request.socket.destroy();
     const body = await buffer(request);
     if (request.method === 'POST') passing.body = body.toString();
+    if (interference?.kind === 'noAnswer') return;
     if (interference?.kind === 'corruptRequest') body[body.length >> 1]! ^= 1;
     if (interference?.kind === 'answer') {
       response.writeHead(interference.status, interference.headers);

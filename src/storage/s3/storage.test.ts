@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import { after, before, test } from 'node:test';
 import {
   GetBucketVersioningCommand,
@@ -171,6 +172,39 @@ test('a server that falls silent does not hold a call for ever', async () => {
   const storage = await bare('objects/silent', { endpoint: proxy.endpoint });
   proxy.interfere(({ method }) => method === 'GET', { kind: 'silentAnswer' });
   await assert.rejects(storage.get('object'), isTemporary('STORAGE_TIMEOUT'));
+  proxy.interfere(({ method }) => method === 'PUT', { kind: 'noAnswer' });
+  await assert.rejects(storage.put('object', [bytes]), isTemporary('STORAGE_TIMEOUT'));
+  const mute = net.createServer();
+  await once(mute.listen(0, '127.0.0.1'), 'listening');
+  const endpoint = `127.0.0.1:${(mute.address() as { port: number }).port}`;
+  for (const scheme of ['http', 'https']) {
+    const silent = await bare('objects/silent', { endpoint: `${scheme}://${endpoint}` });
+    await assert.rejects(silent.get('object'), isTemporary('STORAGE_TIMEOUT'));
+    await silent.close();
+  }
+  mute.close();
+});
+
+test('requests have what every server takes: a length, a signed hash, and no newer checksums', async () => {
+  const storage = await bare('objects/headers', { endpoint: proxy.endpoint, query: '&part_size=5MiB' });
+  proxy.seen.length = 0;
+  const bodies = [Buffer.alloc(0), randomBytes(10), randomBytes(3 << 20)];
+  for (const [i, body] of bodies.entries()) await storage.put(`object-${i}`, [body, Buffer.alloc(0)]);
+  await storage.put('large', [randomBytes(11 << 20)]);
+  await storage.get('object-1');
+  for (const { method, path, headers } of proxy.seen) {
+    const names = Object.keys(headers).join(' ');
+    assert.doesNotMatch(
+      names,
+      /expect|transfer-encoding|checksum|content-encoding|trailer/,
+      `${method} ${path}`,
+    );
+    if (method === 'PUT') assert.match(headers['content-length']!, /^\d+$/);
+  }
+  for (const [i, body] of bodies.entries()) {
+    const { headers } = proxy.seen.find(({ path }) => path.includes(`object-${i}`))!;
+    assert.equal(headers['x-amz-content-sha256'], createHash('sha256').update(body).digest('hex'));
+  }
 });
 
 test('bytes that change on the way are refused by the server, and sent again', async () => {
