@@ -15,6 +15,7 @@ import { batches, type EntryStatements, joined } from '../../restore/database/ba
 import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
+import { shareOf } from '../../storage/index.ts';
 import { Lane, LaneError } from './lanes.ts';
 import type { RestoreWork, RestoreWorkerData } from './protocol.ts';
 import type { RestoredTable } from './request.ts';
@@ -65,8 +66,11 @@ class RestoreRun {
 
   async openLanes(): Promise<void> {
     const { archive, settings, profile, worker, jobs, reporter, signal } = this.#request;
+    const work = this.plan.data.length + this.plan.postData.length;
+    const lanes = Math.max(1, Math.min(jobs ?? Math.min(JOBS_MAX, availableParallelism()), work));
     const data: RestoreWorkerData = {
       ...worker,
+      storage: shareOf(worker.storage, lanes),
       settings,
       text: archive.text,
       preamble: [
@@ -78,8 +82,6 @@ class RestoreRun {
         ...(profile.lz4 ? ['SET default_toast_compression = lz4'] : []),
       ],
     };
-    const work = this.plan.data.length + this.plan.postData.length;
-    const lanes = Math.max(1, Math.min(jobs ?? Math.min(JOBS_MAX, availableParallelism()), work));
     for (let i = 0; i < lanes; i++) {
       signal.throwIfAborted();
       this.#lanes.push(await Lane.open(data, bytes => reporter.advance(bytes)));

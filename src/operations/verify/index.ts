@@ -5,6 +5,7 @@ import { checkKeys } from '../../repository/checkKeys.ts';
 import { CheckPlan, type PlanFault } from '../../repository/checkPlan.ts';
 import { readHolds } from '../../repository/holds.ts';
 import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
+import { shareOf } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { runCrew } from './crew.ts';
 import { Faults, type VerifyFault } from './faults.ts';
@@ -145,9 +146,10 @@ class VerifyRun {
     const { signal, reporter } = this.#request;
     const { keys } = chosen.repository;
     reporter.begin('verifying', plan.packBytes);
+    const workers = Math.max(1, Math.min(WORKERS_MAX, availableParallelism()));
     await runCrew(plan.jobs(signal), {
-      workers: Math.max(1, Math.min(WORKERS_MAX, availableParallelism())),
-      data: { storage: chosen.storage, keys: keys.ring },
+      workers,
+      data: { storage: shareOf(chosen.storage, workers), keys: keys.ring },
       signal,
       checked: (job, findings) => {
         this.bytesRead += findings.bytesRead;

@@ -3,6 +3,7 @@ import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import { TidemarkError } from '../../base/errors.ts';
 import { checkName, isObjectName, missing, truncated } from '../object.ts';
 import type { PutOptions, Storage, StoredObject } from '../storage.ts';
+import { repeated } from '../wrap/repeat.ts';
 import { AbsentPuts } from './absent.ts';
 import { readBody } from './body.ts';
 import { Bucket } from './bucket.ts';
@@ -143,15 +144,16 @@ export class S3Storage implements Storage {
     const root = this.#bucket.keyOf('');
     let ContinuationToken: string | undefined;
     do {
-      const page: ListObjectsV2CommandOutput = await this.#bucket.ask(doing, client =>
-        client.send(
-          new sdk.ListObjectsV2Command({
-            Bucket: spec.bucket,
-            Prefix: root + prefix,
-            ContinuationToken,
-            EncodingType: 'url', // keys of others may hold what XML can't
-          }),
-        ),
+      const command = new sdk.ListObjectsV2Command({
+        Bucket: spec.bucket,
+        Prefix: root + prefix,
+        ContinuationToken,
+        EncodingType: 'url', // keys of others may hold what XML can't
+      });
+      // A page that fails is asked for again by itself: to begin a list of millions anew would take its names in memory.
+      const page: ListObjectsV2CommandOutput = await repeated(
+        () => this.#bucket.ask(doing, client => client.send(command)),
+        ContinuationToken === undefined ? { attempts: 1 } : {},
       );
       this.#bucket.genuine(page.IsTruncated !== undefined || page.Name !== undefined, doing);
       const decode = page.EncodingType === 'url' ? decodeKey : (key: string) => key;

@@ -4,6 +4,9 @@ import type { PutOptions, Storage, StoredObject } from '../storage.ts';
 import { type RepeatOptions, repeated, waitAfter } from './repeat.ts';
 import { type Call, WrappedStorage } from './wrapped.ts';
 
+/** Names of a list that are remembered: some tens of megabytes. */
+const GIVEN_MAX = 250_000;
+
 export interface RetryOptions {
   attempts?: number;
   firstWaitMs?: number;
@@ -46,7 +49,10 @@ export class RetriedStorage extends WrappedStorage {
     });
   }
 
-  /** Begins again after a failure and passes over what has been given already. One that got further counts as the first. */
+  /**
+   * Begins again after a failure and passes over what has been given already. One that got further counts as the first. A list
+   * longer than GIVEN_MAX is not begun again: storages with pages repeat a page by themselves.
+   */
   protected override async *aroundList(
     call: Call,
     run: () => AsyncIterable<StoredObject>,
@@ -57,11 +63,12 @@ export class RetriedStorage extends WrappedStorage {
       try {
         for await (const object of run()) {
           if (given.has(object.name)) continue;
-          given.add(object.name);
+          if (given.size < GIVEN_MAX) given.add(object.name);
           yield object;
         }
         return;
       } catch (error) {
+        if (given.size >= GIVEN_MAX) throw error;
         if (given.size > before) attempt = 1;
         await waitAfter(error, attempt, this.#optionsFor(call));
       }
