@@ -47,7 +47,8 @@ export type RetainableSnapshot = Pick<
 /**
  * Applies the `keep` rules that the plans have for a repository to its snapshots. A plan's rules decide over what that plan
  * made of its database; what no plan of the strategy made for this repository stays, safety snapshots apart, which have
- * rules of their own. A snapshot is good if all its packs are there.
+ * rules of their own. A snapshot is good if all its packs are there
+ * and none is known to be damaged.
  */
 export function retain(strategy: Strategy, repository: string, holdings: Retainable): RetainedGroup[] {
   const byDatabase = new Map<string, Map<string | null, RetainableSnapshot[]>>();
@@ -135,7 +136,7 @@ function plannedCoverage({ tables, schemaOnly, dataOnly }: PlanSpec): string {
 function describe(holdings: Retainable, name: string, keep: boolean, reasons: string[]): Retained {
   const manifest = holdings.snapshots.get(name)!;
   const { snapshot, database, plan, started } = manifest;
-  const damage = manifest.good ? [] : ['packs are missing'];
+  const damage = manifest.good ? [] : ['packs are missing or damaged'];
   return { snapshot, name, database, plan, started, keep, reasons: [...damage, ...reasons] };
 }
 

@@ -32,6 +32,8 @@ export interface PackFault {
   code: string;
   message: string;
   hint: string;
+  /** It is about what is stored, not about reaching it. */
+  lasting: boolean;
   /** How often the same was found elsewhere in the pack. */
   more: number;
   /** Streams that can't be read, or not as they were written, because of it. */
@@ -95,10 +97,11 @@ class PackCheck {
   }
 
   fault(error: unknown, owners: Iterable<number>): void {
-    const { code, message, hint } = asTidemarkError(error);
+    const { code, message, hint, kind } = asTidemarkError(error);
     const known = this.#faults.get(code);
     if (known) known.more++;
-    const fault = known ?? { code, message, hint, more: 0, owners: [], all: new Set<number>() };
+    const lasting = kind === 'fault' && !code.startsWith('SSH_');
+    const fault = known ?? { code, message, hint, lasting, more: 0, owners: [], all: new Set<number>() };
     for (const owner of owners) fault.all.add(owner);
     this.#faults.set(code, fault);
   }

@@ -278,7 +278,7 @@ export class CheckPlan {
       this.streams[owner]!.lineEnds += findings.lineEnds[i]!;
     for (const owner of findings.unended) this.streams[owner]!.ended = false;
     const name = packName(job.session, job.number);
-    for (const { owners, more, ...error } of findings.faults) {
+    for (const { owners, more, lasting: _, ...error } of findings.faults) {
       for (const owner of owners) this.streams[owner]!.whole = false;
       const message = more > 0 ? `${error.message}, and ${more} more in the pack` : error.message;
       this.#report({

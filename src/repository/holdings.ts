@@ -4,6 +4,7 @@ import { type CondemnedRecord, readCondemned } from './condemned.ts';
 import { type Hold, readHolds } from './holds.ts';
 import { type LiveLease, readLeases } from './lease.ts';
 import { type Manifest, manifestName } from './manifest.ts';
+import { PackChecks } from './packChecks.ts';
 import { PackCatalog } from './packCatalog.ts';
 import type { Repository } from './repository.ts';
 import { currentRevision, listRevisions, type Revisions } from './revisions.ts';
@@ -14,6 +15,7 @@ export interface Holdings {
   /** The storage's clock before anything was read. */
   readAt: Date;
   packs: PackCatalog;
+  checks: PackChecks;
   live: LiveLease[];
   /** Objects of leases that ended without being released. */
   deadLeases: string[];
@@ -45,7 +47,7 @@ export interface HeldSnapshot
     Manifest,
     'snapshot' | 'copied' | 'database' | 'plan' | 'started' | 'finished' | 'scope' | 'counts'
   > {
-  /** All its packs are there, with the sizes it knows. */
+  /** All its packs are there, with the sizes it knows, and none was found damaged. */
   good: boolean;
   /** Bytes of chunk lists that were stored with it; null where it doesn't say. */
   listBytes: number | null;
@@ -68,13 +70,14 @@ export async function readHoldings(repository: Repository, known?: Holdings): Pr
   const unfinished = await readUnfinishedSessions(repository, packs);
   const forgottenBefore = await repository.forgottenNames();
   const listed = await repository.snapshotNames();
-  const snapshots = await readSnapshots(repository, packs, listed, revisions, known);
+  const checks = known?.checks ?? (await PackChecks.read(repository));
+  const snapshots = await readSnapshots(repository, { packs, checks }, listed, revisions, known);
   const forgotten = await repository.forgottenNames();
   const still = new Set(listed);
   const settled = new Set(forgottenBefore.filter(name => !still.has(name)));
   const condemned = await readCondemned(repository, packs);
   return {
-    ...{ readAt, packs, live, deadLeases: dead, compacting, revisions, unfinished, snapshots },
+    ...{ readAt, packs, checks, live, deadLeases: dead, compacting, revisions, unfinished, snapshots },
     ...{ forgotten, settled, condemned, holds: await readHolds(repository, readAt) },
   };
 }
@@ -94,7 +97,7 @@ async function readUnfinishedSessions(repository: Repository, packs: PackCatalog
 /** Enters the snapshots' packs in the catalog, and takes out those of snapshots that are no more. */
 async function readSnapshots(
   repository: Repository,
-  packs: PackCatalog,
+  { packs, checks }: Pick<Holdings, 'packs' | 'checks'>,
   listed: string[],
   revisions: ReadonlyMap<string, Revisions>,
   known?: Holdings,
@@ -109,7 +112,7 @@ async function readSnapshots(
     const before = good ? await named(repository, name, revision) : undefined;
     if (before) packs.refer(before, -1); // else its packs stay until everything is read again
   }
-  const entering = new Entering(repository, packs);
+  const entering = new Entering(repository, packs, checks);
   const reading = repository.read(
     listed.filter(name => !still.has(name)),
     { revisions, damaged: unreadable },
@@ -132,13 +135,15 @@ async function named(repository: Repository, name: string, revision: number): Pr
 class Entering {
   readonly #repository: Repository;
   readonly #packs: PackCatalog;
+  readonly #checks: PackChecks;
   /** Sessions that were looked at again, since some of their packs were not there when all were listed. */
   readonly #lookedAt = new Set<string>();
   readonly #scopes = new Map<string, Manifest['scope']>();
 
-  constructor(repository: Repository, packs: PackCatalog) {
+  constructor(repository: Repository, packs: PackCatalog, checks: PackChecks) {
     this.#repository = repository;
     this.#packs = packs;
+    this.#checks = checks;
   }
 
   async enter(manifest: Manifest): Promise<HeldSnapshot> {
@@ -149,7 +154,8 @@ class Entering {
     return {
       ...{ snapshot, copied, database, plan, started, finished, counts },
       scope: this.#once(manifest.scope),
-      good: manifest.packs.every(pack => this.#packs.holds(pack)),
+      good:
+        manifest.packs.every(pack => this.#packs.holds(pack)) && this.#checks.hurting(manifest).length === 0,
       listBytes: usage?.listBytes ?? null,
       revision: revised?.number ?? 0,
       dropped: Uint32Array.from(dropped.filter(place => place !== -1)),

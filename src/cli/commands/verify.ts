@@ -1,8 +1,10 @@
+import { parseBudget } from '../../operations/verify/budget.ts';
 import type { VerifyFault } from '../../operations/verify/faults.ts';
 import { type VerifyResult, verify } from '../../operations/verify/index.ts';
+import { parseDuration } from '../../strategy/duration.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
-import { formatBytes, formatCount, formatSeconds, paint } from '../output.ts';
+import { formatBytes, formatCount, formatSeconds, formatTime, paint, table } from '../output.ts';
 
 /** Names listed on a line before the rest is only counted; --json has all. */
 const NAMES_SHOWN = 8;
@@ -18,10 +20,14 @@ export const command: CliCommand = {
     command
       .option('--all', 'every snapshot of every repository')
       .option('--repository <name>', 'only in this repository')
+      .option('--budget <amount>', 'stop after so long or so many bytes (10m, 50GB); the next run goes on')
+      .option('--coverage <time>', 'how old a check may be to count as coverage', '30d')
       .addHelpText(
         'after',
         '\nSNAPSHOT may also be a database’s name: its latest snapshot. Without one, the latest snapshot of each database' +
-          '\nin each repository is verified. Exit code 3 if anything is wrong.',
+          '\nin each repository is verified. Exit code 3 if anything is wrong.' +
+          '\nWith --budget, the packs of all snapshots are read, those first that were not read for longest. What was read' +
+          '\nis recorded in the repository, so that any machine can go on.',
       );
   },
   async run({ progress, output, signal, strategy }, [given], options) {
@@ -30,6 +36,8 @@ export const command: CliCommand = {
       given: given as string[],
       all: options.all === true,
       repository: options.repository as string | undefined,
+      budget: options.budget === undefined ? undefined : parseBudget(options.budget as string),
+      coverageMs: parseDuration(options.coverage as string),
       reporter: progress,
       signal,
     });
@@ -38,7 +46,8 @@ export const command: CliCommand = {
   },
 };
 
-function* lines({ ok, snapshots, objects, bytesRead, faults, seconds }: VerifyResult): Iterable<string> {
+function* lines(result: VerifyResult): Iterable<string> {
+  const { ok, whole, snapshots, faults } = result;
   for (const fault of faults) yield* faultLines(fault);
   for (const { snapshot, database, repository, ok, tables, rows, bytes } of snapshots) {
     const state = ok ? paint('green', 'ok     ') : paint('red', 'DAMAGED');
@@ -47,10 +56,32 @@ function* lines({ ok, snapshots, objects, bytesRead, faults, seconds }: VerifyRe
       ? `${state} ${snapshot} in ${repository}: can't be opened`
       : `${state} ${snapshot} of ${database} in ${repository}: ${holds}`;
   }
-  const read = `${formatCount(objects)} objects, ${formatBytes(bytesRead)} read in ${formatSeconds(seconds)}`;
-  const verdict = ok ? 'every byte is as it was written' : paint('red', `${faults.length} faults`);
-  yield `${verdict}: ${read}`;
+  if (!whole) yield* coverageLines(result);
+  yield verdict(result);
   if (!ok) yield REMEDY;
+}
+
+function* coverageLines({ coverage }: VerifyResult): Iterable<string> {
+  const rows = coverage.map(({ snapshot, database, repository, percent, oldest, damaged }) => [
+    snapshot,
+    database,
+    repository,
+    `${percent} %`,
+    oldest === null ? 'never in part' : formatTime(oldest),
+    damaged === 0 ? '' : paint('red', `DAMAGED: ${damaged} packs`),
+  ]);
+  yield* table(
+    [['snapshot', 'database', 'repository', 'checked', 'oldest check', ''], ...rows],
+    new Set([3]),
+  );
+}
+
+function verdict({ ok, whole, packs, objects, bytesRead, faults, seconds }: VerifyResult): string {
+  const read = `${formatCount(objects)} objects, ${formatBytes(bytesRead)} read in ${formatSeconds(seconds)}`;
+  if (!ok) return `${paint('red', `${faults.length} faults`)}: ${read}`;
+  if (whole) return `every byte is as it was written: ${read}`;
+  const of = `${formatCount(packs.checked)} of ${formatCount(packs.all)} packs`;
+  return `no fault in ${of}, which is not a whole verification: ${read}`;
 }
 
 function* faultLines({ repository, code, message, snapshots, tables }: VerifyFault): Iterable<string> {

@@ -44,8 +44,9 @@ export class UnchangedParts {
     const there = this.#previous.part(part);
     if (there?.rows !== part.rows || there.bytes !== part.bytes) return undefined;
     const ref: ListRef = 'at' in there ? { at: there.at } : { list: there.list };
-    const encoded = await this.#previous.reader.encodedList(ref).catch(() => undefined);
-    if (!encoded) return undefined;
+    const known = await this.#previous.reusable(ref);
+    if (!known?.ref) return undefined;
+    const { encoded } = known;
     const list = decodeChunkList(encoded, 'the previous snapshot');
     const packs = usedPacks(list);
     if ('at' in ref) packs.push([ref.at[0], ref.at[1], encoded.length]);

@@ -1,9 +1,12 @@
 import type { PartName } from '../../capture/part.ts';
+import type { ListRef } from '../../repository/chunkWriter.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
 import { hasAllPacks, newestFirst } from '../../repository/newest.ts';
+import type { PackChecks } from '../../repository/packChecks.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { PreviousLists } from './protocol.ts';
+import { type Reusable, reusable } from './reusable.ts';
 
 /** Lists of the previous snapshot given along with one part at the most: bounds a worker's memory. */
 export const LISTS_MAX = 8;
@@ -14,40 +17,50 @@ const FURTHER_MAX = 1000;
 export class PreviousSnapshot {
   readonly manifest: Manifest;
   readonly reader: SnapshotReader;
+  readonly #checks: PackChecks;
   #parts: KnownParts;
 
-  private constructor(manifest: Manifest, reader: SnapshotReader) {
+  private constructor(manifest: Manifest, reader: SnapshotReader, checks: PackChecks) {
     this.manifest = manifest;
     this.reader = reader;
-    this.#parts = new KnownParts(reader, []);
+    this.#checks = checks;
+    this.#parts = new KnownParts(reader, [], checks);
   }
 
   /**
    * The newest snapshot of the database that has all its tables, or else the newest of all; and only if its packs are
    * there, and of the epoch that is written: what is not there whole must not be relied on. One that can't be read is
-   * passed over; `verify` reports it.
+   * passed over; `verify` reports it. What lies in packs that `checks` knows as damaged is not used.
    */
-  static async find(repository: Repository, database: string): Promise<PreviousSnapshot | undefined> {
+  static async find(
+    repository: Repository,
+    database: string,
+    checks: PackChecks,
+  ): Promise<PreviousSnapshot | undefined> {
     let partial: PreviousSnapshot | undefined;
     let further = 0;
     for await (const manifest of newestFirst(repository)) {
       if (partial && ++further > FURTHER_MAX) break;
       if (manifest.database !== database || (partial && isPartial(manifest))) continue;
       if (!isOfEpoch(manifest, repository.keys.newest)) continue;
-      const opened = await PreviousSnapshot.#open(repository, manifest);
+      const opened = await PreviousSnapshot.#open(repository, manifest, checks);
       if (opened && !isPartial(manifest)) return opened;
       partial ??= opened;
     }
     return partial;
   }
 
-  static async #open(repository: Repository, manifest: Manifest): Promise<PreviousSnapshot | undefined> {
+  static async #open(
+    repository: Repository,
+    manifest: Manifest,
+    checks: PackChecks,
+  ): Promise<PreviousSnapshot | undefined> {
     if (!(await hasAllPacks(repository, manifest))) return undefined;
     const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: false });
-    const previous = new PreviousSnapshot(manifest, reader);
+    const previous = new PreviousSnapshot(manifest, reader, checks);
     const parts = await readParts(reader, manifest).catch(() => undefined);
     if (!parts) return undefined;
-    previous.#parts = new KnownParts(reader, parts);
+    previous.#parts = new KnownParts(reader, parts, checks);
     return previous;
   }
 
@@ -59,15 +72,23 @@ export class PreviousSnapshot {
   listsOf(name: PartName): Promise<PreviousLists> {
     return this.#parts.listsOf(name);
   }
+
+  /** A chunk list of it, without what must not be used; undefined where nothing is left. */
+  async reusable(ref: ListRef): Promise<Reusable | undefined> {
+    const encoded = await this.reader.encodedList(ref).catch(() => undefined);
+    return encoded && reusable(encoded, ref, this.#checks);
+  }
 }
 
 /** Parts that are stored, by table. */
 export class KnownParts {
   readonly #reader: SnapshotReader;
+  readonly #checks: PackChecks;
   readonly #parts = new Map<string, PartRecord[]>();
 
-  constructor(reader: SnapshotReader, parts: readonly PartRecord[]) {
+  constructor(reader: SnapshotReader, parts: readonly PartRecord[], checks: PackChecks) {
     this.#reader = reader;
+    this.#checks = checks;
     for (const part of parts) {
       const key = keyOf(part);
       const known = this.#parts.get(key);
@@ -89,8 +110,8 @@ export class KnownParts {
       .slice(0, LISTS_MAX);
     // One that is damaged costs deduplication, not the backup.
     const lists = await Promise.all(parts.map(part => this.#reader.encodedList(part).catch(() => undefined)));
-    const good = lists.flatMap((list, i) => (list ? [{ list, ref: refOf(parts[i]!) }] : []));
-    return { lists: good.map(each => each.list), refs: good.map(each => each.ref) };
+    const good = lists.flatMap((list, i) => (list && reusable(list, refOf(parts[i]!), this.#checks)) ?? []);
+    return { lists: good.map(each => each.encoded), refs: good.map(each => each.ref) };
   }
 }
 
@@ -103,7 +124,7 @@ function isPartial({ scope }: Manifest): boolean {
   return scope.schemaOnly || scope.tables.length > 0 || scope.excludeTables.length > 0;
 }
 
-const refOf = (part: PartRecord) => ('at' in part ? { at: part.at } : { list: part.list });
+const refOf = (part: PartRecord): ListRef => ('at' in part ? { at: part.at } : { list: part.list });
 
 /** What a part is called in its snapshot; no two parts have one name. */
 export function partName(name: PartName): string {

@@ -20,7 +20,8 @@ export interface WriterData {
 
 export interface PreviousLists {
   lists: Uint8Array[];
-  refs: ListRef[];
+  /** Null where the list itself must not be used again. */
+  refs: (ListRef | null)[];
 }
 
 export type ToWriter<Job> =

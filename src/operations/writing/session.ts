@@ -12,6 +12,7 @@ import {
 import type { EpochKeys } from '../../repository/keys.ts';
 import type { Lease } from '../../repository/lease.ts';
 import { type Manifest, manifestName } from '../../repository/manifest.ts';
+import { PackChecks } from '../../repository/packChecks.ts';
 import { PackAssembler } from '../../repository/packAssembler.ts';
 import { packTable } from '../../repository/packTable.ts';
 import { type PackContent, PackWriter } from '../../repository/packWriter.ts';
@@ -67,12 +68,14 @@ export class WritingSession {
   /** Finds what it is deduplicated against, and what it goes on from. */
   static async begin(options: SessionOptions): Promise<WritingSession> {
     const { repository, database, id } = options;
-    const previous = await PreviousSnapshot.find(repository, database);
-    return new WritingSession(options, previous, await findUnfinished(repository, database, id));
+    const checks = await PackChecks.read(repository);
+    const previous = await PreviousSnapshot.find(repository, database, checks);
+    return new WritingSession(options, checks, previous, await findUnfinished(repository, database, id));
   }
 
   private constructor(
     options: SessionOptions,
+    checks: PackChecks,
     previous: PreviousSnapshot | undefined,
     unfinished: readonly UnfinishedContent[],
   ) {
@@ -89,7 +92,7 @@ export class WritingSession {
     this.#unfinished = unfinished;
     this.#goneOnFrom = unfinished.map(each => {
       const reader = new SnapshotReader(repository.storage, repository.keys, each, { verifyIds: false });
-      return new KnownParts(reader, each.parts);
+      return new KnownParts(reader, each.parts, checks);
     });
     this.checkpoints = new Checkpoints({
       ...{ repository, session: id, database: options.database, started: options.started },
@@ -152,12 +155,12 @@ export class WritingSession {
   }
 
   async #previousStream(ref: ListRef | undefined): Promise<PreviousStream | undefined> {
-    if (!this.previous || !ref) return undefined;
-    const encoded = await this.previous.reader.encodedList(ref).catch(() => undefined);
-    if (!encoded) return undefined;
+    const known = ref && (await this.previous?.reusable(ref));
+    if (!known) return undefined;
+    const { encoded } = known;
     return {
       index: new ChunkIndex([decodeChunkList(encoded, 'the previous snapshot')]),
-      same: { encoded, ref },
+      same: known.ref ? { encoded, ref: known.ref } : undefined,
     };
   }
 

@@ -152,9 +152,10 @@ function makeWriter(data: WriterData, output: Outlet): ChunkWriter {
 
 function previousStream({ lists, refs }: PreviousLists): PreviousStream {
   const encoded = lists.map(list => Buffer.from(list.buffer, list.byteOffset, list.byteLength));
+  const [ref] = refs;
   return {
     index: new ChunkIndex(encoded.map(list => decodeChunkList(list, 'the previous snapshot'))),
-    same: encoded.length === 1 ? { encoded: encoded[0]!, ref: refs[0]! } : undefined,
+    same: encoded.length === 1 && ref ? { encoded: encoded[0]!, ref } : undefined,
   };
 }
 
