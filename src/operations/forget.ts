@@ -5,6 +5,7 @@ import { readHoldings } from '../repository/holdings.ts';
 import { type Hold, holdText, readHolds, refuseHeld, standing } from '../repository/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
 import { hasAllPacks, newestFirst } from '../repository/newest.ts';
+import { PackChecks } from '../repository/packChecks.ts';
 import type { Repository } from '../repository/repository.ts';
 import { isWhole } from '../strategy/coverage.ts';
 import { SAFETY_PLAN, type Strategy } from '../strategy/spec.ts';
@@ -112,17 +113,20 @@ function rankOf({ plan, scope }: Manifest): number {
 /** A good snapshot that is to go, where its database would be left with none that counts as much. */
 async function lastOne({ repository, names, manifests, holds }: Place): Promise<Manifest | null> {
   const goes = (name: string) => manifests.has(name) && standing(holds.get(snapshotOf(name))).length === 0;
+  const checks = await PackChecks.read(repository);
+  const isGood = async (manifest: Manifest) =>
+    checks.hurting(manifest).length === 0 && (await hasAllPacks(repository, manifest));
   const best = new Map<string, Manifest>();
   for (const [name, manifest] of [...manifests].reverse()) {
     if (!manifest || !goes(name)) continue;
     const known = best.get(manifest.database);
     if (known && rankOf(known) >= rankOf(manifest)) continue;
-    if (await hasAllPacks(repository, manifest)) best.set(manifest.database, manifest);
+    if (await isGood(manifest)) best.set(manifest.database, manifest);
   }
   if (best.size === 0) return null;
   for await (const other of newestFirst(repository, { names: names.filter(name => !goes(name)) })) {
     const going = best.get(other.database);
-    if (!going || rankOf(other) < rankOf(going) || !(await hasAllPacks(repository, other))) continue;
+    if (!going || rankOf(other) < rankOf(going) || !(await isGood(other))) continue;
     best.delete(other.database);
     if (best.size === 0) return null;
   }

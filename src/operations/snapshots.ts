@@ -2,6 +2,7 @@ import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
 import { type Hold, readHolds } from '../repository/holds.ts';
 import { type Manifest, snapshotOf } from '../repository/manifest.ts';
 import { newestFirst } from '../repository/newest.ts';
+import { PackChecks } from '../repository/packChecks.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
 import { databaseOf, isFrozen, type OpenPlace, openPlace, repositoryOf } from './open.ts';
@@ -184,6 +185,8 @@ export interface PlacedSnapshot {
   repositories: string[];
   /** As the first of them has it. */
   manifest: Manifest;
+  /** Those of them in which packs that it needs were found damaged. */
+  damagedIn: string[];
   /** In any of them. */
   holds: (Hold & { repository: string })[];
 }
@@ -199,20 +202,27 @@ export async function allSnapshots(
     const failed = (snapshot: string | null, error: unknown) =>
       failures.push({ repository, snapshot, error: asTidemarkError(error) });
     try {
+      const checks = await PackChecks.read(opened);
       const unread: string[] = [];
       for (const name of await opened.snapshotNames()) {
         const known = found.get(snapshotOf(name));
-        if (!known) unread.push(name);
-        else if (known.repositories.at(-1) !== repository) known.repositories.push(repository);
+        if (!known || !checks.sound) unread.push(name);
+        if (known && known.repositories.at(-1) !== repository) known.repositories.push(repository);
       }
       const damaged = (name: string, error: TidemarkError) => failed(snapshotOf(name), error);
-      for await (const manifest of opened.read(unread, { damaged }))
-        found.set(manifest.snapshot, {
-          snapshot: manifest.snapshot,
+      for await (const manifest of opened.read(unread, { damaged })) {
+        const { snapshot } = manifest;
+        const fresh: PlacedSnapshot = {
+          snapshot,
           repositories: [repository],
           manifest,
+          damagedIn: [],
           holds: [],
-        });
+        };
+        const known = found.get(snapshot) ?? fresh;
+        found.set(snapshot, known);
+        if (checks.hurting(manifest).length > 0) known.damagedIn.push(repository);
+      }
       for (const [snapshot, holds] of await readHolds(opened, new Date()))
         found.get(snapshot)?.holds.push(...holds.map(hold => ({ ...hold, repository })));
     } catch (error) {

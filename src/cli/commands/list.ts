@@ -9,7 +9,7 @@ import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts
  * With --json:
  *
  *     { "snapshots": [{ "snapshot", "database", "repository", "repositories": [name…], "plan", "kind", "started", "finished",
- *       "tables", "rows", "bytesRead", "bytesAdded", "holds": [hold…] }], "errors": [{ "repository", "error" }],
+ *       "tables", "rows", "bytesRead", "bytesAdded", "damagedIn": [name…], "holds": [hold…] }], "errors": [{ "repository", "error" }],
  *       "unreadable": [{ "repository", "snapshot", "error" }] }
  *
  * `repository` is the nearest of `repositories`; the sizes are those there. `errors` are of repositories, `unreadable` are
@@ -35,7 +35,7 @@ export const command: CliCommand = {
   },
 };
 
-function describe({ snapshot, repositories, manifest, holds }: PlacedSnapshot) {
+function describe({ snapshot, repositories, manifest, damagedIn, holds }: PlacedSnapshot) {
   return {
     snapshot,
     database: manifest.database,
@@ -49,6 +49,7 @@ function describe({ snapshot, repositories, manifest, holds }: PlacedSnapshot) {
     rows: manifest.counts.rows,
     bytesRead: manifest.counts.bytesRead,
     bytesAdded: manifest.counts.bytesAdded,
+    damagedIn,
     holds,
   };
 }
@@ -65,10 +66,16 @@ function lines(snapshots: ReturnType<typeof describe>[]): Iterable<string> {
     formatCount(each.rows),
     formatBytes(each.bytesRead),
     formatBytes(each.bytesAdded),
-    describeHolds(each.holds),
+    [describeDamage(each), describeHolds(each.holds)].filter(text => text !== '').join('; '),
   ]);
   const head = ['snapshot', 'database', 'plan', 'in', 'finished', 'tables', 'rows', 'read', 'added', ''];
   return table([head, ...rows], new Set([5, 6, 7, 8]));
+}
+
+function describeDamage({ repositories, damagedIn }: ReturnType<typeof describe>): string {
+  if (damagedIn.length === 0) return '';
+  const where = damagedIn.length === repositories.length ? '' : ` in ${damagedIn.join(', ')}`;
+  return paint('red', `DAMAGED${where}`);
 }
 
 /** A hold that stands in several repositories is told once. */

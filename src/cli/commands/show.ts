@@ -31,6 +31,7 @@ function* lines(shown: Shown): Iterable<string> {
     ['snapshot', shown.snapshot],
     ['database', shown.plan === null ? shown.database : `${shown.database}, plan ${shown.plan}`],
     ['repository', describePlaces(shown)],
+    ...(shown.damagedPacks === 0 ? [] : [describeDamage(shown)]),
     ['taken', `${formatTime(shown.started)} to ${formatTime(shown.finished)}`],
     [
       'source',
@@ -68,6 +69,11 @@ function* lines(shown: Shown): Iterable<string> {
   if (rows.length === 0) yield 'no rows: only definitions';
   else yield* table([['table', 'rows', 'plain', 'stored'], ...rows], new Set([1, 2, 3]));
   if (storedBytesBy === 'ratio') yield 'stored: estimated from the compression of a sample of its packs';
+}
+
+function describeDamage({ damagedPacks, snapshot, repository }: Shown): [string, string] {
+  const which = `see tidemark verify ${snapshot} --repository ${repository}`;
+  return ['DAMAGED', `${formatCount(damagedPacks)} packs that it needs; ${which}`];
 }
 
 function describeHold(hold: Shown['holds'][number]): string {

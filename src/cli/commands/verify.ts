@@ -8,10 +8,10 @@ import { formatBytes, formatCount, formatSeconds, formatTime, paint, table } fro
 
 /** Names listed on a line before the rest is only counted; --json has all. */
 const NAMES_SHOWN = 8;
-/** A backup does not rely on a snapshot of which a pack is missing; one that is merely damaged it can't tell. */
+/** What was found is recorded, and no backup relies on it. */
 const REMEDY =
-  '  Bring the objects back from another copy of the repository. Where there is none, move damaged packs out of it before' +
-  '\n  the next backup: that one then stores anew what they held.';
+  '  The next backup stores anew what the damaged packs held. Bring their objects back from another copy of the' +
+  '\n  repository, and verify again: that clears them.';
 
 export const command: CliCommand = {
   name: 'verify [snapshot...]',

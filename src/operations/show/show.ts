@@ -1,5 +1,6 @@
 import { detect } from '../../providers/index.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import { PackChecks } from '../../repository/packChecks.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { holdsOf, type ShownHold } from '../hold.ts';
 import type { OpenSnapshot } from '../restore/snapshot.ts';
@@ -13,6 +14,8 @@ export interface Shown {
   repository: string;
   /** All that have it, of those that were looked at. */
   repositories: string[];
+  /** Packs that it needs, and that verify found damaged there. */
+  damagedPacks: number;
   database: string;
   plan: string | null;
   kind: Manifest['kind'];
@@ -69,7 +72,9 @@ export async function show(
     tables.push({ schema, name: table, ...sums(own), storedBytes: await stored.of(own) });
   }
   const blobs = parts.filter(part => part.kind === 'largeObjects');
+  const checks = await PackChecks.read(place.repository);
   return {
+    damagedPacks: checks.hurting(manifest).length,
     ...{ snapshot: manifest.snapshot, repository: place.name, database: manifest.database },
     repositories: [...new Set(located.places.map(each => each.place.name))],
     copied: manifest.copied ?? null,

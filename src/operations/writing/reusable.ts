@@ -22,7 +22,7 @@ export function reusable(encoded: Buffer, ref: ListRef, checks: PackChecks): Reu
     const pack = list.pack[i]!;
     if (bad[pack]) continue;
     const { session, number } = list.packs[pack]!;
-    const id = ids.latin1Slice(i * ID_BYTES, (i + 1) * ID_BYTES);
+    const id = ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES);
     rest.add(session, number, list.segment[i]!, list.offset[i]!, list.length[i]!, id);
   }
   return rest.count === 0 ? undefined : { encoded: rest.encode(), ref: null };

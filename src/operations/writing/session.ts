@@ -12,8 +12,8 @@ import {
 import type { EpochKeys } from '../../repository/keys.ts';
 import type { Lease } from '../../repository/lease.ts';
 import { type Manifest, manifestName } from '../../repository/manifest.ts';
-import { PackChecks } from '../../repository/packChecks.ts';
 import { PackAssembler } from '../../repository/packAssembler.ts';
+import { PackChecks } from '../../repository/packChecks.ts';
 import { packTable } from '../../repository/packTable.ts';
 import { type PackContent, PackWriter } from '../../repository/packWriter.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
