@@ -1,6 +1,6 @@
 import { asTidemarkError, type TidemarkError, usageError } from '../base/errors.ts';
 import type { Amount } from '../repository/collectionPlan.ts';
-import { Forgetting } from '../repository/forgetting.ts';
+import { Forgetting, lockedUntil, refuseLocked } from '../repository/forgetting.ts';
 import { readHoldings } from '../repository/holdings.ts';
 import { type Hold, holdText, readHolds, refuseHeld, standing } from '../repository/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../repository/manifest.ts';
@@ -10,6 +10,7 @@ import type { Repository } from '../repository/repository.ts';
 import { isWhole } from '../strategy/coverage.ts';
 import { SAFETY_PLAN, type Strategy } from '../strategy/spec.ts';
 import { freedBy } from './freed.ts';
+import { lockText } from './locked.ts';
 import { openRepository } from './open.ts';
 import { retain } from './retain.ts';
 import { snapshotMeant } from './snapshots.ts';
@@ -69,7 +70,7 @@ export async function forget(request: ForgetRequest): Promise<ForgetResult> {
   const ids = new Set(given.map(each => snapshotMeant(known, each)));
   for (const place of places) await look(place, ids, evenLast);
   if (dryRun) return foresee(strategy, places);
-  for (const place of places) refuse(place);
+  for (const place of places) await refuse(place);
   const forgotten = places.flatMap(place => [...place.manifests.keys()].map(name => describe(place, name)));
   if (!(await request.confirm(forgotten))) {
     throw usageError(
@@ -133,8 +134,9 @@ async function lastOne({ repository, names, manifests, holds }: Place): Promise<
   return [...best.values()][0]!;
 }
 
-function refuse({ name, manifests, holds, last }: Place): void {
+async function refuse({ name, repository, manifests, holds, last }: Place): Promise<void> {
   for (const id of new Set([...manifests.keys()].map(snapshotOf))) refuseHeld(id, holds.get(id), name);
+  for (const each of manifests.keys()) await refuseLocked(repository, each);
   if (!last) return;
   throw usageError(
     'LAST_SNAPSHOT',
@@ -171,6 +173,8 @@ async function foresee(strategy: Strategy, places: readonly Place[]): Promise<Fo
     const goes: string[] = [];
     for (const name of place.manifests.keys()) {
       const reasons = standing(place.holds.get(snapshotOf(name))).map(holdText);
+      const locked = await lockedUntil(place.repository, name);
+      if (locked) reasons.push(lockText(locked));
       if (place.last && manifestName(place.last) === name) reasons.push('last good snapshot');
       if (reasons.length > 0) result.stays.push({ ...describe(place, name), reasons });
       else goes.push(name);

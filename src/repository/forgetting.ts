@@ -54,7 +54,8 @@ export async function lockedUntil({ storage }: Repository, name: string): Promis
   return until && until > (await storage.now()) ? until : undefined;
 }
 
-async function refuseLocked(repository: Repository, name: string): Promise<void> {
+/** Throws SNAPSHOT_LOCKED where an object lock keeps a snapshot's manifest. */
+export async function refuseLocked(repository: Repository, name: string): Promise<void> {
   const until = await lockedUntil(repository, name);
   if (!until) return;
   throw usageError(

@@ -123,7 +123,7 @@ export async function placeHold(
   const id = newSessionId(now);
   const name = `holds/${snapshot}/${id}`;
   const content: HoldContent = { format: 1, ...text, since: now.toISOString() };
-  await storage.put(name, [keys.seal(name, content)], { ifAbsent: true });
+  await storage.put(name, [keys.seal(name, content)]);
   await outwait(repository, snapshot, patience);
   if (!(await isThere(repository, snapshot))) {
     await storage.remove(name);
