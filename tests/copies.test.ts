@@ -251,3 +251,38 @@ test('a restore that meets damage says where else the snapshot is', async t => {
   assert.match(ran.stderr, /the snapshot is in near too: --repository near/);
   await site.json('restore', 'shop', '--new', `${database.name}_5`, '--repository', 'near');
 });
+
+test('check states the 3-2-1 rule, and with --online what is really there', async t => {
+  const { site } = await shop(t);
+  const findings = async (...args: string[]) => {
+    const { findings } = await site.json<{ findings: { check: string; level: string; message: string }[] }>(
+      'check',
+      ...args,
+    );
+    return (check: string) => {
+      const found = findings.filter(each => each.check === check);
+      return found.map(({ level, message }) => `${level}: ${message}`);
+    };
+  };
+  const offline = await findings();
+  assert.deepEqual(offline('copies'), [
+    'ok: daily stores in main, near, far: 4 copies with the database itself',
+  ]);
+  assert.match(offline('3-2-1')[0]!, /^warning: 4 copies .*; none off-site$/);
+  assert.deepEqual(offline('newest'), []);
+  assert.deepEqual((await findings('--online'))('newest'), [
+    'warning: there is no whole snapshot of it in main, near, far',
+  ]);
+
+  const strategy = join(site.folder, 'tidemark.yaml');
+  const text = await readFile(strategy, 'utf8');
+  await writeFile(strategy, text.replace('storage: ./far,', 'storage: ./far, offsite: true,'));
+  assert.match((await findings())('3-2-1')[0]!, /off-site in far$/);
+  const { snapshot } = await site.json<BackupResult>('backup', 'shop');
+  assert.deepEqual((await findings('--online'))('newest'), [
+    `ok: ${snapshot} in main, near, far, 0 minutes old`,
+  ]);
+  await rm(join(site.folder, 'far/snapshots'), { recursive: true });
+  const behind = (await findings('--online'))('newest');
+  assert.match(behind[1]!, /^warning: there is nothing whole of it in far yet/);
+});

@@ -12,10 +12,12 @@ import { folderOf } from '../storage/kinds.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
 import { capacityWarning } from './capacity.ts';
+import { checkNewest, checkRule } from './checkCopies.ts';
 import { type Finding, Findings } from './finding.ts';
 import { inspectDatabase } from './inspect/inspect.ts';
 import { judge, type Wanted } from './inspect/judge.ts';
 import { connectionOf, openRepository, PASSPHRASE_LENGTH_MIN, readSecret } from './open.ts';
+import { openPlaces } from './snapshots.ts';
 
 export interface CheckResult {
   /** No finding is a fault. */
@@ -38,7 +40,8 @@ export async function check(strategy: Strategy, online: boolean, signal: AbortSi
   const ofRepositories = [...repositories.values()].map(each => checkRepository(strategy, each, online));
   const found = await Promise.all([...ofDatabases, ...ofRepositories]);
   signal.throwIfAborted();
-  const findings = [...head.all, ...found.flat()];
+  const newest = online ? await checkStored(strategy) : [];
+  const findings = [...head.all, ...found.flat(), ...newest];
   return { ok: findings.every(each => each.level !== 'fault'), findings };
 }
 
@@ -55,6 +58,7 @@ async function checkDatabase(
   else findings.ok('plans', plans.map(plan => plan.name).join(', '));
   try {
     const settings = await connectionOf(strategy, database);
+    for (const each of await checkRule(strategy, database, settings)) findings.add(each);
     if (online) {
       const found = await inspectDatabase(settings, strategy.environment, signal);
       return [...findings.all, ...judge(subject, found, wantedBy(plans))];
@@ -68,6 +72,18 @@ async function checkDatabase(
     findings.failure('connection', asTidemarkError(error));
   }
   return findings.all;
+}
+
+/** What is really stored; repositories that can't be opened are findings of their own. */
+async function checkStored(strategy: Strategy): Promise<Finding[]> {
+  const places = await openPlaces(strategy).catch(() => ({ places: [], failures: [] }));
+  try {
+    return await checkNewest(strategy, places);
+  } catch (error) {
+    const findings = new Findings('strategy');
+    findings.failure('newest', asTidemarkError(error));
+    return findings.all;
+  }
 }
 
 /** What the plans of a database read, all together; everything where there is none. */

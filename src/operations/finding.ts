@@ -38,6 +38,10 @@ export class Findings {
     this.#add(check, 'fault', error.message, error.hint);
   }
 
+  add({ check, level, message, hint }: Omit<Finding, 'subject'>): void {
+    this.#add(check, level, message, hint);
+  }
+
   #add(check: string, level: Level, message: string, hint: string): void {
     this.all.push({ subject: this.#subject, check, level, message, hint });
   }

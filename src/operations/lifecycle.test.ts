@@ -30,6 +30,7 @@ function rules(address: string, written: Written = {}, move = false) {
     storageClass: storageClass ?? null,
     lock: locked ? { mode: 'compliance', forMs: 1 } : null,
     residency: null,
+    offsite: null,
     capacityBytes: null,
   };
   const strategy = { repositories: new Map([[name, repository]]) } as unknown as Strategy;

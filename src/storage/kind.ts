@@ -50,6 +50,8 @@ export interface StorageKind<Spec extends { kind: string }> {
   parse(address: Address, settings: StorageSettings): Spec;
   /** Two specs of the same location lie on the same objects. No secrets; for people too. */
   location(spec: Spec): string;
+  /** The host that keeps the bytes, a name or an address; null: this machine. */
+  host(spec: Spec): string | null;
   /** Loads the SDK, connects as late as possible: a wrong credential may show at the first call. */
   open(spec: Spec): Promise<Storage>;
   /** Rules for the provider to carry out. Pure. Absent where there is nobody who could. */

@@ -31,6 +31,7 @@ export const localKind: StorageKind<LocalSpec> = {
     return { kind: 'local', path: `/${address.path}` };
   },
   location: spec => spec.path,
+  host: () => null,
   async open(spec) {
     const storage = new LocalStorage(spec.path);
     await storage.sweep();

@@ -15,6 +15,7 @@ function assertRepositories(strategy: Strategy): void {
     storageClass: null,
     lock: null,
     residency: null,
+    offsite: null,
     capacityBytes: null,
   });
   const { storage, limits, lock, residency, capacityBytes } = strategy.repositories.get('b')!;

@@ -37,6 +37,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     storageClass: null,
     lock: null,
     residency: null,
+    offsite: null,
     capacityBytes: null,
   });
   const { schedule, ...plan } = strategy.plans.get('daily')!;

@@ -115,7 +115,7 @@ export function repositorySpec(
   storage: StorageSpec,
   around: Surroundings,
 ): RepositorySpec {
-  const { lock, limit, capacity, residency } = entry;
+  const { lock, limit, capacity, residency, offsite } = entry;
   return {
     name,
     storage,
@@ -129,6 +129,7 @@ export function repositorySpec(
     storageClass: entry.class ?? null,
     lock: lock ? { mode: lock.mode, forMs: parseDuration(lock.for) } : null,
     residency: residency ? [...residency] : null,
+    offsite: offsite === undefined ? null : isYes(offsite),
     capacityBytes: capacity === undefined ? null : (readSize(capacity) ?? null),
   };
 }

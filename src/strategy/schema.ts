@@ -201,6 +201,11 @@ export const repositorySchema = z
     ),
     key: keySchema,
     region: text().optional().describe('The region of the bucket, as its provider calls it.'),
+    offsite: yesOrNo()
+      .optional()
+      .describe(
+        'Whether it lies where what destroys the database does not reach. Absent: told by the hosts.',
+      ),
     residency: z
       .array(text())
       .min(1, { error: `must name at least one region or area${HINT}leave it out where any will do` })

@@ -64,6 +64,8 @@ export interface RepositorySpec {
   lock: { mode: 'governance' | 'compliance'; forMs: number } | null;
   /** Regions, or areas such as `eu`, that it may lie in; null: anywhere. */
   residency: string[] | null;
+  /** Whether it lies where what destroys the database does not reach; null: told by the hosts. */
+  offsite: boolean | null;
   /** Null: unbounded. */
   capacityBytes: number | null;
 }

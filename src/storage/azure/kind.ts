@@ -9,6 +9,7 @@ export const azureKind: StorageKind<AzureSpec> = {
   classes: AZURE_CLASSES,
   parse: parseAzure,
   location: locationOfAzure,
+  host: spec => new URL(spec.endpoint).hostname,
   async open(spec) {
     const { openAzure } = await import('./open.ts');
     return openAzure(spec);

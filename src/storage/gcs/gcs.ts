@@ -53,6 +53,7 @@ export const gcsKind: StorageKind<GcsSpec> = {
       ...(credentials === undefined ? {} : { credentials: readCredentials(credentials) }),
     };
   },
+  host: spec => new URL(spec.endpoint).hostname,
   location(spec) {
     const { host } = new URL(spec.endpoint);
     const place = placeOf(spec);

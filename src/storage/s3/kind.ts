@@ -10,6 +10,7 @@ export const s3Kind: StorageKind<S3Spec> = {
   classes: S3_CLASSES,
   parse: parseS3,
   location: s3Location,
+  host: spec => (spec.endpoint ? new URL(spec.endpoint).hostname : 's3.amazonaws.com'),
   async open(spec) {
     const { openS3 } = await import('./storage.ts');
     return openS3(spec);

@@ -9,5 +9,6 @@ export const sftpKind: StorageKind<SftpSpec> = {
   classes: {},
   parse: parseSftp,
   location: sftpLocation,
+  host: spec => spec.host,
   open: async spec => new SftpStorage(spec),
 };
