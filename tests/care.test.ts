@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { HealResult } from '../src/operations/heal/index.ts';
 import type { VerifyResult } from '../src/operations/verify/index.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { type Database, freshDatabase, query } from './support/databases.ts';
@@ -145,4 +146,58 @@ test('a budget is spent on what was not checked for longest, and any run goes on
     only.coverage.map(each => [each.percent, each.damaged]),
     [[100, 0]],
   );
+});
+
+test('what is damaged in one repository comes back from another, and is there once, whole', async t => {
+  const { site, database } = await shop(t);
+  const first = await backup(site);
+  await query(database.url, "update item set note = note || 'x' where id % 50 = 0");
+  const second = await backup(site);
+  await query(database.url, "update item set note = note || 'y' where id % 70 = 0");
+  const third = await backup(site);
+  await site.json('copy', '--from', 'main', '--to', 'archive', first);
+  await site.json('copy', '--from', 'main', '--to', 'archive', second);
+  await site.json('hold', second, '--reason', 'the test');
+  assert.match((await site.run('heal', '--all')).stdout, /no damage is known/);
+  assert.match((await site.run('heal', first, '--yes')).stderr, /NOT_DAMAGED/);
+
+  const [path] = await packs(site, first);
+  await flip(path!);
+  const unread = join(site.folder, 'repository/snapshots', first);
+  await writeFile(unread, (await readFile(unread)).subarray(0, 100));
+  await verified(site, 3, '--all');
+  const heal = async (code: number, ...args: string[]) => {
+    const ran = await site.run('heal', '--all', ...args, '--json');
+    assert.equal(ran.code, code, ran.stdout + ran.stderr);
+    return (JSON.parse(ran.stdout) as HealResult).snapshots.map(each => [each.snapshot, each.state]);
+  };
+  const before = (await readdir(join(site.folder, 'repository/snapshots'))).sort();
+  const planned = [
+    [first, 'pending'],
+    [second, 'pending'],
+    [third, 'lost'],
+  ];
+  assert.deepEqual(await heal(3, '--dry-run'), planned);
+  const asked = await site.run('heal', '--all');
+  assert.match(asked.stderr, /NOT_CONFIRMED/);
+  assert.deepEqual((await readdir(join(site.folder, 'repository/snapshots'))).sort(), before);
+
+  assert.deepEqual(await heal(3, '--yes'), [
+    [first, 'healed'],
+    [second, 'healed'],
+    [third, 'lost'],
+  ]);
+  const healed = (await readdir(join(site.folder, 'repository/snapshots'))).sort();
+  assert.deepEqual(
+    healed.map(name => name.split('.')[0]),
+    [first, second, third],
+  );
+  assert.ok(healed[0]!.includes('.') && healed[1]!.includes('.'));
+  assert.deepEqual(await damagedIn(site), [[], [], ['main']]);
+  await verified(site, 0, first, second);
+  await site.json('forget', third, '--yes', '--even-last');
+  assert.deepEqual(await heal(0, '--yes'), []);
+  await verified(site, 0, '--all');
+  await site.json('restore', second, '--new', 'shop healed', '--repository', 'main');
+  await query(database.url, 'drop database "shop healed"');
 });

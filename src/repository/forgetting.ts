@@ -1,4 +1,4 @@
-import { usageError } from '../base/errors.ts';
+import { invariant, usageError } from '../base/errors.ts';
 import { FORGET_LEASE, readHolds, refuseHeld } from './holds.ts';
 import { Lease } from './lease.ts';
 import { newSessionId, snapshotOf } from './manifest.ts';
@@ -41,6 +41,27 @@ export class Forgetting {
     } catch (error) {
       if ((error as { code?: string }).code !== 'OBJECT_MISSING') throw error;
     }
+  }
+
+  /**
+   * Forgets a damaged manifest of a snapshot whose other one, `by`, is there and whole. A hold is on the snapshot, which
+   * goes on existing, and so does not stand in the way. Throws SNAPSHOT_LOCKED, LEASE_LOST as `forget`, and SNAPSHOT_GONE
+   * where the other one is not there any more.
+   */
+  async replace(name: string, by: string): Promise<void> {
+    await this.#lease.hold();
+    const { storage } = this.#repository;
+    invariant(snapshotOf(name) === snapshotOf(by) && name !== by, `${by} is not another manifest of ${name}`);
+    await refuseLocked(this.#repository, name);
+    await this.#repository.forget(name, async () => {
+      await this.#lease.confirm();
+      if (await storage.stat(`snapshots/${by}`)) return;
+      throw usageError(
+        'SNAPSHOT_GONE',
+        `snapshots/${by} in ${storage.place} was forgotten meanwhile`,
+        'run the command again',
+      );
+    });
   }
 
   async end(): Promise<void> {

@@ -10,8 +10,8 @@ import { formatBytes, formatCount, formatSeconds, formatTime, paint, table } fro
 const NAMES_SHOWN = 8;
 /** What was found is recorded, and no backup relies on it. */
 const REMEDY =
-  '  The next backup stores anew what the damaged packs held. Bring their objects back from another copy of the' +
-  '\n  repository, and verify again: that clears them.';
+  '  The next backup stores anew what the damaged packs held. To make the snapshots whole that are damaged:' +
+  '\n  tidemark heal --all, where another repository has them; see docs/guides/damage.md.';
 
 export const command: CliCommand = {
   name: 'verify [snapshot...]',

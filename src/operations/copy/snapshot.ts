@@ -20,6 +20,8 @@ export interface CopyRequest {
   to: OpenPlace;
   /** As the source has it. */
   manifest: Manifest;
+  /** The name of a manifest of the same snapshot that is damaged in the target; the copy is then made beside it. */
+  replaces?: string;
   jobs: number | null;
   /** zstd level. */
   level: number;
@@ -32,17 +34,19 @@ export interface CopyRequest {
 
 /**
  * Copies one snapshot into another repository, which may have another key. When it returns, the copy exists there, and
- * every row and byte that the source counted has been read, checked and stored. Undefined where it was there already.
+ * every row and byte that the source counted has been read, checked and stored. Undefined where it was there already, or
+ * what it replaces is not there any more.
  */
 export async function copySnapshot(request: CopyRequest): Promise<Manifest | undefined> {
-  const { to, manifest, signal } = request;
+  const { to, manifest, replaces, signal } = request;
   const { repository } = to;
   const started = new Date();
   const id = newSessionId(started);
   const lease = await Lease.take(repository.storage, id, 'copy');
   let session: WritingSession | undefined;
   try {
-    if ((await namesOf(repository, manifest.snapshot)).length > 0) return undefined;
+    const there = await namesOf(repository, manifest.snapshot);
+    if (replaces === undefined ? there.length > 0 : !there.includes(replaces)) return undefined;
     session = await WritingSession.begin({
       ...request,
       repository,
@@ -60,7 +64,7 @@ export async function copySnapshot(request: CopyRequest): Promise<Manifest | und
     signal.throwIfAborted();
     await commitUnder(lease, repository, copy);
     await session.checkpoints.finish();
-    await keepOne(repository, manifest.snapshot);
+    if (replaces === undefined) await keepOne(repository, manifest.snapshot);
     return copy;
   } catch (error) {
     await session?.checkpoints.abandon();
