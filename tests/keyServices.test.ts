@@ -3,16 +3,23 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { addKey } from '../src/operations/key/add.ts';
+import { rotateEpoch } from '../src/operations/key/epoch.ts';
+import { makeKit } from '../src/operations/key/kit.ts';
+import { listKeys } from '../src/operations/key/list.ts';
+import { rotateKey } from '../src/operations/key/rotate.ts';
 import { EpochKeys } from '../src/repository/keys.ts';
 import { Repository } from '../src/repository/repository.ts';
 import { newFolder } from '../src/repository/sample.ts';
 import type { Secret, ServiceKey } from '../src/repository/secrets/secret.ts';
-import { openService } from '../src/repository/secrets/service.ts';
+import { loadKeySdk, openService } from '../src/repository/secrets/service.ts';
 import { type KeySlot, parseSlot, plainObject, unwrapKey, wrapKey } from '../src/repository/slots.ts';
 import { LocalStorage } from '../src/storage/local.ts';
+import { formatServiceKey } from '../src/strategy/kms.ts';
 import { FakeAwsKms } from './support/keyServices/awsKms.ts';
 import { FakeKeyVault } from './support/keyServices/azureKeyVault.ts';
 import { FakeGcpKms } from './support/keyServices/gcpKms.ts';
+import { KeySite } from './support/keySite.ts';
 
 type ServiceSecret = Extract<Secret, { kind: 'service' }>;
 
@@ -109,6 +116,43 @@ test('an alias, and a new version of a key', async () => {
   assert.notEqual(before.key, after.key);
   for (const slot of [before, after])
     assert.deepEqual(await unwrapKey(slot, keys.repositoryId, azureSecret(url)), keys.master);
+});
+
+for (const { name, make } of EACH) {
+  test(`${name}: by commands: added, rotated, carried into an epoch`, async t => {
+    const [own] = make();
+    const site = await KeySite.make();
+    t.after(() => site.remove());
+    const environment = { ...own.environment } as Record<string, string>;
+    const request = async () => ({ strategy: await site.strategy(environment), repository: 'main' });
+    const kms = formatServiceKey({ service: own.service, key: own.key });
+    const added = await addKey({ ...(await request()), owner: { kms }, name: null });
+    assert.deepEqual([added.slot, added.kind], [name, name]);
+    assert.equal((await addKey({ ...(await request()), owner: { kms }, name: null })).added, false);
+    const rotated = await rotateKey({ ...(await request()), slot: name, owner: {} });
+    assert.deepEqual([rotated.slot, rotated.removed], [`${name}-2`, [name]]);
+    const confirm = async () => true;
+    const { slots } = await rotateEpoch({ ...(await request()), with: [], retire: [], confirm });
+    assert.deepEqual(slots.map(each => each.replaces).sort(), [`${name}-2`, 'first'].sort());
+    assert.equal((await site.open(own)).keys.newest, 1);
+    await site.opensWith(`{ kms: "${kms}" }`);
+    const listed = await listKeys((await request()).strategy, 'main');
+    assert.deepEqual([listed.opensWith, listed.trouble], [name, null]);
+    const { page } = await makeKit({ ...(await request()), withKey: false, version: '1' });
+    assert.ok(page.includes(`      kms: "${kms}"`), page.join('\n'));
+    assert.ok(page.length <= 66);
+  });
+}
+
+test('an SDK that is not installed', async () => {
+  const missing = 'no-such-package-anywhere';
+  await assert.rejects(
+    loadKeySdk(() => import(missing), missing, 'keys in nowhere'),
+    {
+      code: 'KEY_SDK_MISSING',
+      hint: /npm install no-such-package-anywhere/,
+    },
+  );
 });
 
 async function refused(work: Promise<unknown>, code: string, message: RegExp): Promise<void> {

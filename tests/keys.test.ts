@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { type TestContext, test } from 'node:test';
+import { mock, type TestContext, test } from 'node:test';
 import { generateHybridIdentity, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import { TidemarkError } from '../src/base/errors.ts';
 import { addKey } from '../src/operations/key/add.ts';
 import { rotateEpoch } from '../src/operations/key/epoch.ts';
 import { makeKit, writeKit } from '../src/operations/key/kit.ts';
@@ -11,9 +12,12 @@ import { listKeys } from '../src/operations/key/list.ts';
 import type { OwnerOptions } from '../src/operations/key/owner.ts';
 import { removeKey } from '../src/operations/key/remove.ts';
 import { rotateKey } from '../src/operations/key/rotate.ts';
+import { checkKeys } from '../src/repository/checkKeys.ts';
 import { newKeyText } from '../src/repository/keys.ts';
 import { unsealAge } from '../src/repository/secrets/age.ts';
 import { parseSlot, plainObject, type Secret } from '../src/repository/slots.ts';
+import { localKind } from '../src/storage/local.ts';
+import { type Call, WrappedStorage } from '../src/storage/wrap/wrapped.ts';
 import { KeySite } from './support/keySite.ts';
 import { readBack, smallBackup } from './support/smallBackup.ts';
 
@@ -245,12 +249,12 @@ test('an epoch: old data stays readable, new data is not for who is retired', as
     code: 'KEY_RETIRED',
     message: /opens epoch 0 .* in epoch 1/,
   });
+  await assert.rejects(retired.manifests(), { code: 'KEY_RETIRED' });
   const newer: string[] = [];
-  assert.deepEqual(
-    (await retired.manifests(name => newer.push(name))).map(each => each.snapshot),
-    [before.snapshot],
-  );
-  assert.deepEqual(newer, [after.snapshot, next.snapshot]);
+  const read = retired.read(await retired.snapshotNames(), { damaged: name => void newer.push(name) });
+  const readable = await Array.fromAsync(read, each => each.snapshot);
+  assert.deepEqual(readable, [before.snapshot]);
+  assert.deepEqual(newer.sort(), [after.snapshot, next.snapshot].sort());
 });
 
 test('epoch after epoch, with secrets at hand', async t => {
@@ -311,6 +315,95 @@ test('who owns the storage does not get into the next epoch', async t => {
   await assert.rejects(epoch(site), { code: 'KEYS_LEFT_BEHIND', message: /: age, new$/ });
   const begun = await epoch(site, { retire: ['age', 'new'] });
   assert.deepEqual(begun.slots, [{ slot: 'first-2', replaces: 'first' }]);
+});
+
+test('a slot of any kind that is damaged is found, and hurts no other', async t => {
+  const site = await made(t);
+  const identity = await generateX25519Identity();
+  await add(site, { age: [await identityToRecipient(identity)] });
+  await add(site, { passphraseEnv: 'WORDS' }, { WORDS });
+  await epoch(site, { with: ['passphrase-env=WORDS'] }, { WORDS });
+  for (const file of await site.objects('keys')) {
+    const object = site.path(`repository/keys/${file}`);
+    const whole = await readFile(object);
+    for (const field of [
+      '"slot": "',
+      '"epoch": ',
+      '"sealed": "',
+      '"nonce": "',
+      '"wrapped": "',
+      '"older": "',
+      '"mac": "',
+    ]) {
+      const at = whole.indexOf(field) + field.length + (field.includes('sealed') ? 60 : 0);
+      if (whole.indexOf(field) === -1) continue;
+      const flipped = Buffer.from(whole);
+      flipped[at]! ^= 1;
+      await writeFile(object, flipped);
+      const other = file.startsWith('first') ? ageSecret(identity) : undefined;
+      const { faults } = await checkKeys(await site.open(other));
+      const found = faults.map(each => each.object);
+      assert.deepEqual(found, [`keys/${file}`], field);
+    }
+    await writeFile(object, whole);
+  }
+});
+
+test('a slot of another repository, or of another name, opens nothing', async t => {
+  const [site, other] = [await made(t), await made(t)];
+  const identity = await generateX25519Identity();
+  for (const each of [site, other]) await add(each, { age: [await identityToRecipient(identity)] });
+  const slot = await readFile(other.path('repository/keys/age.json'));
+  await writeFile(site.path('repository/keys/age.json'), slot);
+  await assert.rejects(site.open(ageSecret(identity)), { code: 'KEY_WRONG' });
+  const renamed = { ...JSON.parse(slot.toString()), slot: 'anna' };
+  await writeFile(other.path('repository/keys/anna.json'), plainObject(renamed));
+  await other.open(ageSecret(identity)); // by the slot that is whole
+  await writeFile(other.path('repository/keys/age.json'), '{}');
+  await assert.rejects(other.open(ageSecret(identity)), { kind: 'fault' });
+});
+
+test('a slot that is locked stays, and the error says what was done', async t => {
+  const site = await made(t);
+  const open = localKind.open;
+  mock.method(
+    localKind,
+    'open',
+    async (spec: Parameters<typeof open>[0]) => new LockedKeys(await open(spec)),
+  );
+  t.after(() => mock.restoreAll());
+  await assert.rejects(epoch(site), {
+    code: 'OBJECT_LOCKED',
+    message: /^epoch 1 has begun, but its slot first of before could not be removed: .*locked until/,
+    hint: /wait for the lock to end[\s\S]*key remove/,
+  });
+  assert.deepEqual(await states(site), ['first 0 retired', 'first-2 1 current']);
+  assert.equal((await site.open()).keys.newest, 1);
+  mock.restoreAll();
+  const rotated = await rotateKey({
+    strategy: await site.strategy(),
+    repository: 'main',
+    slot: null,
+    owner: {},
+  });
+  assert.deepEqual(rotated.removed, ['first'], 'the next change of keys finishes it');
+});
+
+class LockedKeys extends WrappedStorage {
+  protected around<T>({ method, name }: Call, run: () => Promise<T>): Promise<T> {
+    if (method !== 'remove' || !name.startsWith('keys/')) return run();
+    throw new TidemarkError('OBJECT_LOCKED', `${name} is locked until 2027`, 'wait for the lock to end');
+  }
+}
+
+test('a repository that is made with age identities, for all of them', async t => {
+  const [a, b] = await Promise.all([generateX25519Identity(), generateHybridIdentity()]);
+  const site = await made(t, '{ age_identity_env: IDENTITIES }', ageSecret(`${a}\n${b}\n`));
+  for (const each of [a, b]) await site.open(ageSecret(each));
+  const { opensWith, slots } = await listKeys(await site.strategy({ IDENTITIES: b }), 'main');
+  assert.deepEqual([opensWith, slots[0]!.for.split(', ').length], ['first', 2]);
+  const none = await listKeys(await site.strategy({ IDENTITIES: await generateX25519Identity() }), 'main');
+  assert.deepEqual([none.opensWith, none.trouble?.code, none.slots.length], [null, 'KEY_WRONG', 1]);
 });
 
 test('an epoch whose object is damaged is read, and not written', async t => {

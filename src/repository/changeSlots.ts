@@ -7,7 +7,7 @@ import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import type { Storage } from '../storage/storage.ts';
 import { epochName, newEpochObject, sealOlder } from './epochs.ts';
 import { EpochKeys, type RepositoryKeys } from './keys.ts';
-import { readSlots, type StoredSlot } from './openKeys.ts';
+import { nameOf, readSlots, type StoredSlot } from './openKeys.ts';
 import type { Repository } from './repository.ts';
 import {
   epochOf,
@@ -39,7 +39,7 @@ export async function judgeSlots(
   newest: number,
 ): Promise<JudgedSlot[]> {
   return (await readSlots(storage)).map(stored => {
-    const name = stored.object.slice('keys/'.length, -'.json'.length);
+    const name = nameOf(stored);
     const { slot, fault } = stored;
     // One that could not be read just now is no damaged one: what is decided by its state must wait.
     if (fault && fault.kind !== 'fault') throw fault;

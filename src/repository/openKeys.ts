@@ -33,7 +33,12 @@ export async function readSlots(storage: Storage): Promise<StoredSlot[]> {
   // One that was removed between being listed and being read is none.
   return found
     .filter(each => each.fault?.code !== 'OBJECT_MISSING')
-    .sort((a, b) => (a.object < b.object ? -1 : 1));
+    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}
+
+/** As in its object's name, whatever it holds. */
+export function nameOf({ object }: Pick<StoredSlot, 'object'>): string {
+  return object.slice('keys/'.length, -'.json'.length);
 }
 
 /**

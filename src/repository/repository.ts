@@ -157,16 +157,9 @@ export class Repository {
     for await (const manifest of ahead(names, MANIFESTS_AHEAD, readOne)) if (manifest) yield manifest;
   }
 
-  /**
-   * All manifests, oldest snapshot first. One that can't be read fails the call: a list with a hole is not a list. Those
-   * that were written after these keys were retired go to `newer`, where it is given.
-   */
-  async manifests(newer?: (name: string, error: TidemarkError) => void): Promise<Manifest[]> {
-    const damaged = (name: string, error: TidemarkError) => {
-      if (!newer || error.code !== 'KEY_RETIRED') throw error;
-      newer(name, error);
-    };
-    return Array.fromAsync(this.read(await this.snapshotNames(), { damaged }));
+  /** All manifests, oldest snapshot first. One that can't be read fails the call: a list with a hole is not a list. */
+  async manifests(): Promise<Manifest[]> {
+    return Array.fromAsync(this.read(await this.snapshotNames()));
   }
 
   /** Makes the snapshot exist. Everything it refers to must be stored. */

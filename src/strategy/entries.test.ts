@@ -160,6 +160,12 @@ test('storages and keys', async () => {
   assert.deepEqual(await of('{ storage: ./b, key: { file: k, env: TIDEMARK_KEY } }'), [
     'repositories.primary: key must say one thing, it says file and env',
   ]);
+  assert.deepEqual(await of('{ storage: ./b, key: { kms: "arn:aws:kms:x" } }'), [
+    'repositories.primary.key.kms: "arn:aws:kms:x" is not a key in a service',
+  ]);
+  assert.deepEqual(await of('{ storage: ./b, key: { age_identity_env: "AGE-SECRET" } }'), [
+    'repositories.primary.key.age_identity_env must be the name of an environment variable, not its value',
+  ]);
   assert.deepEqual(await of('{ storage: ./b, key: { env: "s3cr-et" } }'), [
     'repositories.primary.key.env must be the name of an environment variable, not its value',
   ]);
@@ -281,4 +287,38 @@ test('contradictions: retention and schedule, objectives and schedules, two repo
   assert.deepEqual(await faults(twice), [
     '5:22 repositories.second lies on the same storage as repositories.primary',
   ]);
+});
+
+test('where keys are', async () => {
+  const of = async (key: string) => {
+    const { repositories } = await load(withRepository(`{ storage: ./b, key: { ${key} } }`), {
+      DATABASE_URL: 'postgresql://h/shop',
+      I: 'x',
+    });
+    return repositories.get('primary')?.key;
+  };
+  assert.deepEqual(await of('age_identity_env: I'), { kind: 'ageEnv', variable: 'I' });
+  assert.deepEqual(await of('age_identity_file: /etc/age.txt'), { kind: 'ageFile', path: '/etc/age.txt' });
+  const services = {
+    'aws:arn:aws:kms:eu-west-1:111122223333:key/mrk-12ab': 'aws-kms',
+    'aws:arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/backups/main': 'aws-kms',
+    'gcp:projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k': 'gcp-kms',
+    'azure:https://v.vault.azure.net/keys/backups': 'azure-kv',
+    'azure:https://v.managedhsm.azure.net/keys/backups/0a1b': 'azure-kv',
+  };
+  for (const [kms, service] of Object.entries(services)) {
+    const key = kms.slice(kms.indexOf(':') + 1);
+    assert.deepEqual(await of(`kms: "${kms}"`), { kind: 'kms', service, key });
+  }
+  for (const wrong of [
+    'aws:key/1',
+    'gcp:projects/p',
+    'azure:http://v.vault.azure.net/keys/x',
+    'azure:https://v/keys/',
+  ])
+    assert.equal(
+      (await faults(withRepository(`{ storage: ./b, key: { kms: "${wrong}" } }`))).length,
+      1,
+      wrong,
+    );
 });
