@@ -96,7 +96,7 @@ async function retiredReads({ site, first, second }: Made): Promise<void> {
     [first.snapshot, second.snapshot],
   );
   assert.equal(listed.unreadable.length, 2);
-  assert.equal(list.stderr.match(/was retired: it opens epoch 0 .*KEY_RETIRED/g)?.length, 2);
+  assert.match(list.stderr, /was retired: it opens epoch 0 .*KEY_RETIRED/);
   const target = await freshDatabase(postgres);
   await site.json('restore', second.snapshot, '--to', target.url);
   await target.drop();
