@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { SILENT } from '../../../src/base/progress.ts';
+import { type BackupResult, backupDatabase } from '../../../src/operations/backup/index.ts';
+import { type CopyResult, copy } from '../../../src/operations/copy/index.ts';
+import { openRepository, planOf } from '../../../src/operations/open.ts';
+import { type PruneResult, prune } from '../../../src/operations/prune.ts';
+import type { Manifest } from '../../../src/repository/manifest.ts';
+import { freshDatabase, query } from '../../support/databases.ts';
+import { server } from '../../support/servers.ts';
+import { smallBackup } from '../../support/smallBackup.ts';
+import { keyChanges } from './keyChanges.ts';
+import { type Digest, digestOf, type Place, SweepSite } from './site.ts';
+
+/** One operation that is swept. */
+export interface Operation<Result = unknown> {
+  name: string;
+  /** The repository whose storage fails. */
+  faulty: Place;
+  /** In the short sweep only every so many-th position is tried, another one with each seed. */
+  every?: number;
+  /** What each position begins with, in a folder of its own. */
+  prepare(): Promise<SweepSite>;
+  /** Returns when it has reported success. `again`: after a run that was cut off, or ended well. */
+  run(site: SweepSite, again: boolean): Promise<Result>;
+  /**
+   * Fails unless what was reported is so. Looked at past all faults, right after the run. `saw`: whether the run was shown
+   * all that there is, so that it must have done all that there was to do.
+   */
+  holds(site: SweepSite, result: Result, saw: boolean): Promise<void>;
+}
+
+const DATABASE = 'swept';
+const TABLES = `
+  create table account (id int primary key, owner text not null, balance numeric not null);
+  insert into account select i, 'owner ' || i, i * 1.5 from generate_series(1, 3000) i;
+  create table entry (id bigserial primary key, account int references account, note text);
+  insert into entry (account, note) select 1 + i % 3000, md5(i::text) from generate_series(1, 2000) i;
+  select lo_from_bytea(0, decode(repeat('00ff10', 5000), 'hex'));`;
+const CHANGE = `update account set balance = balance + 1 where id % 50 = 7;
+  insert into entry (account, note) select 1 + i % 3000, md5(random()::text) from generate_series(1, 200) i;`;
+
+let database: Promise<string> | undefined;
+
+/** The database all operations share; nobody changes it but `prepare`. */
+async function filled(): Promise<string> {
+  const { url } = await freshDatabase(await server(15));
+  await query(url, TABLES);
+  return url;
+}
+
+function url(): Promise<string> {
+  database ??= filled();
+  return database;
+}
+
+async function backUp(site: SweepSite): Promise<BackupResult> {
+  const strategy = await site.strategy();
+  return backupDatabase(strategy, DATABASE, planOf(strategy, DATABASE, undefined), {
+    ...{ schemaOnly: false, dataOnly: false, rolePasswords: null, jobs: 1, version: 'sweep' },
+    ...{ reporter: SILENT, signal: new AbortController().signal },
+  });
+}
+
+/** A site whose main repository has so many snapshots, of a database that changed before each but the first. */
+export async function siteOf(snapshots: number, places?: readonly Place[]): Promise<SweepSite> {
+  const site = await SweepSite.make(DATABASE, await url(), places);
+  for (let i = 0; i < snapshots; i++) {
+    if (i > 0) await query(await url(), CHANGE);
+    await backUp(site);
+  }
+  await site.learn();
+  return site;
+}
+
+/** A backup of PostgreSQL, as the command makes it. It takes a second, so the short sweep tries only some positions. */
+const BACKUP: Operation<BackupResult> = {
+  name: 'backup',
+  faulty: 'main',
+  every: 5,
+  async prepare() {
+    const site = await siteOf(1);
+    await query(await url(), CHANGE);
+    const reference = await site.copy();
+    const { snapshot } = await backUp(reference);
+    site.captured.add((await digestOf(await reference.open(), snapshot)).rows);
+    await reference.remove();
+    return site;
+  },
+  run: backUp,
+  async holds(site, { snapshot }) {
+    assert.ok((await site.whole('main')).includes(snapshot), `snapshot ${snapshot} was reported`);
+  },
+};
+
+const BLOCKS = { same: 'unchanged', changed: 'now', added: 'new' };
+
+/** The steps of a backup, in their order, without a database: fast, so that each position is tried. */
+const STEPS: Operation<Manifest> = {
+  name: 'backup-steps',
+  faulty: 'main',
+  async prepare() {
+    const site = await SweepSite.make(DATABASE, 'postgres://nobody@127.0.0.1/none');
+    await smallBackup(await site.open(), { same: 'unchanged', changed: 'before' });
+    await site.learn();
+    site.captured.add(JSON.stringify(BLOCKS));
+    return site;
+  },
+  run: async site => smallBackup(await openRepository(await site.strategy(), 'main'), BLOCKS),
+  async holds(site, { snapshot }) {
+    assert.ok((await site.whole('main')).includes(snapshot), `snapshot ${snapshot} was reported`);
+  },
+};
+
+/** Faults at what the main thread asks of a storage; the threads that read the source's rows open it for themselves. */
+function copying(name: string, faulty: Place): Operation<CopyResult> {
+  return {
+    name,
+    faulty,
+    async prepare() {
+      const site = await siteOf(2, ['main', 'archive']);
+      const [first] = await site.whole('main');
+      await bring(site, [first!]);
+      await site.learn();
+      return site;
+    },
+    run: site => bring(site, []),
+    async holds(site, result) {
+      const target = await site.whole('archive');
+      assert.deepEqual([...new Set(target)].sort(), (await site.whole('main')).sort());
+      for (const { snapshot, state } of result.snapshots)
+        assert.ok(state === 'copied' || state === 'there', `snapshot ${snapshot} is ${state}`);
+      assert.equal(target.length, new Set(target).size, 'one copy of each');
+    },
+  };
+}
+
+/** What the command would end with as a failure is thrown. */
+async function bring(site: SweepSite, given: string[]): Promise<CopyResult> {
+  const result = await copy({
+    ...{ strategy: await site.strategy(), from: 'main', to: 'archive', dryRun: false, jobs: 1 },
+    ...{ given, database: null, all: false, version: 'sweep', reporter: SILENT },
+    signal: new AbortController().signal,
+  });
+  for (const { error } of result.snapshots) if (error) throw error;
+  return result;
+}
+
+/** Forgets one snapshot, condemns what only it needed, and frees what was condemned a day ago with another. */
+const PRUNE: Operation<PruneResult> = {
+  name: 'prune',
+  faulty: 'main',
+  async prepare() {
+    const site = await siteOf(5); // what the first has stored the others need too
+    const going = (await site.whole('main')).at(-2);
+    await site.says(DATABASE, await url(), 2);
+    await tidy(site);
+    await site.age('main', 'condemned', 25);
+    await site.says(DATABASE, await url(), 1);
+    const reference = await site.copy();
+    const { freed, condemned } = (await tidy(reference)).repositories[0]!;
+    assert.ok(freed.packs > 0 && condemned.packs > 0, 'there is something to free and to condemn');
+    await reference.remove();
+    await site.learn();
+    site.mayGo.add(going!);
+    return site;
+  },
+  run: tidy,
+  async holds(site, { repositories: [done] }, saw) {
+    const listed = await site.whole('main');
+    for (const snapshot of done!.forgotten)
+      assert.ok(!listed.includes(snapshot), `snapshot ${snapshot} was reported as forgotten`);
+    if (saw) assert.equal(listed.length, 1, 'one snapshot is kept');
+  },
+};
+
+/** Also holds what is said to have been freed against the packs that are there no more. */
+async function tidy(site: SweepSite): Promise<PruneResult> {
+  const before = await site.objects('main', 'packs');
+  const result = await prune({
+    ...{ strategy: await site.strategy(), dryRun: false, reporter: SILENT, confirm: async () => true },
+    signal: new AbortController().signal,
+  });
+  const after = await site.objects('main', 'packs');
+  assert.equal(before.length - after.length, result.repositories[0]!.freed.packs, 'packs freed as reported');
+  return result;
+}
+
+/** The reading half of a restore: the right bytes or an error, never others or fewer. */
+const READING: Operation<Digest[]> = {
+  name: 'restore-reading',
+  faulty: 'main',
+  prepare: () => siteOf(2),
+  async run(site) {
+    const repository = await openRepository(await site.strategy(), 'main');
+    const digests: Digest[] = [];
+    for (const id of site.known.keys()) digests.push(await digestOf(repository, id));
+    return digests;
+  },
+  async holds(site, digests) {
+    assert.deepEqual(digests, [...site.known.values()]);
+  },
+};
+
+export const OPERATIONS: readonly Operation[] = [
+  STEPS,
+  BACKUP,
+  copying('copy-source', 'main'),
+  copying('copy-target', 'archive'),
+  PRUNE,
+  ...keyChanges(() => siteOf(1)),
+  READING,
+] as Operation[];
