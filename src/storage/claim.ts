@@ -27,6 +27,10 @@ export interface Claim {
   isOurs(): Promise<boolean | undefined>;
 }
 
+/** For people, where it has come to this. */
+export const NO_LINKS_REMARK =
+  'it has no hard links: a protocol of ours lets one win where two write the same object at once';
+
 /** How often others may get in between. */
 const ATTEMPTS = 100;
 

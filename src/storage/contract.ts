@@ -159,6 +159,18 @@ export const LAWS: Readonly<Record<string, Law>> = {
     assert.deepEqual(await names(storage, 'packs/'), [...objects.keys()].sort());
   },
 
+  async 'objects that come and go beside each other are not in each other’s way'({ storage }) {
+    const comeAndGo = async (name: string): Promise<void> => {
+      for (let round = 0; round < 6; round++) {
+        await storage.put(name, [randomBytes(10)], { ifAbsent: true });
+        assert.equal((await storage.stat(name))?.sizeBytes, 10);
+        await storage.remove(name);
+      }
+    };
+    await Promise.all(Array.from({ length: 6 }, (_, i) => comeAndGo(`leases/deep/${i}`)));
+    assert.deepEqual(await names(storage, ''), []);
+  },
+
   async 'lists by prefix, with sizes, and nothing that is unfinished'({ storage }) {
     for (const name of [
       'repository.json',

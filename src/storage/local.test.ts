@@ -100,6 +100,18 @@ test('what a writer that died left behind is swept once it is old', async () => 
   assert.deepEqual(readdirSync(join(path, '.unfinished')), ['new']);
 });
 
+test('folders go with the last object in them, the storage’s own stays', async () => {
+  const path = join(folder, 'emptied');
+  const storage = new LocalStorage(`${path}/`);
+  for (const name of ['a/b/c/1', 'a/b/2', '3']) await storage.put(name, [Buffer.from('x')]);
+  await storage.remove('a/b/c/1');
+  assert.deepEqual(readdirSync(join(path, 'a')), ['b']);
+  assert.deepEqual(readdirSync(join(path, 'a/b')), ['2']);
+  await storage.remove('a/b/2');
+  await storage.remove('3');
+  assert.deepEqual(readdirSync(path), ['.unfinished']);
+});
+
 test('a path that is a file is no folder', async () => {
   const path = join(folder, 'file');
   writeFileSync(path, 'x');

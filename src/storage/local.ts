@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { usageError } from '../base/errors.ts';
-import { claimObject } from './claim.ts';
+import { claimObject, NO_LINKS_REMARK } from './claim.ts';
 import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
 import { CLAIM_FILES, isMissing, linkFile, storageError, syncFolder, writeWhole } from './localFiles.ts';
 import { checkName, existing, holds, truncated } from './object.ts';
@@ -39,6 +39,9 @@ export const localKind: StorageKind<LocalSpec> = {
   },
 };
 
+/** How often others may remove a folder before something is in it. */
+const FOLDER_ATTEMPTS = 20;
+
 /**
  * A folder as a storage (docs/format.md, "In a file system"): a write goes to a temporary file, is synced, then renamed, or
  * linked for `ifAbsent`, or claimed where there are no links.
@@ -47,9 +50,10 @@ export class LocalStorage implements Storage {
   readonly place: string;
   readonly #root: string;
   readonly #synced = new Set<string>();
+  #noLinks = false;
 
   constructor(path: string) {
-    this.#root = path;
+    this.#root = resolve(path);
     this.place = path;
   }
 
@@ -60,10 +64,10 @@ export class LocalStorage implements Storage {
     try {
       await this.#makeFolder(folder);
       await writeWhole(temporary, data);
-      await this.#makeFolder(dirname(target));
-      if (options.ifAbsent) await this.#putIfAbsent(name, temporary, target, data);
-      else await fs.rename(temporary, target);
-      await syncFolder(dirname(target));
+      await this.#inFolder(dirname(target), () =>
+        options.ifAbsent ? this.#putIfAbsent(name, temporary, target, data) : fs.rename(temporary, target),
+      );
+      await syncFolder(dirname(target)).catch(unlessMissing);
     } catch (error) {
       throw storageError(error, `can't write ${name} in ${this.place}`);
     } finally {
@@ -75,6 +79,7 @@ export class LocalStorage implements Storage {
     const linked = await linkFile(temporary, target);
     if (linked === 'linked') return;
     if (linked === 'exists') throw existing(name, this.place);
+    this.#noLinks = true;
     const folder = `${temporary}.d`;
     const file = basename(temporary);
     try {
@@ -142,11 +147,21 @@ export class LocalStorage implements Storage {
     const path = this.#path(name);
     try {
       await fs.rm(path, { force: true });
-      await syncFolder(dirname(path)).catch(error => {
-        if (!isMissing(error)) throw error;
-      });
+      await syncFolder(dirname(path)).catch(unlessMissing);
     } catch (error) {
       throw storageError(error, `can't remove ${name} in ${this.place}`);
+    }
+    await this.#removeEmpty(dirname(path));
+  }
+
+  /** A folder that no object is in any more costs every list. Another may be about to put one there: `#inFolder`. */
+  async #removeEmpty(folder: string): Promise<void> {
+    for (let each = folder; each !== this.#root; each = dirname(each)) {
+      const removed = await fs.rmdir(each).then(
+        () => true,
+        () => false,
+      );
+      if (!removed) return;
     }
   }
 
@@ -162,6 +177,10 @@ export class LocalStorage implements Storage {
     } finally {
       await fs.rm(probe, { force: true }).catch(() => {});
     }
+  }
+
+  async remarks(): Promise<readonly string[]> {
+    return this.#noLinks ? [NO_LINKS_REMARK] : [];
   }
 
   async close(): Promise<void> {}
@@ -181,6 +200,18 @@ export class LocalStorage implements Storage {
     return join(this.#root, name);
   }
 
+  /** Does something in a folder, which may be removed as an empty one as soon as it is made. */
+  async #inFolder(folder: string, work: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#makeFolder(folder);
+        return await work();
+      } catch (error) {
+        if (!isMissing(error) || attempt === FOLDER_ATTEMPTS) throw error;
+      }
+    }
+  }
+
   /** Makes a folder durably: each new level is synced into its parent. */
   async #makeFolder(folder: string): Promise<void> {
     if (this.#synced.has(folder)) {
@@ -196,4 +227,8 @@ export class LocalStorage implements Storage {
     }
     this.#synced.add(folder);
   }
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isMissing(error)) throw error;
 }

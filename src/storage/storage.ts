@@ -30,6 +30,8 @@ export interface Storage {
   close(): Promise<void>;
   /** Where the bytes lie, as the provider calls its regions; undefined where it doesn't say. Absent: it never does. */
   region?(): Promise<string | undefined>;
+  /** For people: what this place lacks, as far as it has shown by now, and what comes of it. Absent: nothing is known. */
+  remarks?(): Promise<readonly string[]>;
   /** Absent where no object is ever frozen. */
   readonly freezer?: Freezer;
   /** Absent where objects can't be locked. */

@@ -4,6 +4,7 @@ import type { CliCommand, CliGroup } from '../command.ts';
 export const COMMANDS: Record<string, () => Promise<CliCommand | CliGroup>> = {
   init: async () => (await import('./init.ts')).command,
   check: async () => (await import('./check.ts')).command,
+  doctor: async () => (await import('./doctor.ts')).command,
   backup: async () => (await import('./backup.ts')).command,
   list: async () => (await import('./list.ts')).command,
   show: async () => (await import('./show.ts')).command,
@@ -25,6 +26,7 @@ export const COMMANDS: Record<string, () => Promise<CliCommand | CliGroup>> = {
 export const SUMMARIES: Record<string, string> = {
   init: 'write a strategy file for a database, make its repository and key',
   check: 'validate the strategy; --online also connects',
+  doctor: 'try everything that backups rely on on a repository’s storage',
   backup: 'capture a database into its repositories',
   list: 'list snapshots, and where each is',
   show: 'show what a snapshot holds',

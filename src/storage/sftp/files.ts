@@ -7,6 +7,8 @@ import { readAll, writeAll } from './transfer.ts';
 
 /** What one channel does with files and folders, over the differences between servers. */
 
+/** How often others may remove a folder before something is in it. */
+const FOLDER_ATTEMPTS = 10;
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
 const TYPE_BITS = 0o170000;
@@ -40,20 +42,27 @@ export async function entriesOf(channel: SftpChannel, folder: string): Promise<E
   }
 }
 
-/** A new file, on its disk when this resolves, where the server has fsync@openssh.com. */
+export interface WrittenFile {
+  /** Seconds since 1970. */
+  mtime: number;
+  /** It is on the server's disk; false where the server has no fsync@openssh.com. */
+  synced: boolean;
+}
+
+/** Makes a new file. */
 export async function writeFile(
   channel: SftpChannel,
   path: string,
   data: readonly Uint8Array[],
-): Promise<Attributes> {
+): Promise<WrittenFile> {
   const handle = await channel.open(path, 'wx', FILE_MODE);
   try {
     await writeAll(channel, handle, data);
-    const [found] = await Promise.all([channel.fstat(handle), sync(channel, handle)]);
+    const [found, synced] = await Promise.all([channel.fstat(handle), sync(channel, handle)]);
     const wanted = data.reduce((sum, piece) => sum + piece.byteLength, 0);
     if (found.size !== wanted) throw shortened(path, found.size, wanted);
     await channel.close(handle);
-    return found;
+    return { mtime: found.mtime, synced };
   } catch (error) {
     await channel.close(handle).catch(() => {});
     throw error;
@@ -87,11 +96,13 @@ export async function readFile(
   }
 }
 
-async function sync(channel: SftpChannel, handle: Buffer): Promise<void> {
+async function sync(channel: SftpChannel, handle: Buffer): Promise<boolean> {
   try {
     await channel.fsync(handle);
+    return true;
   } catch (error) {
     if (!(error instanceof UnsupportedError) && !hasStatus(error, STATUS.unsupported)) throw error;
+    return false;
   }
 }
 
@@ -103,15 +114,17 @@ function shortened(path: string, size: number, wanted: number): TidemarkError {
   );
 }
 
-/** Makes a folder and those above it, where they are not there yet; others may do the same at the same time. */
+/** Makes a folder and those above it, where they are not there yet; others may make and remove them at the same time. */
 export async function makeFolder(channel: SftpChannel, path: string): Promise<void> {
-  const refusal = await tryFolder(channel, path);
-  if (!refusal) return;
   const above = dirname(path);
-  if (refusal instanceof LostError || above === path) throw refusal;
-  await makeFolder(channel, above);
-  const still = await tryFolder(channel, path);
-  if (still) throw still;
+  for (let attempt = 1; ; attempt++) {
+    const refusal = await tryFolder(channel, path);
+    if (!refusal) return;
+    if (refusal instanceof LostError || above === path || attempt === FOLDER_ATTEMPTS) throw refusal;
+    // What is denied stays so, once what it lies in is there.
+    if (attempt > 1 && hasStatus(refusal, STATUS.permissionDenied)) throw refusal;
+    await makeFolder(channel, above);
+  }
 }
 
 /** Undefined where it is there now: what a server says of a folder that was there before differs. */
@@ -132,54 +145,69 @@ function notAFolder(path: string): TidemarkError {
   return new TidemarkError('STORAGE_NOT_A_FOLDER', `${path} is not a folder`, hint);
 }
 
-/** Does something in a folder, which is made first where that turns out to be the trouble. */
+/**
+ * Does something in a folder, which is made first where that turns out to be the trouble. It may be removed as an empty one
+ * as soon as it is made.
+ */
 export async function inFolder<T>(channel: SftpChannel, folder: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof LostError || error instanceof UnsupportedError) throw error;
-    // Another may have made it since; what other servers say where it lacks differs.
-    const lacks = hasStatus(error, STATUS.noSuchFile) || !(await isThere(channel, folder));
-    if (error instanceof TidemarkError || !lacks) throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof LostError || error instanceof UnsupportedError || error instanceof TidemarkError)
+        throw error;
+      // Another may have made it since; what other servers say where it lacks differs.
+      const lacks = hasStatus(error, STATUS.noSuchFile) || !(await isThere(channel, folder));
+      if (!lacks || attempt === FOLDER_ATTEMPTS) throw error;
+    }
     await makeFolder(channel, folder);
-    return await work();
   }
 }
 
 /**
  * Moves a file into the place of what is there. Where the server has no posix-rename@openssh.com, that takes two steps, unless
  * what is there has the same bytes.
+ *
+ * @returns whether the server has it.
  */
 export async function replace(
   channel: SftpChannel,
   from: string,
   to: string,
   isSame: () => Promise<boolean | undefined>,
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await move(channel, from, to);
+    return await move(channel, from, to);
   } catch (error) {
     if (error instanceof LostError || !(await isThere(channel, from)) || !(await isThere(channel, to)))
       throw error;
-    if (await isSame()) return channel.unlink(from);
-    await channel.unlink(to);
-    await move(channel, from, to);
+    if (await isSame()) await channel.unlink(from);
+    else {
+      await channel.unlink(to);
+      await move(channel, from, to);
+    }
+    return false;
   }
 }
 
-/** rename(2) where the server has it; otherwise it fails where something is there. */
-async function move(channel: SftpChannel, from: string, to: string): Promise<void> {
+/** rename(2) where the server has it; otherwise it fails where something is there. Which, is returned. */
+async function move(channel: SftpChannel, from: string, to: string): Promise<boolean> {
   try {
     await channel.posixRename(from, to);
+    return true;
   } catch (error) {
     if (!(error instanceof UnsupportedError)) throw error;
     await channel.rename(from, to);
+    return false;
   }
 }
 
-/** The folder may be gone already, or not empty: then it stays. */
-export async function removeFolder(channel: SftpChannel, path: string): Promise<void> {
-  await channel.rmdir(path).catch(() => {});
+/** Only if it is empty; whether it is gone now. */
+export async function removeFolder(channel: SftpChannel, path: string): Promise<boolean> {
+  return channel.rmdir(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 export function claimFiles(channel: SftpChannel): ClaimFiles {
@@ -202,8 +230,11 @@ export function claimFiles(channel: SftpChannel): ClaimFiles {
         await move(channel, from, to);
         return 'moved';
       } catch (error) {
-        if (error instanceof LostError || (await isThere(channel, from))) throw error;
-        return 'gone';
+        if (error instanceof LostError) throw error;
+        if (!(await isThere(channel, from))) return 'gone';
+        // The folder it goes to may have been removed as an empty one.
+        await inFolder(channel, dirname(to), () => move(channel, from, to));
+        return 'moved';
       }
     },
     exists: path => isThere(channel, path),
@@ -216,6 +247,8 @@ export function claimFiles(channel: SftpChannel): ClaimFiles {
         channel.unlink(path).then(() => 'removed' as const),
         'gone' as const,
       ),
-    removeFolder: path => removeFolder(channel, path),
+    async removeFolder(path) {
+      await removeFolder(channel, path);
+    },
   };
 }

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sftp } from 'ssh2';
 import { TidemarkError } from '../../base/errors.ts';
 import { LostError, SftpChannel } from './channel.ts';
@@ -67,12 +66,12 @@ export class SftpSession {
     const { client, socket } = this.#login;
     this.#lose(new LostError('the storage was closed'));
     if (socket.destroyed) return;
-    socket.ref();
     // An error on the way out is as good a way to end.
     const closed = once(socket, 'close').catch(() => {});
+    const timer = setTimeout(() => socket.destroy(), GOODBYE_MS);
     client.end();
-    await Promise.race([closed, sleep(GOODBYE_MS, undefined, { ref: false })]);
-    socket.destroy();
+    await closed;
+    clearTimeout(timer);
   }
 
   #slot(): Slot {

@@ -145,6 +145,19 @@ test('a folder that may not be written or read is denied', { skip: !isRoot && 'r
   await storage.close();
 });
 
+test('folders go with the last object in them, the storage’s own stays', async () => {
+  for (const path of ['emptied', join(sshd.home, 'emptied')]) {
+    const storage = new SftpStorage(onServer(sshd, path));
+    for (const name of ['a/b/c/1', 'a/b/2', '3']) await storage.put(name, [Buffer.from('x')]);
+    await storage.remove('a/b/c/1');
+    assert.deepEqual(readdirSync(join(sshd.home, 'emptied/a/b')), ['2']);
+    await storage.remove('a/b/2');
+    await storage.remove('3');
+    assert.deepEqual(readdirSync(join(sshd.home, 'emptied')), ['.unfinished']);
+    await storage.close();
+  }
+});
+
 test('a path that is a file is no folder', async () => {
   writeFileSync(join(sshd.home, 'file'), 'x');
   const storage = new SftpStorage(onServer(sshd, 'file'));

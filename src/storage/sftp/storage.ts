@@ -1,10 +1,11 @@
+import { dirname } from 'node:path/posix';
 import type { Attributes, Entry } from 'ssh2';
 import { checkName, missing, truncated } from '../object.ts';
 import type { PutOptions, Storage, StoredObject } from '../storage.ts';
 import type { SftpChannel } from './channel.ts';
 import { SftpConnection, type Timing } from './connection.ts';
 import { sftpError } from './failure.ts';
-import { entriesOf, ifThere, isFile, isFolder, readFile } from './files.ts';
+import { entriesOf, ifThere, isFile, isFolder, readFile, removeFolder } from './files.ts';
 import { type SftpSpec, sftpLocation } from './spec.ts';
 import { SftpWriter } from './writer.ts';
 
@@ -94,11 +95,27 @@ export class SftpStorage implements Storage {
   }
 
   remove(name: string): Promise<void> {
-    return this.#try(`can't remove ${name}`, channel => ifThere(channel.unlink(this.#path(name)), undefined));
+    return this.#try(`can't remove ${name}`, async channel => {
+      const path = this.#path(name);
+      // A folder that no object is in any more costs every list. The server takes one after the other.
+      await Promise.all([
+        ifThere(channel.unlink(path), undefined),
+        this.#removeEmpty(channel, dirname(path)),
+      ]);
+    });
+  }
+
+  async #removeEmpty(channel: SftpChannel, folder: string): Promise<void> {
+    if (folder === this.#root || !(await removeFolder(channel, folder))) return;
+    await this.#removeEmpty(channel, dirname(folder));
   }
 
   now(): Promise<Date> {
     return this.#try("can't read the clock", channel => this.#writer.now(channel));
+  }
+
+  async remarks(): Promise<readonly string[]> {
+    return this.#writer.remarks();
   }
 
   close(): Promise<void> {

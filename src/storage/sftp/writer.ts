@@ -1,5 +1,5 @@
 import { dirname } from 'node:path/posix';
-import { claimObject } from '../claim.ts';
+import { claimObject, NO_LINKS_REMARK } from '../claim.ts';
 import { existing } from '../object.ts';
 import { ABANDONED_MS, claimName, UNFINISHED, unfinishedName } from '../unfinished.ts';
 import { hasStatus, LostError, type SftpChannel, STATUS, UnsupportedError } from './channel.ts';
@@ -25,6 +25,8 @@ export class SftpWriter {
   readonly #folder: string;
   #swept: Promise<void> | undefined;
   #noLinks = false;
+  #noSync = false;
+  #noReplace = false;
 
   constructor(place: string, root: string) {
     this.#place = place;
@@ -43,11 +45,15 @@ export class SftpWriter {
     const temporary = `${this.#folder}/${unfinishedName()}`;
     const target = `${this.#root}/${name}`;
     try {
-      await inFolder(channel, this.#folder, () => writeFile(channel, temporary, data));
+      const { synced } = await inFolder(channel, this.#folder, () => writeFile(channel, temporary, data));
+      if (!synced) this.#noSync = true;
       if (ifAbsent) await this.#putIfAbsent(channel, name, temporary, data);
       else {
         const isSame = () => holds(channel, target, data);
-        await inFolder(channel, dirname(target), () => replace(channel, temporary, target, isSame));
+        const inOne = await inFolder(channel, dirname(target), () =>
+          replace(channel, temporary, target, isSame),
+        );
+        if (!inOne) this.#noReplace = true;
       }
     } catch (error) {
       const told = await this.#lookForSpace(channel, name, data, error);
@@ -62,6 +68,21 @@ export class SftpWriter {
     const { mtime } = await inFolder(channel, this.#folder, () => writeFile(channel, probe, []));
     await channel.unlink(probe).catch(() => {});
     return new Date(mtime * 1000);
+  }
+
+  /** What of the server's extensions was missed so far. */
+  remarks(): string[] {
+    const remarks: string[] = [];
+    if (this.#noSync)
+      remarks.push(
+        "it can't be told to sync (fsync@openssh.com): a power cut there may lose what was just written",
+      );
+    if (this.#noReplace)
+      remarks.push(
+        "it can't replace an object in one step (posix-rename@openssh.com): it is gone for a moment, unless it is the same",
+      );
+    if (this.#noLinks) remarks.push(NO_LINKS_REMARK);
+    return remarks;
   }
 
   async #putIfAbsent(

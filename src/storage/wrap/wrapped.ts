@@ -27,6 +27,7 @@ export interface Call {
 export abstract class WrappedStorage implements Storage {
   protected readonly inner: Storage;
   readonly region?: () => Promise<string | undefined>;
+  readonly remarks?: () => Promise<readonly string[]>;
   readonly freezer?: Freezer;
   readonly locks?: Locks;
 
@@ -34,6 +35,7 @@ export abstract class WrappedStorage implements Storage {
     this.inner = inner;
     const { freezer, locks } = inner;
     if (inner.region) this.region = () => this.around({ method: 'region', name: '' }, () => inner.region!());
+    if (inner.remarks) this.remarks = () => inner.remarks!();
     if (freezer) {
       this.freezer = {
         state: name => this.around({ method: 'state', name }, () => freezer.state(name)),
