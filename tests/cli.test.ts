@@ -279,7 +279,7 @@ test('where init fails, nothing is left behind', async t => {
   await nothing(2, 'CONNECTION_STRING', 'host=localhost dbname=x');
   await nothing(1, 'CONNECTION_REFUSED', 'postgresql://u:geheim@127.0.0.1:1/x');
   await nothing(1, 'DATABASE_NOT_FOUND', `${dirname(url)}/nonexistent`);
-  await nothing(2, 'STORAGE_INVALID', url, '--storage', 's3://bucket/x');
+  await nothing(2, 'STORAGE_INVALID', url, '--storage', 'ftp://bucket/x');
   await nothing(2, 'NAME_INVALID', url, '--name', 'a/b');
   await nothing(2, 'FOLDER_MISSING', url, '--config', 'no/where.yaml');
   await writeFile(join(folder, 'file'), 'not empty');
