@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { ChunkIndex } from './chunkIndex.ts';
-import { ChunkListBuilder, INLINE_CHUNKS } from './chunkList.ts';
+import { type ChunkList, ChunkListBuilder, decodeChunkList, INLINE_CHUNKS } from './chunkList.ts';
 import { CHUNK_MAX_BYTES, CHUNK_MIN_BYTES, CHUNK_SOFT_BYTES, endsChunk, streamCut } from './cut.ts';
 import { type PackWriter, SEGMENT_BYTES } from './packWriter.ts';
 
@@ -147,6 +147,11 @@ export class ChunkWriter {
       listBytes,
       packs,
     };
+  }
+
+  /** The chunks of the stream that was finished last. */
+  get list(): ChunkList {
+    return decodeChunkList(this.#list.encode(), 'the stream');
   }
 
   #listRef(packs: UsedPack[]): { ref: ListRef; listBytes: number } {

@@ -16,6 +16,8 @@ export interface Holdings {
   readAt: Date;
   packs: PackCatalog;
   checks: PackChecks;
+  /** By session: the database that its packs are of. */
+  databases: Map<string, string>;
   live: LiveLease[];
   /** Objects of leases that ended without being released. */
   deadLeases: string[];
@@ -71,14 +73,16 @@ export async function readHoldings(repository: Repository, known?: Holdings): Pr
   const forgottenBefore = await repository.forgottenNames();
   const listed = await repository.snapshotNames();
   const checks = known?.checks ?? (await PackChecks.read(repository));
-  const snapshots = await readSnapshots(repository, { packs, checks }, listed, revisions, known);
+  const entering = new Entering(repository, packs, checks, known?.databases);
+  const snapshots = await readSnapshots(entering, listed, revisions, known);
   const forgotten = await repository.forgottenNames();
   const still = new Set(listed);
   const settled = new Set(forgottenBefore.filter(name => !still.has(name)));
   const condemned = await readCondemned(repository, packs);
   return {
-    ...{ readAt, packs, checks, live, deadLeases: dead, compacting, revisions, unfinished, snapshots },
-    ...{ forgotten, settled, condemned, holds: await readHolds(repository, readAt) },
+    ...{ readAt, packs, checks, databases: entering.databases, live, deadLeases: dead, compacting },
+    ...{ revisions, unfinished, snapshots, forgotten, settled, condemned },
+    holds: await readHolds(repository, readAt),
   };
 }
 
@@ -96,12 +100,12 @@ async function readUnfinishedSessions(repository: Repository, packs: PackCatalog
 
 /** Enters the snapshots' packs in the catalog, and takes out those of snapshots that are no more. */
 async function readSnapshots(
-  repository: Repository,
-  { packs, checks }: Pick<Holdings, 'packs' | 'checks'>,
+  entering: Entering,
   listed: string[],
   revisions: ReadonlyMap<string, Revisions>,
   known?: Holdings,
 ): Promise<Map<string, HeldSnapshot>> {
+  const { repository, packs } = entering;
   const snapshots = new Map<string, HeldSnapshot>();
   const old = known?.snapshots ?? new Map<string, HeldSnapshot>();
   const stays = (name: string) => old.get(name)?.revision === currentRevision(revisions.get(name));
@@ -112,7 +116,6 @@ async function readSnapshots(
     const before = good ? await named(repository, name, revision) : undefined;
     if (before) packs.refer(before, -1); // else its packs stay until everything is read again
   }
-  const entering = new Entering(repository, packs, checks);
   const reading = repository.read(
     listed.filter(name => !still.has(name)),
     { revisions, damaged: unreadable },
@@ -133,29 +136,40 @@ async function named(repository: Repository, name: string, revision: number): Pr
 }
 
 class Entering {
-  readonly #repository: Repository;
-  readonly #packs: PackCatalog;
+  readonly repository: Repository;
+  readonly packs: PackCatalog;
   readonly #checks: PackChecks;
+  readonly databases: Map<string, string>;
   /** Sessions that were looked at again, since some of their packs were not there when all were listed. */
   readonly #lookedAt = new Set<string>();
   readonly #scopes = new Map<string, Manifest['scope']>();
 
-  constructor(repository: Repository, packs: PackCatalog, checks: PackChecks) {
-    this.#repository = repository;
-    this.#packs = packs;
+  constructor(
+    repository: Repository,
+    packs: PackCatalog,
+    checks: PackChecks,
+    databases = new Map<string, string>(),
+  ) {
+    this.repository = repository;
+    this.packs = packs;
     this.#checks = checks;
+    this.databases = databases;
   }
 
   async enter(manifest: Manifest): Promise<HeldSnapshot> {
     await this.#addNewer(manifest);
-    this.#packs.refer(manifest);
+    const whole = manifest.packs.every(pack => this.packs.holds(pack));
+    const good = whole && this.#checks.hurting(manifest).length === 0;
+    // What is damaged is not moved.
+    this.packs.refer(good ? manifest : { packs: manifest.packs });
+    for (const session of Object.keys(manifest.sessions))
+      if (!this.databases.has(session)) this.databases.set(session, manifest.database);
     const { snapshot, copied, database, plan, started, finished, counts, revised, usage } = manifest;
-    const dropped = (revised?.dropped ?? []).map(([session, number]) => this.#packs.find(session, number));
+    const dropped = (revised?.dropped ?? []).map(([session, number]) => this.packs.find(session, number));
     return {
       ...{ snapshot, copied, database, plan, started, finished, counts },
       scope: this.#once(manifest.scope),
-      good:
-        manifest.packs.every(pack => this.#packs.holds(pack)) && this.#checks.hurting(manifest).length === 0,
+      good,
       listBytes: usage?.listBytes ?? null,
       revision: revised?.number ?? 0,
       dropped: Uint32Array.from(dropped.filter(place => place !== -1)),
@@ -165,9 +179,9 @@ class Entering {
   /** Packs that were stored, and their snapshot committed, since the packs were listed. */
   async #addNewer({ packs }: Manifest): Promise<void> {
     for (const [session, number] of packs) {
-      if (this.#lookedAt.has(session) || this.#packs.find(session, number) !== -1) continue;
+      if (this.#lookedAt.has(session) || this.packs.find(session, number) !== -1) continue;
       this.#lookedAt.add(session);
-      await this.#packs.addListed(this.#repository.storage, `packs/${session}/`);
+      await this.packs.addListed(this.repository.storage, `packs/${session}/`);
     }
   }
 

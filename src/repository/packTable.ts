@@ -10,6 +10,8 @@ export interface OwnPacks {
   epoch: number;
   /** Stored size by number. */
   sizes: ReadonlyMap<number, number>;
+  /** Bytes before compression by number; absent where the streams use all that was stored. */
+  plainBytes?: ReadonlyMap<number, number>;
 }
 
 type Written = Pick<WrittenStream, 'packs' | 'listBytes'>;
@@ -38,7 +40,9 @@ export function packTable(
   for (const [name, [session, number, usedBytes]] of [...used].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const mine = session === own.session ? own.sizes.get(number) : undefined;
     const { sizeBytes, plainBytes } =
-      mine === undefined ? (known.get(name) ?? {}) : { sizeBytes: mine, plainBytes: usedBytes };
+      mine === undefined
+        ? (known.get(name) ?? {})
+        : { sizeBytes: mine, plainBytes: own.plainBytes?.get(number) ?? usedBytes };
     invariant(
       sizeBytes !== undefined && plainBytes !== undefined,
       `pack ${name} is referred to but was not stored`,

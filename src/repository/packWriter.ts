@@ -12,10 +12,10 @@ export const SEGMENT_BYTES = 4 << 20;
 /** What a pack holds: rows alone, or anything: chunk lists and the streams that describe a snapshot, which must be read at once. */
 export type PackContent = 'rows' | 'any';
 
-/** Where the pieces of packs go; a pack's pieces come in order, and `end` after the last. */
+/** Where the pieces of packs go; a pack's pieces come in order, and `end` after the last. `plainBytes`: before compression. */
 export interface PackOutput {
   piece(pack: number, bytes: Buffer<ArrayBuffer>): void;
-  end(pack: number, sizeBytes: number, content: PackContent): void;
+  end(pack: number, sizeBytes: number, content: PackContent, plainBytes: number): void;
 }
 
 export interface WriterSession {
@@ -144,7 +144,8 @@ class OpenPack {
     const tail = packTail(this.#key, this.#entries);
     const { output } = this.#session;
     output.piece(this.number, ownBytes(tail));
-    output.end(this.number, this.#sizeBytes + tail.length, this.#content);
+    const plainBytes = this.#entries.reduce((sum, entry) => sum + entry.plainBytes, 0);
+    output.end(this.number, this.#sizeBytes + tail.length, this.#content, plainBytes);
     this.number = 0;
     this.#entries = [];
     this.#nextIndex = 0;

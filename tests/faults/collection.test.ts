@@ -8,6 +8,9 @@ import { mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { collect } from '../../src/repository/collect.ts';
 import { GRACE_MS, planCollection } from '../../src/repository/collectionPlan.ts';
+import { compact } from '../../src/repository/compact.ts';
+import { planCompaction } from '../../src/repository/compactionPlan.ts';
+import { endDeadCompactions } from '../../src/repository/compactions.ts';
 import { Forgetting } from '../../src/repository/forgetting.ts';
 import { readHoldings } from '../../src/repository/holdings.ts';
 import { placeHold, readHolds, releaseHold } from '../../src/repository/holds.ts';
@@ -24,11 +27,15 @@ const STEPS = 80;
 const PROCESSES_MAX = 5;
 /** How likely the process whose turn it is gets killed instead. */
 const KILL = 0.002;
+const KILL_COMPACTING = 0.005;
 const MINUTE_MS = 60_000;
+const PIECES = 8;
+const RULES = { maxDead: 0.4, freedBytesMin: 0 };
 const EXPECTED = new Set([
   ...['LEASE_LOST', 'PRUNE_RUNNING', 'OBJECT_MISSING'],
   ...['SNAPSHOT_HELD', 'SNAPSHOT_GONE', 'HOLD_UNCERTAIN'],
 ]);
+const COMPACTING_KINDS = ['backup', 'backup', 'forget', 'prune', 'prune', 'rogue'];
 const KINDS = 'backup backup copy forget forget forget hold hold release prune prune rogue'.split(' ');
 
 class Run {
@@ -52,10 +59,16 @@ class Run {
     holds: 0,
     kept: 0,
     late: 0,
+    emptied: 0,
+    revised: 0,
   };
 
-  constructor(seed: number) {
+  /** `compacting`: with snapshots that outlive most of what they share, and prunes more often. */
+  readonly #compacting: boolean;
+
+  constructor(seed: number, compacting: boolean) {
     this.#random = seeded(seed);
+    this.#compacting = compacting;
   }
 
   async play(): Promise<void> {
@@ -87,7 +100,7 @@ class Run {
 
   async #step(): Promise<void> {
     this.#processes = this.#processes.filter(each => !each.ended);
-    const chosen = this.#random();
+    const chosen = this.#random() * (this.#compacting && this.#chance(0.9) ? 0.75 : 1);
     if (this.#processes.length === 0 || (chosen < 0.45 && this.#processes.length < PROCESSES_MAX))
       this.#begin();
     else if (chosen < 0.65) await this.#world.turn(this.#pick(this.#processes), { naps: true });
@@ -103,7 +116,7 @@ class Run {
       const ready = this.#processes.filter(each => each.calls.some(call => !call.nap));
       if (ready.length === 0) return;
       const process = this.#pick(ready);
-      if (this.#chance(KILL)) this.#kill(process);
+      if (this.#chance(this.#compacting ? KILL_COMPACTING : KILL)) this.#kill(process);
       else await this.#world.turn(process, { naps: this.#chance(0.02) });
     }
   }
@@ -123,7 +136,7 @@ class Run {
 
   #begin(): void {
     const number = ++this.#started;
-    const kind = this.#pick(KINDS);
+    const kind = this.#pick(this.#compacting ? [...KINDS, ...COMPACTING_KINDS] : KINDS);
     this.#processes.push(
       this.#world.start(`${kind} ${number}`, (storage, nap) => {
         const repository = new Repository(storage, this.#repository.keys);
@@ -132,7 +145,7 @@ class Run {
         if (kind === 'forget') return this.#forget(repository, nap);
         if (kind === 'hold') return this.#hold(repository, nap);
         if (kind === 'release') return this.#release(repository, nap);
-        return this.#prune(repository, nap, kind === 'rogue');
+        return this.#prune(repository, nap, { rogue: kind === 'rogue' });
       }),
     );
   }
@@ -144,9 +157,18 @@ class Run {
       ['b', 2],
     ] as const)
       blocks[name] = `${name}${Math.floor(this.#random() * variants)}`;
+    blocks.c = this.#pieces();
     const manifest = await smallBackup(repository, blocks, { previousFound: nap, stored: nap, held: nap });
     this.counts.backups++;
     this.#contents.set(manifest.snapshot, blocks);
+  }
+
+  /** Of which some are as always, so that packs are needed in part. */
+  #pieces(): string {
+    const most = this.#chance(0.3) ? 0 : 5 + Math.floor(this.#random() * 3);
+    const changed = this.#compacting ? most : Math.floor(this.#random() * PIECES);
+    const one = (i: number) => (i < changed ? `${i} of ${this.#started}` : `${i}`);
+    return Array.from({ length: PIECES }, (_, i) => one(i)).join('|');
   }
 
   /** Brings a snapshot from elsewhere that was here before, and may still be, or be forgotten, or about to come too. */
@@ -160,7 +182,8 @@ class Run {
   async #forget(repository: Repository, nap: () => Promise<void>): Promise<void> {
     const ids = await repository.snapshotNames();
     if (ids.length === 0) return;
-    const id = this.#chance(0.6) ? ids.at(-1)! : this.#pick(ids);
+    const [oldest, newest] = [ids[0]!, ids.at(-1)!];
+    const id = this.#chance(0.6) ? (this.#compacting ? oldest : newest) : this.#pick(ids);
     const forgetting = await Forgetting.begin(repository);
     try {
       await nap();
@@ -196,13 +219,28 @@ class Run {
   }
 
   /** A rogue acts as if it alone had the lease. */
-  async #prune(repository: Repository, nap: () => Promise<void>, rogue: boolean): Promise<void> {
+  async #prune(
+    repository: Repository,
+    nap: () => Promise<void>,
+    { rogue = false, compacts = this.#chance(0.7) } = {},
+  ): Promise<void> {
     const lease = rogue ? ROGUE : await Lease.takePrune(repository.storage);
     try {
-      const plan = await planCollection(repository, await readHoldings(repository));
+      await endDeadCompactions(repository);
+      const holdings = await readHoldings(repository);
+      const plan = await planCollection(repository, holdings);
       await nap();
-      await collect(repository, plan, lease);
-      this.counts.freed += plan.free.length;
+      const { freed } = await collect(repository, plan, lease);
+      this.counts.freed += freed.packs;
+      if (!compacts) return;
+      await nap();
+      for (const plan of await planCompaction(repository, holdings, RULES)) {
+        if (!plan.pays) continue;
+        await nap();
+        const { packs, snapshots } = await compact(repository, plan, { rules: RULES, lease });
+        this.counts.emptied += packs;
+        this.counts.revised += snapshots;
+      }
     } finally {
       await lease.release();
     }
@@ -222,6 +260,7 @@ class Run {
       this.#manifests.set(id, this.#repository.keys.open(name, sealed, name) as Manifest);
     }
     if (what === 'remove' && name.startsWith('snapshots/')) this.#watchForgotten(snapshotOf(id), process);
+    if (what === 'put' && name.startsWith('revisions/')) this.#watchRevision(name);
     if (what === 'remove' && name.startsWith('packs/')) {
       for (const manifest of this.#listed()) {
         assert.ok(
@@ -246,6 +285,16 @@ class Run {
     );
     this.counts.late++;
     holds.clear();
+  }
+
+  /** It counts where no later one is there. */
+  #watchRevision(name: string): void {
+    const sealed = this.#world.objects.get(name)!.data;
+    const [, of, number] = name.split('/');
+    const known = this.#manifests.get(of!);
+    assert.ok(known, `${name} is of a snapshot that never was`);
+    if (sealed.length === 0 || Number(number) < (known.revised?.number ?? 0)) return;
+    this.#manifests.set(of!, this.#repository.keys.open(name, sealed, name) as Manifest);
   }
 
   /** Snapshots that count: their writer has reported success, or died. */
@@ -286,9 +335,13 @@ class Run {
       for (const [snapshot, holds] of all)
         for (const { id } of holds) await releaseHold(repository, snapshot, id);
     });
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 8; i++) {
       await this.#alone('last prune', async storage => {
-        await this.#prune(new Repository(storage, this.#repository.keys), async () => {}, false);
+        const { emptied } = this.counts;
+        const repository = new Repository(storage, this.#repository.keys);
+        await this.#prune(repository, async () => {}, { compacts: i < 5 });
+        // What was emptied once is not rewritten again.
+        if (i === 4) assert.equal(this.counts.emptied, emptied);
       });
       this.#world.timeMs += GRACE_MS;
     }
@@ -299,9 +352,11 @@ class Run {
     const there = [...this.#world.objects.keys()];
     assert.deepEqual(there.filter(name => name.startsWith('packs/')).sort(), [...needed].sort());
     assert.deepEqual(
-      there.filter(name => /^(condemned|leases|holds)\//.test(name)),
+      there.filter(name => /^(condemned|leases|holds|compactions)\//.test(name)),
       [],
     );
+    for (const name of there.filter(name => name.startsWith('revisions/')))
+      assert.ok(listed.map(manifestName).includes(name.split('/')[1]!), `${name} is left`);
     await this.#alone('reader', async storage => {
       const repository = new Repository(storage, this.#repository.keys);
       for (const manifest of await repository.manifests()) {
@@ -324,33 +379,31 @@ class Run {
 
 const ROGUE = { hold: async () => {}, release: async () => {} } as unknown as Lease;
 
-test(`${RUNS} random histories of one repository`, async t => {
-  const first = process.env.TIDEMARK_SEED;
-  const total = {
-    backups: 0,
-    copies: 0,
-    lost: 0,
-    kills: 0,
-    freed: 0,
-    refused: 0,
-    holds: 0,
-    kept: 0,
-    late: 0,
-  };
-  for (let i = 0; i < (first === undefined ? RUNS : 1); i++) {
-    const seed = first === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(first);
-    mock.timers.enable({ apis: ['setInterval'] });
-    const run = new Run(seed);
-    try {
-      await run.play();
-    } catch (error) {
-      throw new Error(`TIDEMARK_SEED=${seed}: ${(error as Error).message}\n${run.trace(80)}`, {
-        cause: error,
-      });
-    } finally {
-      mock.timers.reset();
+for (const compacting of [false, true]) {
+  const runs = compacting ? Math.ceil(RUNS / 2) : RUNS;
+  const what = `${runs} random histories of one repository${compacting ? ', with much to compact' : ''}`;
+  test(what, async t => {
+    const first = process.env.TIDEMARK_SEED;
+    const total: Record<string, number> = {};
+    for (let i = 0; i < (first === undefined ? runs : 1); i++) {
+      const seed = first === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(first);
+      const counts = await playOne(seed, compacting);
+      for (const [key, count] of Object.entries(counts)) total[key] = (total[key] ?? 0) + count;
     }
-    for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += run.counts[key];
+    t.diagnostic(JSON.stringify(total));
+  });
+}
+
+async function playOne(seed: number, compacting: boolean): Promise<Run['counts']> {
+  mock.timers.enable({ apis: ['setInterval'] });
+  const run = new Run(seed, compacting);
+  try {
+    await run.play();
+    return run.counts;
+  } catch (error) {
+    const message = `TIDEMARK_SEED=${seed}: ${(error as Error).message}\n${run.trace(80)}`;
+    throw new Error(message, { cause: error });
+  } finally {
+    mock.timers.reset();
   }
-  t.diagnostic(JSON.stringify(total));
-});
+}

@@ -1,12 +1,13 @@
-import { hash, randomBytes } from 'node:crypto';
+import { createHash, hash, randomBytes } from 'node:crypto';
 import { ChunkIndex } from '../../src/repository/chunkIndex.ts';
 import { decodeChunkList } from '../../src/repository/chunkList.ts';
 import { ChunkWriter, type ListRef, type WrittenStream } from '../../src/repository/chunkWriter.ts';
 import { Lease } from '../../src/repository/lease.ts';
-import { type Manifest, manifestName, newSessionId } from '../../src/repository/manifest.ts';
+import { type Manifest, manifestName, newSessionId, type PartRecord } from '../../src/repository/manifest.ts';
 import { PackAssembler } from '../../src/repository/packAssembler.ts';
 import { packTable } from '../../src/repository/packTable.ts';
 import { PackWriter } from '../../src/repository/packWriter.ts';
+import { partLines, readParts } from '../../src/repository/parts.ts';
 import { SnapshotReader } from '../../src/repository/reader.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 
@@ -56,16 +57,16 @@ export async function smallBackup(
 export async function readBack(repository: Repository, manifest: Manifest): Promise<Blocks> {
   const { storage, keys } = repository;
   const reader = new SnapshotReader(storage, keys, manifest, { verifyIds: true });
-  const refs = JSON.parse((await reader.whole(manifest.streams.parts, 'parts')).toString()) as Record<
-    string,
-    ListRef
-  >;
   const blocks: Blocks = {};
-  for (const [name, ref] of Object.entries(refs)) {
-    const bytes = await reader.whole(ref, name);
+  for (const part of await readParts(reader, manifest)) {
+    const name = part.table;
+    const bytes = await reader.whole(part, name);
     blocks[name] = bytes.toString('latin1', 0, bytes.indexOf(0));
     if (!bytes.equals(bytesOf(blocks[name]))) throw new Error(`block ${name} came back changed`);
   }
+  for (const name of ['archive', 'globals'] as const)
+    if (!(await reader.whole(manifest.streams[name], name)).equals(ARCHIVE))
+      throw new Error(`the ${name} came back changed`);
   return blocks;
 }
 
@@ -98,18 +99,13 @@ async function write(
   const salt = randomBytes(16);
   const assembler = new PackAssembler(storage, session);
   const reader = previous && new SnapshotReader(storage, keys, previous, { verifyIds: false });
-  const old = reader
-    ? (JSON.parse((await reader.whole(previous!.streams.parts, 'parts')).toString()) as Record<
-        string,
-        ListRef
-      >)
-    : {};
+  const old = new Map((reader ? await readParts(reader, previous!) : []).map(part => [part.table, part]));
   let packs = 0;
   const nextPack = () => ++packs;
   const options = { keys: own, session, sessionSalt: salt, level: 1, nextPack, output: assembler };
   const writer = new ChunkWriter(new PackWriter({ ...options, content: 'rows' }));
   const written: WrittenStream[] = [];
-  const refs: Record<string, ListRef> = {};
+  const lines: PartRecord[] = [];
   const put = async (name: string, bytes: Buffer, ref: ListRef | undefined) => {
     const encoded = ref && (await reader!.encodedList(ref));
     writer.begin(encoded && { index: new ChunkIndex([decodeChunkList(encoded, name)]) });
@@ -119,10 +115,17 @@ async function write(
     return stream.ref;
   };
   for (const [name, text] of Object.entries(blocks)) {
-    refs[name] = await put(name, bytesOf(text), old[name]);
+    const bytes = bytesOf(text);
+    const ref = await put(name, bytes, old.get(name));
+    lines.push({
+      ...{ kind: 'rows', oid: '1', schema: 's', table: name, from: 0, to: null, rows: 0 },
+      bytes: bytes.length,
+      ...ref,
+    });
     writer.flush(); // a pack for each block, so that snapshots share some and not others
   }
-  const parts = await put('parts', Buffer.from(JSON.stringify(refs)), undefined);
+  const archive = await put('archive', ARCHIVE, undefined);
+  const parts = await put('parts', partLines(lines), undefined);
   writer.flush();
   await assembler.finish();
   return {
@@ -137,12 +140,30 @@ async function write(
       written,
       previous ? [previous] : [],
     ),
-    streams: { archive: parts, globals: parts, parts },
+    counts: {
+      chunks: written.reduce((sum, stream) => sum + stream.chunks, 0),
+      bytesRead: written.reduce((sum, stream) => sum + stream.bytes, 0),
+    },
+    streams: { archive, globals: archive, parts },
   } as unknown as Manifest;
 }
 
-/** The text, a zero, and bytes that follow from it: long enough for a few chunks. */
+const ARCHIVE = Buffer.from('what every snapshot has');
+/** Bytes of each piece of a text: some chunks. */
+const PIECE_BYTES = 30_000;
+
+/**
+ * The text, a zero, and bytes that follow from it: long enough for a chunk. Where the text has several pieces, with bars
+ * between, each has bytes of its own, so that two texts share chunks where they share pieces.
+ */
 function bytesOf(text: string): Buffer {
+  const head = Buffer.from(`${text}\0`, 'latin1');
+  const pieces = text.split('|');
+  if (pieces.length > 1) return Buffer.concat([head, ...pieces.map(long)]);
   const filler = hash('sha512', text, 'buffer');
-  return Buffer.concat([Buffer.from(`${text}\0`, 'latin1'), ...Array.from({ length: 80 }, () => filler)]);
+  return Buffer.concat([head, ...Array.from({ length: 80 }, () => filler)]);
+}
+
+function long(piece: string): Buffer {
+  return createHash('shake256', { outputLength: PIECE_BYTES }).update(piece).digest();
 }

@@ -12,9 +12,9 @@ import { describeSettings } from '../../postgres/settings/settings.ts';
 import type { WrittenStream } from '../../repository/chunkWriter.ts';
 import { Lease } from '../../repository/lease.ts';
 import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
+import { partLines } from '../../repository/parts.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { runCrew } from '../writing/crew.ts';
-import { partLines } from '../writing/previous.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
 import type { CaptureWorkerData } from './worker.ts';
 

@@ -1,9 +1,10 @@
 import { type ChunkList, decodeChunkList } from '../../repository/chunkList.ts';
 import type { ListRef, UsedPack, WrittenStream } from '../../repository/chunkWriter.ts';
 import { type PartRecord, snapshotOf } from '../../repository/manifest.ts';
+import { readParts } from '../../repository/parts.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { type PreviousSnapshot, partName, readParts } from '../writing/previous.ts';
+import { type PreviousSnapshot, partName } from '../writing/previous.ts';
 
 /**
  * Parts that need not be read to be copied. Both repositories hold one snapshot, the `previous` of the target: where the

@@ -2,9 +2,9 @@ import type { Globals } from '../../capture/logical/globals.ts';
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import { readParts } from '../../repository/parts.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { readParts } from '../writing/previous.ts';
 
 /** A snapshot opened for reading: what it says about itself, read and checked; its rows are still where they are. */
 export interface OpenSnapshot {

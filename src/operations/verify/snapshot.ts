@@ -4,9 +4,9 @@ import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import type { CheckPlan } from '../../repository/checkPlan.ts';
 import { type Counts, type Manifest, manifestName, type PartRecord } from '../../repository/manifest.ts';
+import { readParts } from '../../repository/parts.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { readParts } from '../writing/previous.ts';
 
 type Fault = Pick<TidemarkError, 'code' | 'message' | 'hint'>;
 export type ReportFault = (fault: Fault, tables: string[]) => void;

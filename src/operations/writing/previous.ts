@@ -3,6 +3,7 @@ import type { ListRef } from '../../repository/chunkWriter.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
 import { hasAllPacks, newestFirst } from '../../repository/newest.ts';
 import type { PackChecks } from '../../repository/packChecks.ts';
+import { readParts } from '../../repository/parts.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { PreviousLists } from './protocol.ts';
@@ -138,18 +139,4 @@ function keyOf(name: PartName): string {
 function overlaps(a: PartName, b: PartName): boolean {
   if (a.kind === 'largeObjects') return Math.abs(a.from - b.from) <= 1;
   return a.from < (b.to ?? Number.POSITIVE_INFINITY) && b.from < (a.to ?? Number.POSITIVE_INFINITY);
-}
-
-export async function readParts(reader: SnapshotReader, manifest: Manifest): Promise<PartRecord[]> {
-  const text = await reader.whole(manifest.streams.parts, `the parts of snapshot ${manifest.snapshot}`);
-  return text
-    .toString('utf8')
-    .split('\n')
-    .filter(line => line !== '')
-    .map(line => JSON.parse(line) as PartRecord);
-}
-
-/** What `readParts` reads. */
-export function partLines(parts: readonly PartRecord[]): Buffer {
-  return Buffer.from(parts.map(part => `${JSON.stringify(part)}\n`).join(''));
 }
