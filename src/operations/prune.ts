@@ -8,6 +8,7 @@ import {
   GRACE_MS,
   planCollection,
 } from '../repository/collectionPlan.ts';
+import { planCompaction } from '../repository/compactionPlan.ts';
 import { endDeadCompactions } from '../repository/compactions.ts';
 import { forgetUnlessHeld } from '../repository/forgetting.ts';
 import { type Holdings, readHoldings } from '../repository/holdings.ts';
@@ -18,14 +19,18 @@ import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { capacityWarning } from './capacity.ts';
+import { emptyPacks, NO_PACKS, type PrunedPacks, plannedPacks } from './compaction.ts';
 import { type Frees, freedBy } from './freed.ts';
 import { keepLocked } from './locked.ts';
 import { openRepository, repositoryOf } from './open.ts';
+import { NO_REQUESTS, type Requests, requestsOf } from './requests.ts';
 import { type Retained, type RetainedGroup, retain } from './retain.ts';
 
 export interface PruneRequest {
   strategy: Strategy;
   dryRun: boolean;
+  /** Packs of which more than this share is dead are emptied; from 0 to 1. */
+  maxDead: number;
   reporter: Reporter;
   signal: AbortSignal;
   /** Shown before anything is forgotten or deleted; false ends it with nothing done. */
@@ -53,6 +58,10 @@ export interface PrunedRepository {
   freed: Amount;
   /** Snapshots that are held and are not here (any more): what is known of them is kept until they are released. */
   heldMissing: string[];
+  /** Packs that are needed only in part. */
+  compacted: PrunedPacks;
+  /** What doing this takes, or took, about. */
+  requests: Requests;
   /** Packs that were to be freed and are locked; `until` where the storage says it. */
   locked: Amount & { until: string | null };
   /** All that are condemned and not yet freed; `until` is when the last may go, `for` the backups that must end before. */
@@ -81,6 +90,8 @@ interface Prepared {
   retained: RetainedGroup[];
   frees: Frees;
   plan: CollectionPlan;
+  compacted: PrunedPacks;
+  requests: Requests;
 }
 
 /**
@@ -91,7 +102,7 @@ export async function prune(request: PruneRequest): Promise<PruneResult> {
   const prepared = new Map<string, Prepared | TidemarkError>();
   for (const name of strategy.repositories.keys()) {
     signal.throwIfAborted();
-    prepared.set(name, await prepare(strategy, name).catch(asTidemarkError));
+    prepared.set(name, await prepare(request, name).catch(asTidemarkError));
   }
   const outcomes = [...prepared].map(([name, each]) =>
     each instanceof TidemarkError ? failed(name, each) : outcome(each, forgettable(each.retained)),
@@ -116,14 +127,17 @@ export async function prune(request: PruneRequest): Promise<PruneResult> {
   return result(dryRun, outcomes);
 }
 
-async function prepare(strategy: Strategy, name: string): Promise<Prepared> {
+async function prepare({ strategy, maxDead }: PruneRequest, name: string): Promise<Prepared> {
   const repository = await openRepository(strategy, name);
   const holdings = await readHoldings(repository);
   const retained = await keepLocked(repository, retain(strategy, name, holdings));
   const forgetting = new Set(forgettable(retained));
   const frees = await freedBy(repository, holdings, byGroup(retained, forgetting));
   const plan = await planCollection(repository, holdings, forgetting);
-  return { name, repository, holdings, retained, frees, plan };
+  const compactions = await planCompaction(repository, holdings, { maxDead });
+  const requests = requestsOf(holdings, forgetting.size, plan, compactions);
+  const compacted = plannedPacks(compactions);
+  return { name, repository, holdings, retained, frees, plan, compacted, requests };
 }
 
 /** Looks again once nobody else can prune: of what was shown, only what is still to be forgotten is. */
@@ -154,11 +168,24 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     if (locked > 0) reporter.note(`${name}: ${locked} objects are locked anew`);
     const plan = await planCollection(repository, holdings);
     const collected = await collect(repository, plan, lease, signal);
-    return outcome({ ...prepared, holdings, retained, frees, plan }, forgotten, collected);
+    const compacted = await emptyPacks(repository, holdings, request.maxDead, { lease, reporter, signal });
+    if (compacted.packs > 0) await condemnEmptied(repository, holdings, lease, signal);
+    return outcome({ ...prepared, holdings, retained, frees, plan, compacted }, forgotten, collected);
   } finally {
     await lease.release();
     reporter.end();
   }
+}
+
+/** Packs that were emptied begin to wait at once. */
+async function condemnEmptied(
+  repository: Repository,
+  holdings: Holdings,
+  lease: Lease,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan = await planCollection(repository, await readHoldings(repository, holdings));
+  await collect(repository, plan, lease, signal);
 }
 
 const forgettable = (groups: RetainedGroup[]): string[] =>
@@ -197,6 +224,8 @@ function outcome(prepared: Prepared, forgotten: string[], collected?: Collected)
     condemned,
     freed: collected?.freed ?? amount(plan.free),
     heldMissing: heldMissing(prepared.holdings),
+    compacted: prepared.compacted,
+    requests: prepared.requests,
     locked: locked ? { ...locked, until: locked.until?.toISOString() ?? null } : NO_LOCKED,
     waiting: {
       packs: plan.waiting.packs + condemned.packs,
@@ -230,6 +259,8 @@ function failed(repository: string, error: TidemarkError, prepared?: Prepared): 
     condemned: NOTHING,
     freed: NOTHING,
     heldMissing: [],
+    compacted: NO_PACKS,
+    requests: NO_REQUESTS,
     locked: NO_LOCKED,
     waiting,
     error,

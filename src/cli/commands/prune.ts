@@ -1,8 +1,10 @@
+import { usageError } from '../../base/errors.ts';
 import { type PrunedGroup, type PrunedRepository, prune } from '../../operations/prune.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';
-import { columns, formatBytes, formatCount, formatTime, paint } from '../output.ts';
+import { columns, formatCount, formatTime, paint } from '../output.ts';
+import { amounts, counted, packs } from '../pruneAmounts.ts';
 
 export const command: CliCommand = {
   name: 'prune',
@@ -10,12 +12,14 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--dry-run', 'show what would be forgotten and freed, and change nothing')
+      .option('--max-dead <share>', 'empty packs of which more than this share is dead', '50%')
       .option('--yes', 'don’t ask')
       .addHelpText(
         'after',
         '\nForgets the snapshots that no keep rule of their plan wants, and those taken before a restore in place after a' +
           '\nweek; never the last good one, none that is held, and none that no plan of the strategy made. Packs that no' +
-          '\nsnapshot needs any more are freed by a prune a day later. Safe at any time, also while backups run.',
+          '\nsnapshot needs any more are freed by a prune a day later; of packs that are needed in part, what is needed is moved where that' +
+          '\nfrees more than it writes. Safe at any time, also while backups run.',
       );
   },
   async run({ output, progress, signal, strategy, ask }, _args, options) {
@@ -23,6 +27,7 @@ export const command: CliCommand = {
     const result = await prune({
       strategy: await strategy(),
       dryRun: options.dryRun === true,
+      maxDead: shareOf(options.maxDead as string),
       reporter: progress,
       signal,
       async confirm(planned) {
@@ -69,26 +74,13 @@ function goes({ snapshots, forgotten, frees }: PrunedGroup): string {
   return `${formatCount(forgotten.length)} of ${counted(snapshots.length, 'snapshot')} go: ${packs(frees)} come free`;
 }
 
-/** `tense`: `will be`, `would be`, or nothing for what was done. */
-function* amounts(each: PrunedRepository, tense: string): Iterable<string> {
-  const { repository, forgotten, condemned, freed, waiting, error } = each;
-  if (error) return;
-  const verb = (done: string) => (tense ? `${tense} ${done}` : done);
-  yield `${repository}: ${counted(forgotten.length, 'snapshot')} ${verb('forgotten')}, ${packs(freed)} ${verb('freed')}`;
-  if (condemned.packs > 0)
-    yield `  ${packs(condemned)} ${verb('condemned')}: no snapshot needs them any more`;
-  for (const id of each.heldMissing)
-    yield `  snapshot ${id} is held and not here: what it needs is kept as far as it is known; tidemark release ${id}`;
-  if (waiting.packs === 0) return;
-  const backups =
-    waiting.for.length > 0 ? ` and once the running backups ${waiting.for.join(', ')} have ended` : '';
-  yield `  ${packs(waiting)} waiting: freed by a prune after ${formatTime(waiting.until!)}${backups}`;
-}
-
-function packs(amount: { packs: number; bytes: number }): string {
-  return `${counted(amount.packs, 'pack')} (${formatBytes(amount.bytes)})`;
-}
-
-function counted(count: number, what: string): string {
-  return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
+/** `50%`, from 0 to 1. */
+function shareOf(given: string): number {
+  const percent = /^(\d{1,3})\s*%?$/.exec(given.trim())?.[1];
+  if (percent !== undefined && Number(percent) <= 100) return Number(percent) / 100;
+  throw usageError(
+    'SHARE_INVALID',
+    `--max-dead ${given} is no share`,
+    'give a percentage from 0% to 100%, as in --max-dead 50%',
+  );
 }
