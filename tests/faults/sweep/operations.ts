@@ -178,7 +178,13 @@ const PRUNE: Operation<PruneResult> = {
 async function tidy(site: SweepSite): Promise<PruneResult> {
   const before = await site.objects('main', 'packs');
   const result = await prune({
-    ...{ strategy: await site.strategy(), dryRun: false, reporter: SILENT, confirm: async () => true },
+    ...{
+      strategy: await site.strategy(),
+      dryRun: false,
+      maxDead: 0.5,
+      reporter: SILENT,
+      confirm: async () => true,
+    },
     signal: new AbortController().signal,
   });
   const after = await site.objects('main', 'packs');
