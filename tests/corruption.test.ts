@@ -194,9 +194,10 @@ async function inflict({ what, changes, fatal, secret }: Damage): Promise<void> 
   }
 }
 
+/** One bit, which never makes another white space of a white space in JSON. */
 function flipped(bytes: Buffer, at: number): Buffer {
   const changed = Buffer.from(bytes);
-  changed[at]! ^= 1 + Math.floor(next() * 255);
+  changed[at]! ^= 1 << Math.floor(next() * 8);
   return changed;
 }
 
