@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -33,10 +34,9 @@ async function backup(
 }
 
 async function files(site: Site, folder = ''): Promise<string[]> {
-  const found = await readdir(join(site.folder, 'repository', folder), {
-    recursive: true,
-    withFileTypes: true,
-  });
+  const path = join(site.folder, 'repository', folder);
+  if (!existsSync(path)) return []; // folders that become empty are removed
+  const found = await readdir(path, { recursive: true, withFileTypes: true });
   return found
     .filter(entry => entry.isFile())
     .map(entry => join(entry.parentPath, entry.name))
