@@ -1,5 +1,6 @@
 /** Empties packs that are needed only in part, so that collection frees them whole: docs/recovery.md, "Compaction". */
-import { asTidemarkError, TidemarkError } from '../base/errors.ts';
+import { asTidemarkError, type TidemarkError } from '../base/errors.ts';
+import { unlessMissing } from '../storage/object.ts';
 import type { CompactionPlan, CompactionRules } from './compactionPlan.ts';
 import { type Announced, announce, withdraw } from './compactions.ts';
 import { Lease } from './lease.ts';
@@ -210,11 +211,6 @@ class Round {
 
   /** Undefined where the snapshot was forgotten. */
   async #readAgain(name: string, number: number): Promise<Manifest | undefined> {
-    try {
-      return await this.#repository.revision(name, number);
-    } catch (error) {
-      if (error instanceof TidemarkError && error.code === 'OBJECT_MISSING') return undefined;
-      throw error;
-    }
+    return this.#repository.revision(name, number).catch(unlessMissing);
   }
 }

@@ -1,8 +1,9 @@
 import { TidemarkError } from '../base/errors.ts';
+import { isMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
 import { readLeases } from './lease.ts';
 import { SESSION_ID } from './manifest.ts';
-import { isMissing, type Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 import { listRevisions, nextRevision, revisionName } from './revisions.ts';
 
 /** Which revisions a compaction may write, so that one that died can be kept from it: docs/recovery.md, "Compaction". */

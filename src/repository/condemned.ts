@@ -1,7 +1,8 @@
 import { TidemarkError } from '../base/errors.ts';
+import { isMissing } from '../storage/object.ts';
 import { SESSION_ID } from './manifest.ts';
 import type { PackCatalog, PackRef } from './packCatalog.ts';
-import { isMissing, type Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 
 /** Records of packs that are condemned: docs/recovery.md, "Collection". */
 

@@ -1,4 +1,5 @@
 import { invariant, usageError } from '../base/errors.ts';
+import { unlessMissing } from '../storage/object.ts';
 import { FORGET_LEASE, readHolds, refuseHeld } from './holds.ts';
 import { Lease } from './lease.ts';
 import { newSessionId, snapshotOf } from './manifest.ts';
@@ -36,11 +37,7 @@ export class Forgetting {
     const holds = await readHolds(this.#repository, await storage.now(), snapshot);
     refuseHeld(snapshot, holds.get(snapshot), storage.place);
     await refuseLocked(this.#repository, name);
-    try {
-      await this.#repository.forget(name, () => this.#lease.confirm());
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'OBJECT_MISSING') throw error;
-    }
+    await this.#repository.forget(name, () => this.#lease.confirm()).catch(unlessMissing);
   }
 
   /**

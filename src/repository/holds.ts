@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError, usageError } from '../base/errors.ts';
+import { unlessMissing } from '../storage/object.ts';
 import { runningSessions } from './lease.ts';
 import { newSessionId, SESSION_ID, snapshotOf } from './manifest.ts';
 import type { Repository } from './repository.ts';
@@ -93,10 +94,6 @@ function opened({ keys, storage }: Repository, name: string, sealed: Buffer): Ho
     if (error instanceof TidemarkError) return null;
     throw error;
   }
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (!(error instanceof TidemarkError && error.code === 'OBJECT_MISSING')) throw error;
 }
 
 /** Those that hold. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { TidemarkError } from '../base/errors.ts';
+import { holds, unlessMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
 import { SESSION_ID } from './manifest.ts';
 
@@ -131,8 +132,7 @@ export class Lease {
       await this.#storage.put(name, [this.#body], { ifAbsent: true });
     } catch (error) {
       if ((error as TidemarkError).code !== 'OBJECT_EXISTS') throw error;
-      const there = await this.#storage.get(name).catch(() => Buffer.alloc(0));
-      if (there.equals(this.#body)) return;
+      if (await holds(this.#storage, name, [this.#body])) return;
       this.#lost = true;
       throw leaseLost();
     }
@@ -216,11 +216,6 @@ export async function runningSessions(storage: Storage, kind: string): Promise<s
     if (body === undefined || (kindOf(body) ?? kind) === kind) sessions.push(session);
   }
   return sessions;
-}
-
-/** Undefined where it was released or renewed meanwhile. */
-function unlessMissing(error: unknown): undefined {
-  if ((error as TidemarkError).code !== 'OBJECT_MISSING') throw error;
 }
 
 /** Null where a lease does not say. */

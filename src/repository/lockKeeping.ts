@@ -1,7 +1,8 @@
 import { invariant } from '../base/errors.ts';
+import { isMissing } from '../storage/object.ts';
 import { packName } from './keys.ts';
 import { newSessionId, SESSION_ID } from './manifest.ts';
-import { HEADER, isMissing, type Repository } from './repository.ts';
+import { HEADER, type Repository } from './repository.ts';
 
 /** Extensions under way at once. */
 const AT_ONCE = 8;

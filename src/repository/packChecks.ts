@@ -1,8 +1,9 @@
 import { ahead } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
+import { isMissing } from '../storage/object.ts';
 import { packName } from './keys.ts';
 import { type Manifest, newSessionId, SESSION_ID } from './manifest.ts';
-import { isMissing, type Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 
 /** When packs were last read whole, and which were found damaged: docs/format.md, "Checks". */
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ahead } from '../base/ahead.ts';
 import { faultError, TidemarkError, usageError } from '../base/errors.ts';
+import { isMissing, unlessMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
 import { EpochKeys, RepositoryKeys } from './keys.ts';
 import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
@@ -207,13 +208,4 @@ export async function readHeader(storage: Storage): Promise<Header> {
     );
   }
   return header;
-}
-
-/** A snapshot may be forgotten between listing and reading: that is no fault. */
-function unlessMissing(error: unknown): undefined {
-  if (!isMissing(error)) throw error;
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof TidemarkError && error.code === 'OBJECT_MISSING';
 }

@@ -1,8 +1,9 @@
 import { TidemarkError } from '../base/errors.ts';
+import { isMissing } from '../storage/object.ts';
 import type { Holdings } from './holdings.ts';
 import type { Manifest } from './manifest.ts';
 import type { PackCatalog } from './packCatalog.ts';
-import { isMissing, type Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 import { currentRevision, revisionName } from './revisions.ts';
 
 /** Places of a catalog: first and number, two numbers a run. */

@@ -1,8 +1,9 @@
 import { ahead } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
+import { isMissing } from '../storage/object.ts';
 import { type Manifest, type PartRecord, SESSION_ID } from './manifest.ts';
 import { hasAllPacks } from './newest.ts';
-import { isMissing, type Repository } from './repository.ts';
+import type { Repository } from './repository.ts';
 
 /** What sessions that have not ended, or never will, have stored so far: docs/format.md, "Unfinished sessions". */
 

@@ -56,7 +56,15 @@ export async function holds(
   try {
     return (await storage.get(name)).equals(Buffer.concat(data));
   } catch (error) {
-    if (error instanceof TidemarkError && error.code === 'OBJECT_MISSING') return undefined;
-    throw error;
+    return unlessMissing(error);
   }
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof TidemarkError && error.code === 'OBJECT_MISSING';
+}
+
+/** For a `catch`: what others may remove between listing and reading is undefined, everything else is thrown. */
+export function unlessMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
 }
