@@ -204,7 +204,7 @@ test('a slot for recipients is made anew for the same, or for others', async t =
   await site.open(ageSecret(a));
   const owner = { age: [await identityToRecipient(b)] };
   const last = await rotateKey({ strategy: await site.strategy(), repository: 'main', slot: 'age-2', owner });
-  assert.deepEqual([last.slot, last.removed], ['age', ['age-2']]);
+  assert.deepEqual([last.slot, last.removed], ['age-3', ['age-2']]);
   await site.open(ageSecret(b));
   await assert.rejects(site.open(ageSecret(a)), { code: 'KEY_WRONG' });
 });
@@ -265,10 +265,7 @@ test('epoch after epoch, with secrets at hand', async t => {
     if (n > 0) await epoch(site, { with: ['passphrase-env=WORDS'] }, { WORDS });
     manifests.push(await smallBackup(await site.open(passphrase()), { a: `a${n}` }));
   }
-  assert.deepEqual(
-    await site.objects('keys'),
-    ['first-4.json', 'passphrase-4.json'].map(name => name.replace('-4', '-2')),
-  );
+  assert.deepEqual(await site.objects('keys'), ['first-4.json', 'passphrase-4.json'], 'no name returns');
   for (const secret of [undefined, passphrase()]) {
     const repository = await site.open(secret);
     assert.equal(repository.keys.newest, 3);

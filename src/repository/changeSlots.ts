@@ -234,13 +234,18 @@ function stemOf(owner: SlotOwner): string {
   return owner.kind === 'service' ? owner.service : owner.kind;
 }
 
-/** `first`, or else `first-2`, `first-3`, … */
+/**
+ * `key`, or else the number after the highest that is taken: `key-2`, `key-3`, … A slot that replaces another thus never
+ * gets a name that the one before it had.
+ */
 function freeName(taken: ReadonlySet<string>, after: string): string {
-  const stem = SLOT_NAME.test(after) ? after.replace(/-\d+$/, '').slice(0, 50) : 'slot';
-  for (let n = 1; ; n++) {
-    const name = n === 1 ? stem : `${stem}-${n}`;
-    if (!taken.has(`keys/${name}.json`)) return name;
+  const stem = SLOT_NAME.test(after) ? after.replace(/-\d{1,9}$/, '').slice(0, 50) : 'slot';
+  let highest = 0;
+  for (const object of taken) {
+    const [, name, number] = /^keys\/(.*?)(?:-(\d{1,9}))?\.json$/.exec(object) ?? [];
+    if (name === stem) highest = Math.max(highest, Number(number ?? 1));
   }
+  return highest === 0 ? stem : `${stem}-${highest + 1}`;
 }
 
 function nameTaken(storage: Storage, name: string): TidemarkError {

@@ -109,9 +109,11 @@ async function countCalls(operation: Operation, prepared: SweepSite): Promise<nu
   const site = await prepared.copy();
   try {
     const faulty = inject(site.path(operation.faulty), [], []);
-    await operation.holds(site, await operation.run(site, false), true);
+    const result = await operation.run(site, false);
+    const { calls } = faulty;
+    await operation.holds(site, result, true);
     await site.nothingLost();
-    return faulty.calls;
+    return calls;
   } finally {
     heal(site.path(operation.faulty));
     await site.remove();

@@ -1,10 +1,9 @@
-import { addSlot, judgeSlots } from '../../repository/changeSlots.ts';
-import type { Repository } from '../../repository/repository.ts';
-import type { Secret, SlotOwner } from '../../repository/slots.ts';
+import type { SlotOwner } from '../../repository/slots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { Undo } from '../init/undo.ts';
 import { changingKeys, slotOpenedBy } from './opened.ts';
 import { findOwner, type OwnerOptions } from './owner.ts';
+import { storeSlot } from './storeSlot.ts';
 
 export interface AddKeyRequest {
   strategy: Strategy;
@@ -38,29 +37,12 @@ export async function addKey({
       const { owner, made } = await findOwner(options, strategy, spec, undo);
       const there =
         made === null && owner.kind !== 'age' ? await slotOpenedBy(slots, repository, owner) : undefined;
-      const slot =
-        there ??
-        (await addSlot(repository, { owner, name: slotName ?? undefined }).catch(async error => {
-          // Without its key the slot would be nobody's; with it the command goes on from there when it is run again.
-          if (owner.kind === 'key' && (await mayBeStored(repository, owner))) undo.forget();
-          throw error;
-        }));
+      const slot = there ?? (await storeSlot(repository, { owner, name: slotName ?? undefined }, undo));
       return { repository: name, slot: slot.slot, kind: kindOf(owner), added: !there, keyFile: made };
     });
   } catch (error) {
     await undo.run();
     throw error;
-  }
-}
-
-/** Whether there is a slot that this opens; true also where the storage does not say. */
-async function mayBeStored(repository: Repository, secret: Secret): Promise<boolean> {
-  const { storage, keys } = repository;
-  try {
-    const slots = await judgeSlots(storage, keys, keys.newest);
-    return (await slotOpenedBy(slots, repository, secret)) !== undefined;
-  } catch {
-    return true;
   }
 }
 

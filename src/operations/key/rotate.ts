@@ -1,5 +1,5 @@
 import { usageError } from '../../base/errors.ts';
-import { addSlot, type JudgedSlot, removeSlot } from '../../repository/changeSlots.ts';
+import { type JudgedSlot, removeSlot } from '../../repository/changeSlots.ts';
 import type { KeySlot, Secret, SlotOwner } from '../../repository/slots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { Undo } from '../init/undo.ts';
@@ -8,6 +8,7 @@ import { makeKeyBeside, swapKeyFile, type WaitingKey } from './keyFileSwap.ts';
 import { changingKeys, type OpenedKeys, opensWith, slotOpenedBy } from './opened.ts';
 import { findOwner, isOwnerGiven, type OwnerOptions } from './owner.ts';
 import { unknownSlot } from './remove.ts';
+import { storeSlot } from './storeSlot.ts';
 
 export interface RotateKeyRequest {
   strategy: Strategy;
@@ -57,7 +58,7 @@ async function rotate(request: RotateKeyRequest, opened: OpenedKeys, undo: Undo)
   const known = owner.kind === 'key' || owner.kind === 'passphrase';
   const there = known ? await slotOpenedBy(slots, repository, owner) : undefined;
   if (there?.slot === old.slot) throw sameSecret(old.slot);
-  const slot = there ?? (await addSlot(repository, { owner, replaces: old.slot }));
+  const slot = there ?? (await storeSlot(repository, { owner, replaces: old.slot }, undo));
   undo.forget();
   if (waiting) await swapKeyFile(waiting);
   const keyFile = waiting?.file ?? replacement.made;

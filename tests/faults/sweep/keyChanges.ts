@@ -3,6 +3,7 @@ import { copyFile } from 'node:fs/promises';
 import type { TidemarkError } from '../../../src/base/errors.ts';
 import { type AddedKey, addKey } from '../../../src/operations/key/add.ts';
 import { type NewEpoch, rotateEpoch } from '../../../src/operations/key/epoch.ts';
+import { listKeys } from '../../../src/operations/key/list.ts';
 import { removeKey } from '../../../src/operations/key/remove.ts';
 import { rotateKey } from '../../../src/operations/key/rotate.ts';
 import type { Operation } from './operations.ts';
@@ -34,6 +35,8 @@ export function keyChanges(make: () => Promise<SweepSite>): Operation<never>[] {
     run: async site => rotateKey({ ...(await request(site)), slot: null, owner: {} }),
     async holds(site) {
       await assert.rejects(site.open('main', 'old.key'), { code: 'KEY_WRONG' });
+      const { slots } = await listKeys(await site.strategy(), 'main');
+      assert.equal(slots.length, 1, 'a slot that no key opens was left');
     },
   };
   const epoch: Operation<NewEpoch> = {
