@@ -99,6 +99,8 @@ test('only what is needed is thawed, and what is described is never frozen', asy
   await assert.rejects(requireReadable(snapshot, OPTIONS, true), codeOf('SNAPSHOT_THAWING'));
   const ordered = [...storage.orders];
   assert.ok(ordered.length > 0 && ordered.every(name => storage.looksLeft.has(name)));
+  const impatient = thaw(snapshot, { ...OPTIONS, wait: true, waitMaxMs: -1 });
+  await assert.rejects(impatient, codeOf('SNAPSHOT_THAWING'), 'no wait is for ever');
   const waited = await thaw(snapshot, { ...OPTIONS, wait: true });
   assert.deepEqual([waited.readable, waited.ordered, waited.thawing], [true, 0, 0]);
   assert.deepEqual(storage.orders, ordered, 'nothing is ordered twice');

@@ -28,10 +28,15 @@ export async function openRepository(
 ): Promise<Repository> {
   const spec = repositoryOf(strategy, name);
   const storage = await openStorage(storagePlace(spec), { signal });
-  await requireResidency(storage, spec);
-  const repository = await Repository.open(storage, await readSecret(spec.key, strategy.environment));
-  repository.policy = { storageClass: spec.storageClass, lock: spec.lock };
-  return repository;
+  try {
+    await requireResidency(storage, spec);
+    const repository = await Repository.open(storage, await readSecret(spec.key, strategy.environment));
+    repository.policy = { storageClass: spec.storageClass, lock: spec.lock };
+    return repository;
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
 }
 
 /** An open repository, and what a worker thread needs to open it too. */

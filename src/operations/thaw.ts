@@ -10,18 +10,22 @@ import type { OpenSnapshot } from './restore/snapshot.ts';
 const REQUESTS_MAX = 8;
 /** Thawing takes minutes to days. */
 const LOOK_AGAIN_MS = 60_000;
+/** The slowest order of the slowest class is promised within two days. */
+const WAIT_MAX_MS = 7 * 24 * 60 * 60 * 1000;
 
 export interface ThawOptions {
   /** Only what these tables need; empty: everything. */
   tables: readonly string[];
   /** For how many days copies that can be read are kept, once they are there. */
   days: number;
-  /** Resolve only when everything can be read. */
+  /** Resolve only when everything can be read, or throw SNAPSHOT_THAWING after WAIT_MAX_MS. */
   wait: boolean;
   reporter: Reporter;
   signal: AbortSignal;
   /** Between two looks; minutes unless a test says otherwise. */
   lookAgainMs?: number;
+  /** As long as is waited; WAIT_MAX_MS unless a test says otherwise. */
+  waitMaxMs?: number;
 }
 
 /** What `tidemark thaw --json` prints. Packs by number. */
@@ -49,7 +53,9 @@ export async function thaw(snapshot: OpenSnapshot, options: ThawOptions): Promis
   const ordered = frozen.length;
   let waiting = [...frozen, ...thawing];
   if (ordered > 0) options.reporter.note(`${ordered} of ${names.length} packs were ordered to be thawed`);
+  const until = Date.now() + (options.waitMaxMs ?? WAIT_MAX_MS);
   while (options.wait && waiting.length > 0) {
+    if (Date.now() > until) throw stillThawing(id, waiting.length);
     options.reporter.note(`${waiting.length} of ${names.length} packs are being thawed`);
     await sleep(options.lookAgainMs ?? LOOK_AGAIN_MS, undefined, { signal: options.signal });
     const now = await statesOf(freezer, waiting, options.signal);
@@ -81,11 +87,7 @@ export async function requireReadable(
   if (order) {
     const { readable, thawing } = await thaw(snapshot, options);
     if (readable) return;
-    throw new TidemarkError(
-      'SNAPSHOT_THAWING',
-      `${thawing} packs of snapshot ${id} are being thawed, which takes hours in most classes`,
-      'run the same command again later, or add --wait',
-    );
+    throw beingThawed(id, thawing);
   }
   const names = await packsOf(snapshot, options.tables);
   const { frozen, thawing } = await statesOf(freezer, names, options.signal);
@@ -94,6 +96,23 @@ export async function requireReadable(
     'SNAPSHOT_FROZEN',
     `${frozen.length + thawing.length} of ${names.length} packs of snapshot ${id} lie in a class that must be thawed first`,
     'add --thaw to order that, and --wait to wait for it; the provider charges for it',
+  );
+}
+
+function beingThawed(id: string, packs: number): TidemarkError {
+  return new TidemarkError(
+    'SNAPSHOT_THAWING',
+    `${packs} packs of snapshot ${id} are being thawed, which takes hours in most classes`,
+    'run the same command again later, or add --wait',
+  );
+}
+
+/** No class takes that long: what was thawed first may have frozen again, or the provider refused the order. */
+function stillThawing(id: string, packs: number): TidemarkError {
+  return new TidemarkError(
+    'SNAPSHOT_THAWING',
+    `${packs} packs of snapshot ${id} are not thawed after a week of waiting`,
+    'look at the orders with the provider, then run the same command again, with a larger --days',
   );
 }
 
