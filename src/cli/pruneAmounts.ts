@@ -42,9 +42,9 @@ function* compacted(
 
 function* waiting({ waiting }: PrunedRepository): Iterable<string> {
   if (waiting.packs === 0) return;
-  const backups =
-    waiting.for.length > 0 ? ` and once the running backups ${waiting.for.join(', ')} have ended` : '';
-  yield `  ${packs(waiting)} waiting: freed by a prune after ${formatTime(waiting.until!)}${backups}`;
+  const running =
+    waiting.for.length > 0 ? ` and once ${waiting.for.join(', ')}, which are running, have ended` : '';
+  yield `  ${packs(waiting)} waiting: freed by a prune after ${formatTime(waiting.until!)}${running}`;
 }
 
 function* requests({ requests }: PrunedRepository): Iterable<string> {

@@ -64,7 +64,7 @@ export interface PrunedRepository {
   requests: Requests;
   /** Packs that were to be freed and are locked; `until` where the storage says it. */
   locked: Amount & { until: string | null };
-  /** All that are condemned and not yet freed; `until` is when the last may go, `for` the backups that must end before. */
+  /** All that are condemned and not yet freed; `until` is when the last may go, `for` the sessions of running operations that must end before. */
   waiting: Amount & { until: string | null; for: string[] };
   /** Why nothing, or not everything, was done here. */
   error: TidemarkError | null;

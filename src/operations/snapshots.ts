@@ -6,6 +6,7 @@ import { PackChecks } from '../repository/packChecks.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
 import { databaseOf, isFrozen, type OpenPlace, openPlace, repositoryOf } from './open.ts';
+import { Reading } from './reading.ts';
 import { type OpenSnapshot, openSnapshot } from './restore/snapshot.ts';
 
 /** Finding snapshots over all repositories of a strategy, of which some may be out of reach. */
@@ -126,16 +127,27 @@ function maybeNewer(snapshot: string, error: TidemarkError, database: string): T
   return new TidemarkError(code, message, `${hint}\n${more}`, { kind, cause: error });
 }
 
+/** A snapshot opened in one of the places that have it. */
+export interface Found {
+  located: Located;
+  place: OpenPlace;
+  opened: OpenSnapshot;
+}
+
 /** The snapshot opened in the first place where what it says of itself can be read. */
 async function openLocated(
-  { snapshot, places }: Located,
+  located: Located,
   note: (line: string) => void,
-): Promise<{ place: OpenPlace; opened: OpenSnapshot }> {
+  before: (place: OpenPlace) => Promise<Reading | undefined>,
+): Promise<Found & { reading: Reading | undefined }> {
+  const { snapshot, places } = located;
   const failures: RepositoryFailure[] = [];
   for (const { place, name } of places) {
+    const reading = await before(place);
     try {
-      return { place, opened: await openSnapshot(place.repository, name) };
+      return { located, place, opened: await openSnapshot(place.repository, name), reading };
     } catch (error) {
+      await reading?.end();
       const found = asTidemarkError(error);
       failures.push({ repository: place.name, snapshot, error: found });
       if (places.length > failures.length)
@@ -145,10 +157,26 @@ async function openLocated(
   throw allFailed(`snapshot ${snapshot} can't be read anywhere`, failures);
 }
 
-/** What is given, found and opened. */
-export async function openGiven(strategy: Strategy, given: string, options: LocateOptions) {
-  const located = await locate(strategy, given, options);
-  return { located, ...(await openLocated(located, options.note)) };
+/** What is given, found and opened, for a short look: nothing keeps what it needs. */
+export async function openGiven(strategy: Strategy, given: string, options: LocateOptions): Promise<Found> {
+  return openLocated(await locate(strategy, given, options), options.note, async () => undefined);
+}
+
+/** Reads what is given, found and opened; while `work` lasts, nothing that it needs is freed. */
+export async function readGiven<T>(
+  strategy: Strategy,
+  given: string,
+  options: LocateOptions,
+  work: (found: Found) => Promise<T>,
+): Promise<T> {
+  const { note } = options;
+  const begin = ({ repository }: OpenPlace) => Reading.begin(repository, note);
+  const { reading, ...found } = await openLocated(await locate(strategy, given, options), note, begin);
+  try {
+    return await work(found);
+  } finally {
+    await reading?.end();
+  }
 }
 
 /** What to do about a snapshot that turned out to be damaged in one place, where it is in others too. */

@@ -29,7 +29,7 @@ export interface CollectionPlan {
   settled: string[];
   /** Packs condemned long enough ago, to be deleted. */
   free: PackSet;
-  /** Packs that were condemned before and wait. `until` is when the last may go; `for` the running backups it waits for. */
+  /** Packs that were condemned before and wait. `until` is when the last may go; `for` the running operations it waits for, by session. */
   waiting: Amount & { until: Date | null; for: string[] };
   /** Objects of forgotten manifests, revisions and unfinished sessions that tell nothing any more. */
   manifests: string[];

@@ -1,6 +1,6 @@
 import { usageError } from '../../base/errors.ts';
 import { exportSnapshot } from '../../operations/export.ts';
-import { elsewhere, openGiven } from '../../operations/snapshots.ts';
+import { elsewhere, readGiven } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
@@ -36,33 +36,35 @@ export const command: CliCommand = {
         'write the export to a file with -o',
       );
     }
-    const { located, place, opened } = await openGiven(await strategy(), what as string, {
+    const where = {
       repository: options.repository as string | undefined,
-      note: line => output.note(line),
-    });
-    const failed = (error: unknown) => {
-      signal.throwIfAborted();
-      throw elsewhere(error, located, place);
+      note: (line: string) => output.note(line),
     };
-    if (!options.schemaOnly) {
-      const thawing = thawOptions(options, progress, signal);
-      await requireReadable(opened, thawing, options.thaw === true).catch(failed);
-    }
-    const result = await exportSnapshot({
-      snapshot: opened,
-      format,
-      target: toStdout ? { stream: process.stdout } : { path: options.output as string },
-      tables: (options.table as string[] | undefined) ?? [],
-      only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
-      reporter: progress,
-      signal,
-    }).catch(failed);
-    const summary =
-      `exported ${result.snapshot} as ${result.format}: ${formatCount(result.tables)} tables, ` +
-      `${formatCount(result.rows)} rows, ${formatBytes(result.bytes)}, ${formatSeconds(result.seconds)}`;
-    for (const line of result.leftOut) output.note(`left out: ${line}`);
-    if (toStdout) output.note(summary);
-    else output.result(result, () => [summary]);
+    await readGiven(await strategy(), what as string, where, async ({ located, place, opened }) => {
+      const failed = (error: unknown) => {
+        signal.throwIfAborted();
+        throw elsewhere(error, located, place);
+      };
+      if (!options.schemaOnly) {
+        const thawing = thawOptions(options, progress, signal);
+        await requireReadable(opened, thawing, options.thaw === true).catch(failed);
+      }
+      const result = await exportSnapshot({
+        snapshot: opened,
+        format,
+        target: toStdout ? { stream: process.stdout } : { path: options.output as string },
+        tables: (options.table as string[] | undefined) ?? [],
+        only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
+        reporter: progress,
+        signal,
+      }).catch(failed);
+      const summary =
+        `exported ${result.snapshot} as ${result.format}: ${formatCount(result.tables)} tables, ` +
+        `${formatCount(result.rows)} rows, ${formatBytes(result.bytes)}, ${formatSeconds(result.seconds)}`;
+      for (const line of result.leftOut) output.note(`left out: ${line}`);
+      if (toStdout) output.note(summary);
+      else output.result(result, () => [summary]);
+    });
     return undefined;
   },
 };

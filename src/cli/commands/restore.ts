@@ -5,7 +5,7 @@ import { connectionOf, databaseOf } from '../../operations/open.ts';
 import type { RestoreTarget } from '../../operations/restore/request.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { safetyPlan } from '../../operations/restore/safety.ts';
-import { elsewhere, openGiven } from '../../operations/snapshots.ts';
+import { elsewhere, type Found, readGiven } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
 import type { Strategy } from '../../strategy/spec.ts';
@@ -39,65 +39,69 @@ export const command: CliCommand = {
       .option('--yes', 'don’t ask');
   },
   async run(context, [what], options) {
-    const { output, progress, signal } = context;
     const strategy = await context.strategy();
-    const { located, place, opened } = await findWhat(context, strategy, what as string, options);
-    const failed = (error: unknown) => {
-      signal.throwIfAborted();
-      throw elsewhere(error, located, place);
+    const id = options.snapshot as string;
+    const given = strategy.databases.has(what as string) && id !== 'latest' ? id : (what as string);
+    const where = {
+      repository: options.repository as string | undefined,
+      note: (line: string) => context.output.note(line),
     };
-    if (!options.schemaOnly) {
-      const thawing = thawOptions(options, progress, signal);
-      await requireReadable(opened, thawing, options.thaw === true).catch(failed);
-    }
-    const target = await targetOf(context, opened.manifest.database, options);
-    const result = await restore({
-      snapshot: opened,
-      storage: place.storage,
-      target,
-      tables: (options.table as string[] | undefined) ?? [],
-      only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
-      beside: options.as as string | undefined,
-      roles: options.roles === true,
-      owner: options.owner !== false,
-      privileges: options.privileges !== false,
-      jobs: parseJobs(options.jobs),
-      reporter: progress,
-      signal,
-      async confirm(plan, destructive) {
-        for (const line of plan) output.note(line);
-        return !destructive || options.yes === true || context.ask('Go on?');
-      },
-    }).catch(failed);
-    const rows = result.tables.reduce((sum, each) => sum + each.rows, 0);
-    output.result(result, () => [
-      ...result.notes.map(note => `note: ${note}`),
-      `restored ${result.snapshot} into ${result.target}: ${formatCount(result.tables.length)} tables, ` +
-        `${formatCount(rows)} rows, ${formatSeconds(result.seconds)}`,
-    ]);
+    await readGiven(strategy, given, where, async found => {
+      if (strategy.databases.has(what as string)) requireOf(found, what as string);
+      await restoreFound(context, found, options);
+    });
     return undefined;
   },
 };
 
-/** The snapshot of a database that is wanted, or the one that is named. */
-async function findWhat(
-  { output }: Context,
-  strategy: Strategy,
-  what: string,
-  { snapshot, repository }: Record<string, unknown>,
-) {
-  const ofDatabase = strategy.databases.has(what);
-  const given = ofDatabase && snapshot !== 'latest' ? (snapshot as string) : what;
-  const found = await openGiven(strategy, given, {
-    repository: repository as string | undefined,
-    note: line => output.note(line),
-  });
-  const { database, snapshot: id } = found.opened.manifest;
-  if (!ofDatabase || database === what) return found;
+async function restoreFound(
+  context: Context,
+  { located, place, opened }: Found,
+  options: Record<string, unknown>,
+): Promise<void> {
+  const { output, progress, signal } = context;
+  const failed = (error: unknown) => {
+    signal.throwIfAborted();
+    throw elsewhere(error, located, place);
+  };
+  if (!options.schemaOnly) {
+    const thawing = thawOptions(options, progress, signal);
+    await requireReadable(opened, thawing, options.thaw === true).catch(failed);
+  }
+  const target = await targetOf(context, opened.manifest.database, options);
+  const result = await restore({
+    snapshot: opened,
+    storage: place.storage,
+    target,
+    tables: (options.table as string[] | undefined) ?? [],
+    only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
+    beside: options.as as string | undefined,
+    roles: options.roles === true,
+    owner: options.owner !== false,
+    privileges: options.privileges !== false,
+    jobs: parseJobs(options.jobs),
+    reporter: progress,
+    signal,
+    async confirm(plan, destructive) {
+      for (const line of plan) output.note(line);
+      return !destructive || options.yes === true || context.ask('Go on?');
+    },
+  }).catch(failed);
+  const rows = result.tables.reduce((sum, each) => sum + each.rows, 0);
+  output.result(result, () => [
+    ...result.notes.map(note => `note: ${note}`),
+    `restored ${result.snapshot} into ${result.target}: ${formatCount(result.tables.length)} tables, ` +
+      `${formatCount(rows)} rows, ${formatSeconds(result.seconds)}`,
+  ]);
+}
+
+function requireOf({ opened }: Found, wanted: string): void {
+  const { database, snapshot } = opened.manifest;
+  if (database === wanted) return;
   throw usageError(
     'SNAPSHOT_OTHER_DATABASE',
-    `snapshot ${id} is of ${database}, not of ${what}`,
-    `tidemark list ${what}`,
+    `snapshot ${snapshot} is of ${database}, not of ${wanted}`,
+    `tidemark list ${wanted}`,
   );
 }
 

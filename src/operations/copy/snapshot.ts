@@ -1,15 +1,23 @@
-import { asTidemarkError, faultError, TidemarkError } from '../../base/errors.ts';
+import { asTidemarkError, faultError, TidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { type PostedError, workerFile } from '../../base/worker.ts';
 import type { WrittenStream } from '../../repository/chunkWriter.ts';
 import { forgetUnlessHeld } from '../../repository/forgetting.ts';
 import { Lease } from '../../repository/lease.ts';
-import { type Manifest, newSessionId, type PartRecord, snapshotOf } from '../../repository/manifest.ts';
+import {
+  type Manifest,
+  manifestName,
+  newSessionId,
+  type PartRecord,
+  snapshotOf,
+} from '../../repository/manifest.ts';
 import { partLines, readParts } from '../../repository/parts.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { shareOf } from '../../storage/index.ts';
+import { unlessMissing } from '../../storage/object.ts';
 import type { OpenPlace } from '../open.ts';
+import { whileReading } from '../reading.ts';
 import { runCrew } from '../writing/crew.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
 import { UnchangedParts } from './unchanged.ts';
@@ -38,6 +46,25 @@ export interface CopyRequest {
  * what it replaces is not there any more.
  */
 export async function copySnapshot(request: CopyRequest): Promise<Manifest | undefined> {
+  const { from, manifest, reporter } = request;
+  const note = (line: string) => reporter.note(line);
+  return whileReading(from.repository, note, async () =>
+    // Read anew: what an older reading of it refers to may have been freed before.
+    copyInto({ ...request, manifest: await readAgain(from, manifest) }),
+  );
+}
+
+async function readAgain({ name, repository }: OpenPlace, manifest: Manifest): Promise<Manifest> {
+  const again = await repository.manifest(manifestName(manifest)).catch(unlessMissing);
+  if (again) return again;
+  throw usageError(
+    'SNAPSHOT_GONE',
+    `snapshot ${manifest.snapshot} was forgotten in ${name} meanwhile`,
+    'nothing was copied of it',
+  );
+}
+
+async function copyInto(request: CopyRequest): Promise<Manifest | undefined> {
   const { to, manifest, replaces, signal } = request;
   const { repository } = to;
   const started = new Date();

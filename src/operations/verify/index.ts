@@ -1,6 +1,7 @@
 import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { Strategy } from '../../strategy/spec.ts';
+import { whileReading } from '../reading.ts';
 import { type Budget, Spending } from './budget.ts';
 import type { VerifyFault } from './faults.ts';
 import type { SnapshotCoverage } from './roster.ts';
@@ -51,10 +52,13 @@ export async function verify(request: VerifyRequest): Promise<VerifyResult> {
   // Within a budget all is meant where nothing is given.
   const choice = { ...request, all: all || (budget !== undefined && given.length === 0) };
   const chosen = await chooseSnapshots(strategy, choice, run.faults);
+  const note = (line: string) => request.reporter.note(line);
   const spending = budget && new Spending(budget);
   for (const [i, each] of chosen.entries()) {
     spending?.share(chosen.length - i - 1);
-    await (spending ? run.budgeted(each, spending) : run.repository(each));
+    await whileReading(each.repository, note, () =>
+      spending ? run.budgeted(each, spending) : run.repository(each),
+    );
   }
   const faults = run.faults.list();
   if (run.snapshots.length + run.coverage.length === 0 && faults.length === 0) {
