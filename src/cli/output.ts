@@ -89,7 +89,9 @@ export function* table(rows: string[][], right: ReadonlySet<number> = new Set())
 
 /** As a table without a head. */
 export function* columns(rows: string[][], right: ReadonlySet<number> = new Set()): Iterable<string> {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => [...row[column]!].length)));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    rows.reduce((widest, row) => Math.max(widest, [...row[column]!].length), 0),
+  );
   for (const row of rows) {
     const cells = row.map((cell, column) => {
       const gap = ' '.repeat(widths[column]! - [...cell].length);

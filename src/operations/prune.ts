@@ -164,7 +164,7 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     if (forgotten.length > 0) holdings = await readHoldings(repository, holdings);
     const warning = capacityWarning(repositoryOf(strategy, name), holdings.packs.bytes);
     if (warning) reporter.note(`warning: ${warning}`);
-    const locked = await keepLocks(repository, kept, signal);
+    const locked = await keepLocks(repository, kept, holdings.packs, signal);
     if (locked > 0) reporter.note(`${name}: ${locked} objects are locked anew`);
     const plan = await planCollection(repository, holdings);
     const collected = await collect(repository, plan, lease, signal);

@@ -7,8 +7,9 @@ import type { Holdings } from './holdings.ts';
 import { standing } from './holds.ts';
 import { snapshotOf } from './manifest.ts';
 import { PackSet } from './packCatalog.ts';
+import { eachPlace } from './packRuns.ts';
 import type { Repository } from './repository.ts';
-import { eachPlace, RetiredManifests } from './retired.ts';
+import { RetiredManifests } from './retired.ts';
 import { currentRevision, revisionName } from './revisions.ts';
 import { UNFINISHED_DAYS } from './unfinished.ts';
 
@@ -111,11 +112,8 @@ class Planner {
     if (this.#forgetting.size === 0) return;
     const without = new Uint32Array(this.#holdings.packs.size);
     this.#without = without;
-    for (const retired of this.#retired.all) {
-      if (!this.#forgetting.has(retired.key)) continue;
-      const runs = await this.#retired.packs(retired);
-      for (const place of runs ? eachPlace(runs) : []) without[place]!++;
-    }
+    for await (const { packs } of this.#retired.each(({ key }) => this.#forgetting.has(key)))
+      for (const place of packs ? eachPlace(packs) : []) without[place]!++;
   }
 
   /**
@@ -123,13 +121,11 @@ class Planner {
    * everything where nobody knows what that is.
    */
   async #markHeld(): Promise<void> {
-    const { packs } = this.#holdings;
-    for (const retired of this.#retired.all) {
-      if (!this.#isHeld(retired.key)) continue;
-      const runs = await this.#retired.packs(retired);
-      if (runs === undefined) continue;
-      if (runs) for (const place of eachPlace(runs)) this.#flags[place]! |= HELD;
-      else for (let place = 0; place < packs.size; place++) this.#flags[place]! |= HELD;
+    const { size } = this.#holdings.packs;
+    for await (const { packs } of this.#retired.each(({ key }) => this.#isHeld(key))) {
+      if (packs === undefined) continue;
+      if (packs) for (const place of eachPlace(packs)) this.#flags[place]! |= HELD;
+      else for (let place = 0; place < size; place++) this.#flags[place]! |= HELD;
     }
   }
 
@@ -169,13 +165,12 @@ class Planner {
   async #revivals(records: CondemnedRecord[]): Promise<{ marks: Uint32Array; all: number }> {
     const marks = new Uint32Array(this.#holdings.packs.size);
     let all = 0;
-    for (const retired of this.#retired.all) {
-      let bits = 0;
-      for (const [bit, { settled }] of records.entries()) if (!settled.has(retired.key)) bits |= 1 << bit;
-      if (bits === 0) continue;
-      const runs = await this.#retired.packs(retired);
-      if (runs === null) all |= bits;
-      else if (runs) for (const place of eachPlace(runs)) marks[place]! |= bits;
+    const bitsOf = (key: string) =>
+      records.reduce((bits, { settled }, bit) => (settled.has(key) ? bits : bits | (1 << bit)), 0);
+    for await (const { retired, packs } of this.#retired.each(({ key }) => bitsOf(key) !== 0)) {
+      const bits = bitsOf(retired.key);
+      if (packs === null) all |= bits;
+      else if (packs) for (const place of eachPlace(packs)) marks[place]! |= bits;
     }
     return { marks, all };
   }
@@ -184,14 +179,12 @@ class Planner {
   async #consult(quiet: boolean): Promise<{ settled: string[]; objects: string[] }> {
     const settled: string[] = [];
     const objects: string[] = [];
-    for (const retired of this.#retired.all) {
-      if (!retired.settled) continue;
-      const runs = await this.#retired.packs(retired);
-      if (runs === undefined) continue;
-      const condemns = runs === null || some(runs, place => this.#is(place, TO_CONDEMN));
+    for await (const { retired, packs } of this.#retired.each(each => each.settled)) {
+      if (packs === undefined) continue;
+      const condemns = packs === null || some(packs, place => this.#is(place, TO_CONDEMN));
       if (condemns) settled.push(retired.key);
       if (this.#isHeld(retired.key)) continue;
-      if (runs === null ? quiet : this.#tellsNothing(runs)) objects.push(...retired.objects);
+      if (packs === null ? quiet : this.#tellsNothing(packs)) objects.push(...retired.objects);
     }
     return { settled: settled.sort(), objects };
   }

@@ -135,6 +135,9 @@ async function named(repository: Repository, name: string, revision: number): Pr
   return undefined;
 }
 
+/** Of the many snapshots that have no revision. */
+const NONE_DROPPED = new Uint32Array(0);
+
 class Entering {
   readonly repository: Repository;
   readonly packs: PackCatalog;
@@ -172,7 +175,7 @@ class Entering {
       good,
       listBytes: usage?.listBytes ?? null,
       revision: revised?.number ?? 0,
-      dropped: Uint32Array.from(dropped.filter(place => place !== -1)),
+      dropped: dropped.length === 0 ? NONE_DROPPED : Uint32Array.from(dropped.filter(place => place !== -1)),
     };
   }
 

@@ -7,8 +7,9 @@ import { ClockedStorage } from '../../tests/support/clockedStorage.ts';
 import { smallBackup } from '../../tests/support/smallBackup.ts';
 import { LocalStorage } from '../storage/local.ts';
 import type { Locks } from '../storage/storage.ts';
-import { newKeyText } from './keys.ts';
+import { newKeyText, packName } from './keys.ts';
 import { keepLocks } from './lockKeeping.ts';
+import { PackCatalog } from './packCatalog.ts';
 import { Repository } from './repository.ts';
 
 const START = new Date('2026-11-21T02:00:00Z');
@@ -43,6 +44,18 @@ test('what is kept is locked anew each quarter of the time, and what is not kept
   assert.ok(locked.includes(`snapshots/${second.snapshot}`));
   assert.ok(locked.some(name => name.startsWith(`packs/${second.snapshot}/`)));
   assert.ok(!locked.some(name => name.includes(first.snapshot)));
+
+  // Those that others have listed already are marked there; what was stored since is locked too, and nothing is added.
+  clock.pass(5 * DAY_MS + 1);
+  const listed = await PackCatalog.list(clock);
+  const third = await smallBackup(repository, { a: 'three' });
+  const { size } = listed;
+  clock.until.clear();
+  await keepLocks(repository, [second.snapshot, third.snapshot], listed);
+  for (const [session, number] of [...second.packs, ...third.packs])
+    assert.ok(clock.until.has(`packs/${packName(session, number)}`));
+  assert.ok(![...clock.until.keys()].some(name => name.includes(first.snapshot)));
+  assert.deepEqual([listed.size, clock.until.size], [size, locked.length + 1 + third.packs.length]);
 
   clock.pass(4 * DAY_MS);
   assert.equal(await keepLocks(repository, [second.snapshot]), 0);

@@ -1,8 +1,9 @@
 import { invariant } from '../base/errors.ts';
-import { isMissing } from '../storage/object.ts';
 import { packName } from './keys.ts';
-import { newSessionId, SESSION_ID } from './manifest.ts';
+import { type Manifest, manifestName, newSessionId, SESSION_ID } from './manifest.ts';
+import { PackCatalog } from './packCatalog.ts';
 import { HEADER, type Repository } from './repository.ts';
+import { listRevisions, revisionName } from './revisions.ts';
 
 /** Extensions under way at once. */
 const AT_ONCE = 8;
@@ -21,12 +22,14 @@ interface LockRecord {
  * lock.
  *
  * @param names manifests of snapshots that retention wants.
+ * @param packs those that are there, where somebody has listed them; those that the snapshots name beside them are locked too.
  * @param signal heeded between objects; what was extended stays so.
  * @returns how many objects were locked anew.
  */
 export async function keepLocks(
   repository: Repository,
   names: readonly string[],
+  packs?: PackCatalog,
   signal?: AbortSignal,
 ): Promise<number> {
   const { storage, policy } = repository;
@@ -36,34 +39,74 @@ export async function keepLocks(
   const last = await lastRecord(repository);
   if (last && last.until.getTime() - now.getTime() > lock.forMs * (1 - RENEWED_AFTER)) return 0;
   const until = new Date(now.getTime() + lock.forMs);
-  const objects = await neededBy(repository, names);
-  const queue = objects.values();
+  const objects = await neededBy(repository, names, packs ?? new PackCatalog());
+  let extended = 0;
   const worker = async () => {
-    for (const name of queue) {
+    for (const name of objects) {
       signal?.throwIfAborted();
       await storage.locks!.extend(name, { mode: lock.mode, until });
+      extended++;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   await record(repository, now, until, last?.name);
-  return objects.length;
+  return extended;
 }
 
-async function neededBy(repository: Repository, names: readonly string[]): Promise<string[]> {
-  const objects = new Set<string>([HEADER]);
-  for await (const { name } of repository.storage.list('keys/')) objects.add(name);
-  for await (const { name } of repository.storage.list('epochs/')) objects.add(name);
-  for (const name of names) {
-    const manifest = await repository.manifest(name).catch(error => {
-      if (isMissing(error)) return undefined; // forgotten meanwhile
-      throw error;
-    });
-    if (!manifest) continue;
-    objects.add(`snapshots/${name}`);
-    for await (const revision of repository.storage.list(`revisions/${name}/`)) objects.add(revision.name);
-    for (const [session, number] of manifest.packs) objects.add(`packs/${packName(session, number)}`);
+/** Names of objects. Of packs nothing is held but a mark in a byte. */
+async function neededBy(
+  repository: Repository,
+  names: readonly string[],
+  packs: PackCatalog,
+): Promise<Generator<string>> {
+  const { storage } = repository;
+  const small = new Set<string>([HEADER]);
+  for (const prefix of ['keys/', 'epochs/'])
+    for await (const { name } of storage.list(prefix)) small.add(name);
+  const revisions = await listRevisions(storage);
+  const marks = new PackMarks(packs);
+  // Those that were forgotten meanwhile are left out.
+  for await (const manifest of repository.read(names, { revisions })) {
+    const name = manifestName(manifest);
+    small.add(`snapshots/${name}`);
+    for (const number of revisions.get(name) ?? []) small.add(revisionName(name, Math.abs(number)));
+    marks.add(manifest.packs);
   }
-  return [...objects];
+  return (function* () {
+    yield* small;
+    yield* marks.names();
+  })();
+}
+
+/** Some packs: marks for those of a catalog, which is left as it is, and a catalog of the others. */
+class PackMarks {
+  readonly #listed: PackCatalog;
+  readonly #marks: Uint8Array;
+  readonly #others = new PackCatalog();
+
+  constructor(listed: PackCatalog) {
+    this.#listed = listed;
+    this.#marks = new Uint8Array(listed.size);
+  }
+
+  add(packs: Manifest['packs']): void {
+    const others = packs.filter(([session, number]) => {
+      const place = this.#listed.find(session, number);
+      if (place !== -1) this.#marks[place] = 1;
+      return place === -1;
+    });
+    this.#others.addNamed(others);
+  }
+
+  *names(): Generator<string> {
+    for (const [place, mark] of this.#marks.entries()) if (mark === 1) yield nameAt(this.#listed, place);
+    for (let place = 0; place < this.#others.size; place++) yield nameAt(this.#others, place);
+  }
+}
+
+function nameAt(catalog: PackCatalog, place: number): string {
+  const [session, number] = catalog.ref(place);
+  return `packs/${packName(session, number)}`;
 }
 
 async function lastRecord({ storage, keys }: Repository): Promise<{ name: string; until: Date } | undefined> {

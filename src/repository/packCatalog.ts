@@ -40,6 +40,12 @@ export class PackCatalog {
     return catalog;
   }
 
+  /** Adds packs that a manifest names; those that are there already keep their places, and the sizes that were given first. */
+  addNamed(packs: readonly PackRef[]): void {
+    for (const [session, number, sizeBytes] of packs) this.#add(session, number, sizeBytes);
+    this.#fixed = this.#places;
+  }
+
   /** Adds what is stored under a prefix; packs that are there already keep their places. */
   async addListed(storage: Storage, prefix: string): Promise<void> {
     for await (const { name, sizeBytes } of storage.list(prefix)) {
@@ -96,6 +102,11 @@ export class PackCatalog {
     return this.#places;
   }
 
+  /** Sessions that it has packs of. */
+  sessions(): Iterable<string> {
+    return this.#slices.keys();
+  }
+
   /** Places of one session's packs. */
   *placesOf(session: string): Iterable<number> {
     for (const { start, count } of this.#slices.get(session) ?? [])
@@ -138,6 +149,10 @@ export class PackCatalog {
 
   ref(place: number): PackRef {
     return [this.sessionAt(place), this.#numbers[place]!, this.#sizes[place]!];
+  }
+
+  number(place: number): number {
+    return this.#numbers[place]!;
   }
 
   sizeBytes(place: number): number {

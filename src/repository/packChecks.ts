@@ -1,8 +1,9 @@
 import { ahead } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
 import { isMissing } from '../storage/object.ts';
-import { packName } from './keys.ts';
 import { type Manifest, newSessionId, SESSION_ID } from './manifest.ts';
+import type { PackCatalog } from './packCatalog.ts';
+import { PackTimes, type PlacedTimes, placedTimes } from './packTimes.ts';
 import type { Repository } from './repository.ts';
 
 /** When packs were last read whole, and which were found damaged: docs/format.md, "Checks". */
@@ -38,11 +39,11 @@ export interface PackDamage {
   code: string;
 }
 
-/** What is known of packs. Times are the storage's clock. */
+/** What is known of packs. Times are the storage's clock. What it takes in memory goes by runs of packs: packTimes.ts. */
 export class PackChecks {
-  /** In milliseconds, by session and number. */
-  readonly #checked = new Map<string, Map<number, number>>();
-  readonly #damaged = new Map<string, PackDamage>();
+  readonly #checked = new PackTimes();
+  /** By session and number. */
+  readonly #damaged = new Map<string, Map<number, PackDamage>>();
 
   /** One listing, and as many objects as runs have ended at the same time. One that can't be read tells nothing. */
   static async read(repository: Repository): Promise<PackChecks> {
@@ -53,11 +54,16 @@ export class PackChecks {
 
   /** 0 where it never was. */
   checkedMs(session: string, number: number): number {
-    return this.#checked.get(session)?.get(number) ?? 0;
+    return this.#checked.of(session, number);
+  }
+
+  /** When the packs of a catalog were checked; 0 for those that never were. */
+  timesOf(catalog: PackCatalog): PlacedTimes {
+    return placedTimes(this.#checked, catalog);
   }
 
   damage(session: string, number: number): PackDamage | undefined {
-    return this.#damaged.size === 0 ? undefined : this.#damaged.get(packName(session, number));
+    return this.#damaged.get(session)?.get(number);
   }
 
   /** No damage is known. */
@@ -71,50 +77,64 @@ export class PackChecks {
     return packs.flatMap(([session, number]) => this.damage(session, number) ?? []);
   }
 
+  /** All that is known. */
+  damages(): PackDamage[] {
+    return [...this.#damaged.values()].flatMap(numbers => [...numbers.values()]);
+  }
+
+  #repair(session: string, number: number): void {
+    const numbers = this.#damaged.get(session);
+    numbers?.delete(number);
+    if (numbers?.size === 0) this.#damaged.delete(session);
+  }
+
   /** Takes in a look; an older one than what is known says nothing new. */
   add({ session, number, code, whole }: PackLook, atMs: number): void {
-    const name = packName(session, number);
-    const known = this.#damaged.get(name);
+    const known = this.damage(session, number);
     if (atMs < Math.max(this.checkedMs(session, number), known?.atMs ?? 0)) return;
     if (code === null) {
       // At the same time damage counts.
       if (known && (known.atMs === atMs || (!whole && BEYOND_SEALS.has(known.code)))) return;
-      this.#damaged.delete(name);
-      const numbers = this.#checked.get(session);
-      if (numbers) numbers.set(number, atMs);
-      else this.#checked.set(session, new Map([[number, atMs]]));
+      this.#repair(session, number);
+      this.#checked.set(session, number, 1, atMs);
     } else {
-      this.#damaged.set(name, { session, number, atMs, code });
-      this.#checked.get(session)?.delete(number);
+      const numbers = this.#damaged.get(session) ?? new Map<number, PackDamage>();
+      this.#damaged.set(session, numbers.set(number, { session, number, atMs, code }));
+      this.#checked.delete(session, number);
     }
+  }
+
+  /** As `add` for each of these packs, which were found whole. */
+  #addWhole(session: string, first: number, count: number, atMs: number): void {
+    const hurt = [...(this.#damaged.get(session)?.keys() ?? [])];
+    for (const number of hurt)
+      if (number >= first && number < first + count)
+        this.add({ session, number, code: null, whole: true }, atMs);
+    const older = [...this.#checked.within(session, first, count)].filter(run => run.atMs < atMs);
+    for (const run of older) this.#checked.set(session, run.first, run.count, atMs);
+    for (const number of this.#damaged.get(session)?.keys() ?? []) this.#checked.delete(session, number);
   }
 
   /** Leaves out packs that are no more. */
   keepOnly(wanted: (session: string, number: number) => boolean): void {
-    for (const [session, numbers] of this.#checked) {
-      for (const number of numbers.keys()) if (!wanted(session, number)) numbers.delete(number);
-      if (numbers.size === 0) this.#checked.delete(session);
-    }
-    for (const [name, { session, number }] of this.#damaged)
-      if (!wanted(session, number)) this.#damaged.delete(name);
+    this.#checked.keepOnly(wanted);
+    for (const { session, number } of this.damages())
+      if (!wanted(session, number)) this.#repair(session, number);
   }
 
   content(): CheckContent {
-    const byTime = new Map<number, Map<string, number[]>>();
-    for (const [session, numbers] of this.#checked) {
-      for (const [number, atMs] of numbers) {
-        const sessions = byTime.get(atMs) ?? new Map<string, number[]>();
-        byTime.set(atMs, sessions);
-        sessions.set(session, [...(sessions.get(session) ?? []), number]);
-      }
+    const byTime = new Map<number, [session: string, runs: number[]][]>();
+    for (const { session, first, count, atMs } of this.#checked) {
+      const sessions = byTime.get(atMs) ?? [];
+      byTime.set(atMs, sessions);
+      const last = sessions.at(-1);
+      if (last?.[0] === session) last[1].push(first, count);
+      else sessions.push([session, [first, count]]);
     }
     return {
       format: 1,
-      checked: [...byTime].map(([atMs, sessions]) => [
-        new Date(atMs).toISOString(),
-        [...sessions].map(([session, numbers]) => [session, runsOf(numbers)]),
-      ]),
-      damaged: [...this.#damaged.values()].map(({ session, number, atMs, code }) => [
+      checked: [...byTime].map(([atMs, sessions]) => [new Date(atMs).toISOString(), sessions]),
+      damaged: this.damages().map(({ session, number, atMs, code }) => [
         ...([session, number, new Date(atMs).toISOString(), code] as const),
       ]),
     };
@@ -123,11 +143,8 @@ export class PackChecks {
   take({ checked, damaged }: CheckContent): void {
     for (const [at, sessions] of checked) {
       const atMs = Date.parse(at);
-      for (const [session, runs] of sessions) {
-        for (let i = 0; i + 1 < runs.length; i += 2)
-          for (let k = 0; k < runs[i + 1]!; k++)
-            this.add({ session, number: runs[i]! + k, code: null, whole: true }, atMs);
-      }
+      for (const [session, runs] of sessions)
+        for (let i = 0; i + 1 < runs.length; i += 2) this.#addWhole(session, runs[i]!, runs[i + 1]!, atMs);
     }
     for (const [session, number, at, code] of damaged)
       this.add({ session, number, code, whole: true }, Date.parse(at));
@@ -184,14 +201,4 @@ async function readInto(checks: PackChecks, { storage, keys }: Repository): Prom
     if (each.spent) spent.push(each.name);
   }
   return spent;
-}
-
-function runsOf(numbers: number[]): number[] {
-  const runs: number[] = [];
-  for (const number of numbers.sort((a, b) => a - b)) {
-    const last = runs.length - 2;
-    if (last >= 0 && runs[last]! + runs[last + 1]! === number) runs[last + 1]!++;
-    else runs.push(number, 1);
-  }
-  return runs;
 }

@@ -1,16 +1,16 @@
+import { ahead } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
 import { isMissing } from '../storage/object.ts';
 import type { Holdings } from './holdings.ts';
 import type { Manifest } from './manifest.ts';
 import type { PackCatalog } from './packCatalog.ts';
+import { type Runs, runsOf } from './packRuns.ts';
 import type { Repository } from './repository.ts';
 import { currentRevision, revisionName } from './revisions.ts';
 
-/** Places of a catalog: first and number, two numbers a run. */
-export type Runs = Uint32Array;
-
 /** Runs of retired manifests held in memory; of the others the manifests are read again when they are asked for. */
 const RUNS_HELD = 8_000_000;
+const READ_AT_ONCE = 16;
 
 /**
  * What named packs and counts no more: a forgotten snapshot, or what a revision dropped. A backup that found it before that
@@ -74,8 +74,14 @@ export class RetiredManifests {
     }
   }
 
-  /** Places of the packs that it named. */
-  async packs({ key }: Retired): Promise<Named> {
+  /** Some of them with the places of the packs that they named, in their order, read a few at a time. */
+  each(chosen: (retired: Retired) => boolean): AsyncIterable<{ retired: Retired; packs: Named }> {
+    return ahead(this.all.filter(chosen), READ_AT_ONCE, async retired => ({
+      ...{ retired, packs: await this.#packs(retired) },
+    }));
+  }
+
+  async #packs({ key }: Retired): Promise<Named> {
     if (this.#held.has(key)) return this.#held.get(key);
     const named = await this.#sources.get(key)!();
     const length = named?.length ?? 0;
@@ -134,22 +140,4 @@ function* placesOf(
     const place = catalog.find(session, number);
     if (place !== -1) yield place;
   }
-}
-
-function runsOf(places: Iterable<number>): Runs {
-  const inOrder = Uint32Array.from(places).sort();
-  const runs: number[] = [];
-  let end = -1;
-  for (const place of inOrder) {
-    if (place === end) runs[runs.length - 1]!++;
-    else runs.push(place, 1);
-    end = place + 1;
-  }
-  return Uint32Array.from(runs);
-}
-
-/** All places of runs. */
-export function* eachPlace(runs: Runs): Iterable<number> {
-  for (let i = 0; i < runs.length; i += 2)
-    for (let place = runs[i]!; place < runs[i]! + runs[i + 1]!; place++) yield place;
 }

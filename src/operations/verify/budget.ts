@@ -2,6 +2,7 @@ import { usageError } from '../../base/errors.ts';
 import { readSize } from '../../base/size.ts';
 import type { PackJob } from '../../repository/check.ts';
 import type { PackChecks } from '../../repository/packChecks.ts';
+import { byTime } from '../../repository/packTimes.ts';
 import { PlacesBuilder } from '../../repository/places.ts';
 import { readDuration } from '../../strategy/duration.ts';
 import type { PackRoster } from './roster.ts';
@@ -56,11 +57,9 @@ export class Spending {
  * would never get anywhere. All seals of a pack are checked, and no chunk is held against a list.
  */
 export function* oldestFirst(roster: PackRoster, checks: PackChecks, spending: Spending): Iterable<PackJob> {
-  const order = roster.packs
-    .map((pack, i) => ({ i, at: checks.checkedMs(pack.session, pack.number) }))
-    .sort((a, b) => a.at - b.at || a.i - b.i);
-  for (const [n, { i }] of order.entries()) {
-    const pack = roster.packs[i]!;
+  const order = byTime(checks.timesOf(roster.packs));
+  for (const [n, place] of order.entries()) {
+    const pack = roster.pack(place);
     if (!spending.spend(pack.sizeBytes) && n > 0) return;
     yield { ...pack, places: new PlacesBuilder().take(), lists: new Int32Array(0) };
   }

@@ -1,6 +1,7 @@
-import { packName } from '../../repository/keys.ts';
-import { type Manifest, manifestName } from '../../repository/manifest.ts';
+import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
+import { PackCatalog } from '../../repository/packCatalog.ts';
 import type { PackChecks } from '../../repository/packChecks.ts';
+import { eachPlace, holdsPlace, type Runs, runsOf } from '../../repository/packRuns.ts';
 
 /** A pack, as manifests describe it. */
 export interface RosterPack {
@@ -24,62 +25,71 @@ export interface SnapshotCoverage {
   damaged: number;
 }
 
-/** The packs of several snapshots, each once, and which snapshot needs which: 4 bytes for each that it names. */
+/**
+ * The packs of several snapshots, each once, and which snapshot needs which. What bounds memory: 13 bytes a pack, some 300 a
+ * session, and for each snapshot 8 bytes a run of packs that were stored one after another.
+ */
 export class PackRoster {
-  readonly packs: RosterPack[] = [];
-  readonly #index = new Map<string, number>();
-  readonly #names = new Set<string>();
-  readonly #snapshots: { snapshot: string; database: string; packs: Int32Array }[] = [];
+  /** Each pack at a place of its own, in the order in which the snapshots came. */
+  readonly packs = new PackCatalog();
+  readonly #sessions = new Map<string, { salt: string; epoch: number }>();
+  /** By the names of their manifests. */
+  readonly #snapshots = new Map<string, { database: string; packs: Runs }>();
 
   add(manifest: Manifest): void {
-    const packs = manifest.packs.map(([session, number, sizeBytes]) => {
-      const name = packName(session, number);
-      const known = this.#index.get(name);
-      if (known !== undefined) return known;
-      const salt = manifest.sessions[session] ?? '';
-      const epoch = manifest.epochs?.[session] ?? 0;
-      this.#index.set(name, this.packs.length);
-      return this.packs.push({ session, number, salt, epoch, sizeBytes }) - 1;
-    });
-    const { snapshot, database } = manifest;
-    this.#names.add(manifestName(manifest));
-    this.#snapshots.push({ snapshot, database, packs: Int32Array.from(packs) });
+    const { database, packs, sessions, epochs } = manifest;
+    this.packs.addNamed(packs);
+    for (const [session, salt] of Object.entries(sessions))
+      if (!this.#sessions.has(session)) this.#sessions.set(session, { salt, epoch: epochs?.[session] ?? 0 });
+    const places = packs.map(([session, number]) => this.packs.find(session, number));
+    this.#snapshots.set(manifestName(manifest), { database, packs: runsOf(places) });
+  }
+
+  pack(place: number): RosterPack {
+    const [session, number, sizeBytes] = this.packs.ref(place);
+    const { salt, epoch } = this.#sessions.get(session) ?? { salt: '', epoch: 0 };
+    return { session, number, salt, epoch, sizeBytes };
   }
 
   /** Whether the snapshot whose manifest is called so was added. */
   knows(name: string): boolean {
-    return this.#names.has(name);
+    return this.#snapshots.has(name);
   }
 
   has(session: string, number: number): boolean {
-    return this.#index.has(packName(session, number));
+    return this.packs.find(session, number) !== -1;
   }
 
   /** Ids of the snapshots that need a pack. */
   needing(session: string, number: number): string[] {
-    const index = this.#index.get(packName(session, number));
-    if (index === undefined) return [];
-    return this.#snapshots.flatMap(({ snapshot, packs }) => (packs.includes(index) ? snapshot : []));
+    const place = this.packs.find(session, number);
+    if (place === -1) return [];
+    return [...this.#snapshots].flatMap(([name, { packs }]) =>
+      holdsPlace(packs, place) ? snapshotOf(name) : [],
+    );
   }
 
   coverage(repository: string, checks: PackChecks, since: Date): SnapshotCoverage[] {
-    const times = Float64Array.from(this.packs, each => checks.checkedMs(each.session, each.number));
-    const damaged = this.packs.map(each => checks.damage(each.session, each.number) !== undefined);
-    return this.#snapshots.map(({ snapshot, database, packs }) => {
+    const { times, which } = checks.timesOf(this.packs);
+    const hurt = new Set(checks.damages().map(({ session, number }) => this.packs.find(session, number)));
+    return Array.from(this.#snapshots, ([name, { database, packs }]) => {
       let all = 0;
       let checked = 0;
-      let oldestMs = Number.POSITIVE_INFINITY;
-      for (const index of packs) {
-        const { sizeBytes } = this.packs[index]!;
+      let damaged = 0;
+      let oldest = times.length;
+      for (const place of eachPlace(packs)) {
+        const sizeBytes = this.packs.sizeBytes(place);
         all += sizeBytes;
-        if (times[index]! >= since.getTime()) checked += sizeBytes;
-        oldestMs = Math.min(oldestMs, times[index]!);
+        if (times[which[place]!]! >= since.getTime()) checked += sizeBytes;
+        oldest = Math.min(oldest, which[place]!);
+        if (hurt.has(place)) damaged++;
       }
+      const oldestMs = times[oldest] ?? 0;
       return {
-        ...{ snapshot, database, repository },
+        ...{ snapshot: snapshotOf(name), database, repository },
         percent: all === 0 ? 100 : Math.floor((checked / all) * 1000) / 10,
-        oldest: Number.isFinite(oldestMs) && oldestMs > 0 ? new Date(oldestMs).toISOString() : null,
-        damaged: packs.reduce((sum, index) => sum + (damaged[index] ? 1 : 0), 0),
+        oldest: oldestMs > 0 ? new Date(oldestMs).toISOString() : null,
+        damaged,
       };
     });
   }

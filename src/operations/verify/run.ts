@@ -69,7 +69,7 @@ export class VerifyRun {
     } finally {
       await looks.record(await this.#stillCount(chosen, roster));
     }
-    this.packs.all += roster.packs.length;
+    this.packs.all += roster.packs.size;
     await this.#cover(chosen, roster);
   }
 
@@ -94,7 +94,7 @@ export class VerifyRun {
       await looks.record(await this.#stillCount(chosen, roster));
       reporter.end();
     }
-    this.packs.all += roster.packs.length;
+    this.packs.all += roster.packs.size;
     await this.#cover(chosen, roster);
   }
 
@@ -130,7 +130,7 @@ export class VerifyRun {
     const now = await repository.storage.now();
     const since = new Date(now.getTime() - this.#options.coverageMs);
     const checks = await PackChecks.read(repository);
-    this.coverage.push(...roster.coverage(name, checks, since));
+    for (const each of roster.coverage(name, checks, since)) this.coverage.push(each);
   }
 
   /** One that can't be read hurts no snapshot, and goes on holding; but nobody knows until when, and why. */

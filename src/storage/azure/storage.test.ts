@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { azureSpec, clientOf, sasToken } from '../../../tests/support/azureContainer.ts';
+import { azurite } from '../../../tests/support/azurite.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { openStorage } from '../index.ts';
 import { refuses, storageContract } from '../storage.contract.ts';
@@ -210,13 +211,16 @@ test('a SAS token that has expired is named as such', async () => {
 });
 
 test('the emulator ends with the process that started it, even where that is killed', async () => {
+  await azurite(); // where it can't be started, this says why
   const support = JSON.stringify(join(import.meta.dirname, '../../../tests/support/azurite.ts'));
   const program = `const { azurite } = await import(${support});
     console.log((await azurite()).endpoint); setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const ended = once(child, 'exit').then(([code]) => assert.fail(`it ended with ${code} before it listened`));
+  const [line] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer];
+  ended.catch(() => {}); // as it is meant to, below
   const endpoint = line.toString().trim();
   assert.ok((await fetch(endpoint)).status >= 400);
   child.kill('SIGKILL');
