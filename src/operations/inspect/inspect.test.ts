@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { freshDatabase, psql } from '../../../tests/support/databases.ts';
-import { MAJORS, server } from '../../../tests/support/servers.ts';
+import { clientOnPath, DEBIAN_15, MAJORS, server, serverLacks } from '../../../tests/support/servers.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
 import { supabase } from '../../providers/supabase.ts';
@@ -29,17 +29,17 @@ const SCHEMA = `
   create extension tidemark_zoo;
 `;
 
-async function inspect(url: string, user?: string): Promise<Inspection> {
+async function inspect(url: string, user?: string, env = process.env): Promise<Inspection> {
   const settings = await resolveSettings({ url, user }, {}, '/nonexistent');
-  return inspectDatabase(settings, process.env, new AbortController().signal);
+  return inspectDatabase(settings, env, new AbortController().signal);
 }
 
 const of = (findings: Finding[], check: string) => findings.find(each => each.check === check);
 
 for (const major of MAJORS) {
-  test(`a superuser may do everything on PostgreSQL ${major}`, async () => {
+  test(`a superuser may do everything on PostgreSQL ${major}`, { skip: serverLacks(major) }, async () => {
     const database = await freshDatabase(await server(major));
-    const found = await inspect(database.url);
+    const found = await inspect(database.url, undefined, major === 19 ? clientOnPath(19) : process.env);
     assert.equal(found.serverMajor, major);
     assert.equal(found.provider.id, 'selfHosted');
     assert.equal(found.pooler, null);
@@ -50,6 +50,15 @@ for (const major of MAJORS) {
     );
   });
 }
+
+test('a client older than the server is a fault, with its cure', { skip: serverLacks(19) }, async () => {
+  const database = await freshDatabase(await server(19));
+  const env = { TIDEMARK_PG_DUMP: `${DEBIAN_15}/pg_dump` };
+  const client = of(judge('x', await inspect(database.url, undefined, env)), 'client')!;
+  assert.equal(client.level, 'fault');
+  assert.match(client.message, /no pg_dump can read a PostgreSQL 19 server: found 15\.\d+ \(/);
+  assert.match(client.hint, /apt install postgresql-client-19/);
+});
 
 test('what a role may not read is named, and what a plan leaves out is not', async () => {
   const database = await freshDatabase(await server(16));

@@ -1,6 +1,6 @@
 /**
  * Reads the header and table of contents of a pg_dump archive, versions 1.14 (PostgreSQL 12 to 15), 1.15 (16) and
- * 1.16 (17 and 18). Source of the layout: ReadHead, ReadToc, ReadInt, ReadStr and ReadOffset in PostgreSQL's
+ * 1.16 (17 to 19). Source of the layout: ReadHead, ReadToc, ReadInt, ReadStr and ReadOffset in PostgreSQL's
  * src/bin/pg_dump/pg_backup_archiver.c. Whatever `writeArchive` could not write again byte for byte is refused.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
@@ -44,7 +44,7 @@ export class IncompleteArchive extends TidemarkError {
 
 function invalid(what: string): TidemarkError {
   const message = `not a pg_dump archive that can be read: ${what}`;
-  return new TidemarkError('ARCHIVE_INVALID', message, 'use a custom-format archive of pg_dump 15 to 18');
+  return new TidemarkError('ARCHIVE_INVALID', message, 'use a custom-format archive of pg_dump 15 to 19');
 }
 
 /** Whole archive head in `bytes`, or IncompleteArchive where they end too early. What follows the head is ignored. */

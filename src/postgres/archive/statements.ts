@@ -1,7 +1,7 @@
 /**
  * The SQL that pg_restore runs for an entry of the table of contents.
  * Source: pg_backup_archiver.c (_printTocEntry, _getObjectDescription, _doSetFixedOutputState) and pg_backup_db.c
- * (IssueCommandPerBlob, IssueACLPerBlob) of PostgreSQL 15 to 18, archive versions 1.14 to 1.16.
+ * (IssueCommandPerBlob, IssueACLPerBlob) of PostgreSQL 15 to 19, archive versions 1.14 to 1.16.
  */
 import { faultError } from '../../base/errors.ts';
 import type { Archive, ArchiveEntry } from './entry.ts';

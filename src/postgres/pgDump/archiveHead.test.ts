@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, freshDatabase, query } from '../../../tests/support/databases.ts';
-import { DEBIAN_15, MAJORS, type Major, server } from '../../../tests/support/servers.ts';
+import { DEBIAN_15, type Major, server } from '../../../tests/support/servers.ts';
 import type { ArchiveEntry } from '../archive/entry.ts';
 import { writeArchive } from '../archive/write.ts';
 import { connect } from '../connect.ts';
@@ -71,7 +71,8 @@ async function otherSessions(database: Database): Promise<unknown[]> {
   }
 }
 
-for (const major of MAJORS) {
+/** It is of 18, and refuses what is newer. */
+for (const major of [15, 16, 17, 18] as const) {
   test(`the WebAssembly pg_dump reads PostgreSQL ${major}, and no row`, async () => {
     const prepared = await prepare(major, ODD_SQL);
     const { database } = prepared;
