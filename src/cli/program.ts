@@ -97,8 +97,8 @@ function makeContext(
     config,
     version,
     async strategy(uses) {
-      const { loadStrategy } = await import('../strategy/load.ts');
-      return loadStrategy(config, environment, {
+      const { readStrategy } = await import('../operations/strategy.ts');
+      return readStrategy(config, environment, {
         secrets: 'required',
         uses: uses ?? { databases: [], repositories: [] },
       });

@@ -42,6 +42,8 @@ export interface StorageKind<Spec extends { kind: string }> {
   readonly schemes: readonly string[];
   /** Classes that data may be stored in, by the provider's names; none where there are no classes. */
   readonly classes: Readonly<Record<string, StorageClass>>;
+  /** How the names of the variables begin that the provider's standard chain of credentials reads. */
+  readonly variables: readonly string[];
   /**
    * From what is written to a spec. Pure: touches neither network nor files, loads no SDK.
    *

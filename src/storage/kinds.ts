@@ -26,6 +26,20 @@ export function kindOf(spec: StorageSpec): StorageKind<StorageSpec> {
   return kind;
 }
 
+/**
+ * Gives the process what else the standard chains of storages read, such as AWS_PROFILE: variables of `.env` files, which
+ * are in no process's environment by themselves. What is set already stays.
+ */
+export function lendVariables(
+  environment: Readonly<Record<string, string | undefined>>,
+  to: NodeJS.ProcessEnv = process.env,
+): void {
+  const starts = STORAGE_KINDS.flatMap(kind => kind.variables);
+  for (const [name, value] of Object.entries(environment))
+    if (to[name] === undefined && value !== undefined && starts.some(start => name.startsWith(start)))
+      to[name] = value;
+}
+
 /** The folder on this machine that a storage is, if it is one. */
 export function folderOf(spec: StorageSpec): string | null {
   return spec.kind === 'local' ? spec.path : null;

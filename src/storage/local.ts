@@ -18,6 +18,7 @@ export interface LocalSpec {
 export const localKind: StorageKind<LocalSpec> = {
   kind: 'local',
   schemes: ['file'],
+  variables: [],
   classes: {},
   parse(address: Address, settings: StorageSettings): LocalSpec {
     if (address.host !== '' || address.path === '' || address.query.size > 0) {

@@ -1,5 +1,5 @@
 import { check } from '../../operations/check.ts';
-import { loadStrategy } from '../../strategy/load.ts';
+import { readStrategy } from '../../operations/strategy.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { findingLines } from '../findings.ts';
@@ -16,7 +16,7 @@ export const command: CliCommand = {
     command.option('--online', 'also connect to every database, and open and try every repository');
   },
   async run({ config, environment, output, signal }, _args, options) {
-    const strategy = await loadStrategy(config, environment);
+    const strategy = await readStrategy(config, environment);
     const result = await check(strategy, options.online === true, signal);
     output.result(result, function* () {
       yield* findingLines(result.findings);

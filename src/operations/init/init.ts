@@ -5,7 +5,6 @@ import { usageError } from '../../base/errors.ts';
 import { shellCommand } from '../../base/shell.ts';
 import { folderOf } from '../../storage/kinds.ts';
 import { type Environment, readEnvironment } from '../../strategy/environment.ts';
-import { loadStrategy } from '../../strategy/load.ts';
 import { nameSchema } from '../../strategy/schema.ts';
 import type { RepositorySpec, Strategy } from '../../strategy/spec.ts';
 import { readStorage } from '../../strategy/storage.ts';
@@ -14,6 +13,7 @@ import type { Finding } from '../finding.ts';
 import { type Inspection, inspectDatabase } from '../inspect/inspect.ts';
 import { judge } from '../inspect/judge.ts';
 import { planOf } from '../open.ts';
+import { readStrategy } from '../strategy.ts';
 import { addVariable } from './envFile.ts';
 import { ignoreInGit, isTracked } from './gitIgnore.ts';
 import { lockFolder } from './lock.ts';
@@ -77,7 +77,7 @@ export async function init(request: InitRequest): Promise<InitResult> {
 
 /** There is a strategy: only what it lacks is made. */
 async function complete({ config, environment, signal, url }: InitRequest, undo: Undo): Promise<InitResult> {
-  const strategy = await loadStrategy(config, environment, { secrets: 'optional' });
+  const strategy = await readStrategy(config, environment, { secrets: 'optional' });
   const repositories: MadeRepository[] = [];
   for (const spec of strategy.repositories.values()) {
     signal.throwIfAborted();

@@ -6,6 +6,7 @@ import { AZURE_CLASSES, type AzureSpec, locationOfAzure, parseAzure } from './sp
 export const azureKind: StorageKind<AzureSpec> = {
   kind: 'azure',
   schemes: ['azure', 'az'],
+  variables: ['AZURE_'],
   classes: AZURE_CLASSES,
   parse: parseAzure,
   location: locationOfAzure,

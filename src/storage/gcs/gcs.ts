@@ -34,6 +34,7 @@ const CLASSES = {
 export const gcsKind: StorageKind<GcsSpec> = {
   kind: 'gcs',
   schemes: ['gs', 'gcs'],
+  variables: ['GOOGLE_', 'GCLOUD_', 'CLOUDSDK_'],
   classes: CLASSES,
   parse(address: Address, settings: StorageSettings): GcsSpec {
     refuseSettings(settings, 'a bucket', ['region', 'storageClass', 'encryption', 'credentials']);

@@ -7,6 +7,7 @@ import { parseS3, type S3Spec, s3Location } from './spec.ts';
 export const s3Kind: StorageKind<S3Spec> = {
   kind: 's3',
   schemes: ['s3'],
+  variables: ['AWS_'],
   classes: S3_CLASSES,
   parse: parseS3,
   location: s3Location,

@@ -6,6 +6,7 @@ import { SftpStorage } from './storage.ts';
 export const sftpKind: StorageKind<SftpSpec> = {
   kind: 'sftp',
   schemes: ['sftp'],
+  variables: ['SSH_AUTH_SOCK'],
   classes: {},
   parse: parseSftp,
   location: sftpLocation,
