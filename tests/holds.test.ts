@@ -138,6 +138,16 @@ test('a snapshot in several repositories is held in each; one out of reach fails
   );
   const released = JSON.parse((await site.run('release', old, '--json')).stdout) as HoldResult;
   assert.deepEqual([released.holds.length, released.failures.length], [1, 1]);
+
+  await backup();
+  const forgot = await site.run('forget', old, '--yes', '--json');
+  assert.equal(forgot.code, 2);
+  const result = JSON.parse(forgot.stdout) as ForgetResult;
+  assert.deepEqual(
+    [result.forgotten.map(each => each.repository), result.failures.map(each => each.repository)],
+    [['main'], ['far']],
+  );
+  assert.match((await site.run('forget', 'ffffffff', '--yes')).stderr, /nowhere/, 'it may be there');
 });
 
 test('safety snapshots have rules of their own, and are no last good ones', async t => {

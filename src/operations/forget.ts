@@ -11,9 +11,9 @@ import { isWhole } from '../strategy/coverage.ts';
 import { SAFETY_PLAN, type Strategy } from '../strategy/spec.ts';
 import { freedBy } from './freed.ts';
 import { lockText } from './locked.ts';
-import { openRepository } from './open.ts';
+import { openAll } from './open.ts';
 import { retain } from './retain.ts';
-import { snapshotMeant } from './snapshots.ts';
+import { meantAnywhere } from './snapshots.ts';
 
 export interface ForgetRequest {
   strategy: Strategy;
@@ -48,6 +48,8 @@ export interface ForgetResult {
   stays: ForgottenSnapshot[];
   /** In a dry run, what would come free: packs that nothing else needs. `error`: why nobody knows. */
   frees: { repository: string; amount: Amount | null; error: TidemarkError | null }[];
+  /** Repositories in which it could not be done, or not looked. */
+  failures: { repository: string; error: TidemarkError }[];
 }
 
 interface Place {
@@ -62,29 +64,39 @@ interface Place {
   last: Manifest | null;
 }
 
-/** Ends the existence of snapshots in every repository that holds them. */
+/** Ends the existence of snapshots in every repository that holds them. One that fails doesn't stop the others. */
 export async function forget(request: ForgetRequest): Promise<ForgetResult> {
   const { strategy, given, evenLast, dryRun, signal } = request;
-  const places = await Promise.all([...strategy.repositories.keys()].map(name => open(strategy, name)));
+  const all = await openAll(strategy);
+  const { failures } = all;
+  const places = await Promise.all(all.opened.map(toPlace));
   const known = places.flatMap(place => place.names);
-  const ids = new Set(given.map(each => snapshotMeant(known, each)));
+  const ids = new Set(given.map(each => meantAnywhere(known, each, all)));
   for (const place of places) await look(place, ids, evenLast);
-  if (dryRun) return foresee(strategy, places);
+  if (dryRun) return { ...(await foresee(strategy, places)), failures };
   for (const place of places) await refuse(place);
-  const forgotten = places.flatMap(place => [...place.manifests.keys()].map(name => describe(place, name)));
-  if (!(await request.confirm(forgotten))) {
+  const planned = places.flatMap(each => [...each.manifests.keys()].map(name => describe(each, name)));
+  if (!(await request.confirm(planned))) {
     throw usageError(
       'NOT_CONFIRMED',
       'the forgetting was not confirmed',
       'nothing was done; confirm it, or say --yes',
     );
   }
-  for (const { repository, manifests } of places) await forgetAll(repository, [...manifests.keys()], signal);
-  return { dryRun, forgotten, stays: [], frees: [] };
+  const forgotten: ForgottenSnapshot[] = [];
+  for (const place of places) {
+    try {
+      for await (const name of forgetAll(place, signal)) forgotten.push(describe(place, name));
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push({ repository: place.name, error: asTidemarkError(error) });
+    }
+  }
+  if (forgotten.length === 0 && failures[0]) throw failures[0].error;
+  return { dryRun, forgotten, stays: [], frees: [], failures };
 }
 
-async function open(strategy: Strategy, name: string): Promise<Place> {
-  const repository = await openRepository(strategy, name);
+async function toPlace({ name, repository }: { name: string; repository: Repository }): Promise<Place> {
   const names = await repository.snapshotNames();
   return { name, repository, names, manifests: new Map(), holds: new Map(), last: null };
 }
@@ -145,17 +157,15 @@ async function refuse({ name, repository, manifests, holds, last }: Place): Prom
   );
 }
 
-async function forgetAll(
-  repository: Repository,
-  names: readonly string[],
-  signal: AbortSignal,
-): Promise<void> {
-  if (names.length === 0) return;
+/** The names of those that were forgotten, as it happens. */
+async function* forgetAll({ repository, manifests }: Place, signal: AbortSignal): AsyncIterable<string> {
+  if (manifests.size === 0) return;
   const forgetting = await Forgetting.begin(repository);
   try {
-    for (const name of names) {
+    for (const name of manifests.keys()) {
       signal.throwIfAborted();
       await forgetting.forget(name);
+      yield name;
     }
   } finally {
     await forgetting.end();
@@ -167,8 +177,11 @@ function describe({ name: repository, manifests }: Place, name: string): Forgott
   return { snapshot: snapshotOf(name), repository, database, plan, started, reasons: [] };
 }
 
-async function foresee(strategy: Strategy, places: readonly Place[]): Promise<ForgetResult> {
-  const result: ForgetResult = { dryRun: true, forgotten: [], stays: [], frees: [] };
+async function foresee(
+  strategy: Strategy,
+  places: readonly Place[],
+): Promise<Omit<ForgetResult, 'failures'>> {
+  const result: Omit<ForgetResult, 'failures'> = { dryRun: true, forgotten: [], stays: [], frees: [] };
   for (const place of places.filter(each => each.manifests.size > 0)) {
     const goes: string[] = [];
     for (const name of place.manifests.keys()) {

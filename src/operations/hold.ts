@@ -7,8 +7,8 @@ import { type Hold, placeHold, readHolds, releaseHold } from '../repository/hold
 import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
-import { openRepository } from './open.ts';
-import { snapshotMeant } from './snapshots.ts';
+import { openAll } from './open.ts';
+import { meantAnywhere } from './snapshots.ts';
 
 /** A hold as commands print it: null where its object can't be read, and then it holds. */
 export type ShownHold = Hold & { repository: string };
@@ -43,7 +43,7 @@ export async function hold(request: HoldRequest): Promise<HoldResult> {
   const named = await Promise.all(
     places.opened.map(async place => ({ ...place, names: await place.repository.snapshotNames() })),
   );
-  const snapshot = meant(
+  const snapshot = meantAnywhere(
     named.flatMap(place => place.names),
     given,
     places,
@@ -82,7 +82,11 @@ export async function release(request: ReleaseRequest): Promise<HoldResult> {
     }),
   );
   const known = await Promise.all(places.opened.map(({ repository }) => repository.snapshotNames()));
-  const snapshot = meant([...held.flatMap(({ holds }) => [...holds.keys()]), ...known.flat()], given, places);
+  const snapshot = meantAnywhere(
+    [...held.flatMap(({ holds }) => [...holds.keys()]), ...known.flat()],
+    given,
+    places,
+  );
   const chosen = held.flatMap(({ name, repository, holds }) =>
     (holds.get(snapshot) ?? [])
       .filter(({ id }) => request.hold === null || isMeant(id, request.hold))
@@ -113,32 +117,6 @@ export async function holdsOf(
     for (const each of holds.get(snapshot) ?? []) all.push({ repository: name, ...each });
   }
   return all;
-}
-
-interface Opened {
-  opened: { name: string; repository: Repository }[];
-  failures: HoldResult['failures'];
-}
-
-async function openAll(strategy: Strategy): Promise<Opened> {
-  const all: Opened = { opened: [], failures: [] };
-  for (const name of strategy.repositories.keys()) {
-    try {
-      all.opened.push({ name, repository: await openRepository(strategy, name) });
-    } catch (error) {
-      all.failures.push({ repository: name, error: asTidemarkError(error) });
-    }
-  }
-  return all;
-}
-
-/** Where a repository could not be looked into, that is more to the point than a snapshot that was not found. */
-function meant(names: string[], given: string, { failures }: Opened): string {
-  try {
-    return snapshotMeant(names, given);
-  } catch (error) {
-    throw failures[0]?.error ?? error;
-  }
 }
 
 function isMeant(id: string, given: string): boolean {

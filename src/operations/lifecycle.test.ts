@@ -32,6 +32,7 @@ function rules(address: string, written: Written = {}, move = false) {
     residency: null,
     offsite: null,
     capacityBytes: null,
+    missing: [],
   };
   const strategy = { repositories: new Map([[name, repository]]) } as unknown as Strategy;
   return lifecycleOf(strategy, name, move);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { TidemarkError, usageError } from '../base/errors.ts';
+import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
 import { type ConnectionSettings, resolveSettings } from '../postgres/settings/settings.ts';
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
@@ -13,7 +13,9 @@ import { requireResidency } from './residency.ts';
 
 /** From what a strategy says to open repositories and connection settings. */
 
-export function storagePlace({ storage, limits }: RepositorySpec): StoragePlace {
+/** @throws TidemarkError SECRET_MISSING where a variable of its credentials is not set. */
+export function storagePlace({ name, storage, limits, missing }: RepositorySpec): StoragePlace {
+  if (missing.length > 0) throw secretMissing(missing, `repository ${name}`);
   const { connections, bytesPerSecond } = limits;
   return {
     spec: storage,
@@ -37,6 +39,24 @@ export async function openRepository(
     await storage.close();
     throw error;
   }
+}
+
+/** All repositories of a strategy that can be opened, and why the others can't. */
+export interface OpenedRepositories {
+  opened: { name: string; repository: Repository }[];
+  failures: { repository: string; error: TidemarkError }[];
+}
+
+export async function openAll(strategy: Strategy): Promise<OpenedRepositories> {
+  const all: OpenedRepositories = { opened: [], failures: [] };
+  for (const name of strategy.repositories.keys()) {
+    try {
+      all.opened.push({ name, repository: await openRepository(strategy, name) });
+    } catch (error) {
+      all.failures.push({ repository: name, error: asTidemarkError(error) });
+    }
+  }
+  return all;
 }
 
 /** An open repository, and what a worker thread needs to open it too. */
@@ -177,15 +197,17 @@ async function readKeyFile(path: string): Promise<string> {
   }
 }
 
+function secretMissing(missing: readonly string[], what: string): TidemarkError {
+  return usageError(
+    'SECRET_MISSING',
+    `${missing.join(', ')} is not set, which ${what} needs`,
+    'set it, or put it in .env beside the strategy',
+  );
+}
+
 export async function connectionOf(strategy: Strategy, database: DatabaseSpec): Promise<ConnectionSettings> {
   const { connection, missing } = database;
-  if (missing.length > 0) {
-    throw usageError(
-      'SECRET_MISSING',
-      `${missing.join(', ')} is not set, which database ${database.name} needs`,
-      'set it, or put it in .env beside the strategy',
-    );
-  }
+  if (missing.length > 0) throw secretMissing(missing, `database ${database.name}`);
   const { urlFile, passwordFile, port, ...given } = connection;
   const source = {
     ...given,

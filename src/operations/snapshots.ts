@@ -5,7 +5,14 @@ import { newestFirst } from '../repository/newest.ts';
 import { PackChecks } from '../repository/packChecks.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
-import { databaseOf, isFrozen, type OpenPlace, openPlace, repositoryOf } from './open.ts';
+import {
+  databaseOf,
+  isFrozen,
+  type OpenedRepositories,
+  type OpenPlace,
+  openPlace,
+  repositoryOf,
+} from './open.ts';
 import { Reading } from './reading.ts';
 import { type OpenSnapshot, openSnapshot } from './restore/snapshot.ts';
 
@@ -204,6 +211,19 @@ export function snapshotMeant(names: Iterable<string>, given: string): string {
       : `${given} may be ${found.size} snapshots: ${[...found].slice(0, 5).join(', ')}`,
     "'tidemark list' shows the snapshots",
   );
+}
+
+/** Where a repository could not be looked into, that is more to the point than a snapshot that was not found. */
+export function meantAnywhere(
+  names: Iterable<string>,
+  given: string,
+  { failures }: OpenedRepositories,
+): string {
+  try {
+    return snapshotMeant(names, given);
+  } catch (error) {
+    throw failures[0]?.error ?? error;
+  }
 }
 
 /** A snapshot, and the repositories that have it. */

@@ -17,6 +17,7 @@ function assertRepositories(strategy: Strategy): void {
     residency: null,
     offsite: null,
     capacityBytes: null,
+    missing: [],
   });
   const { storage, limits, lock, residency, capacityBytes } = strategy.repositories.get('b')!;
   assert.deepEqual(storage, { kind: 'local', path: '/people/ann' });

@@ -39,6 +39,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     residency: null,
     offsite: null,
     capacityBytes: null,
+    missing: [],
   });
   const { schedule, ...plan } = strategy.plans.get('daily')!;
   assert.equal(schedule?.intervalMs, 86_400_000);
@@ -164,6 +165,23 @@ repositories:
   const strategy = await loadStrategy(file, { A: 'a3' });
   assert.deepEqual(strategy.databases.get('a')?.connection, { host: 'a3', user: 'b2', password: 'c 1' });
   assert.equal(strategy.environment.D, 'd');
+});
+
+test('credentials of a repository that is not used may be missing', async () => {
+  const text = `databases:
+  a: { host: a }
+repositories:
+  near: { storage: ./near, key: { file: k } }
+  far: { storage: s3://bucket/x, credentials: { access_key_id: "\${ID}", secret_access_key: "\${SECRET}" }, key: { file: k } }
+`;
+  const missing = ['ID', 'SECRET'].map(
+    (name, i) =>
+      `5:${[64, 92][i]} repositories.far.credentials.${['access_key_id', 'secret_access_key'][i]} needs the environment variable ${name}, which is not set`,
+  );
+  assert.deepEqual(await faults(text, {}), missing);
+  const { repositories } = await load(text, {}, { uses: { databases: [], repositories: [] } });
+  assert.deepEqual(repositories.get('far')?.missing, ['ID', 'SECRET']);
+  assert.deepEqual(repositories.get('near')?.missing, []);
 });
 
 test('missing variables: all of them, and only those that are needed', async () => {

@@ -48,7 +48,8 @@ const ENTRIES: Record<Section, { schema: z.ZodType; rules: Rule }> = {
 export interface LoadOptions {
   /**
    * `required` (the default): every variable that the file names must be set. `optional`, for what touches no database:
-   * variables of database connections may be missing (`DatabaseSpec.missing` names them), and so may those of keys.
+   * variables of database connections and of repositories' credentials may be missing (`missing` of their specs names
+   * them), and so may those of keys.
    */
   secrets?: 'required' | 'optional';
   /** Where secrets are required, only those of these databases and repositories are; without it, all. */
@@ -184,12 +185,14 @@ const SINGULAR: Record<Section, string> = {
   plans: 'plan',
 };
 
-/** Whether an entry hangs on a missing variable in anything but a database's connection. */
+/** Whether an entry hangs on a missing variable in anything but what is needed only to connect. */
 function waits(at: Path, source: Source): boolean {
-  return missingPaths(source).some(path => path[0] === at[0] && path[1] === at[1] && !isConnection(path));
+  return missingPaths(source).some(path => path[0] === at[0] && path[1] === at[1] && !isToConnect(path));
 }
 
-function isConnection(path: Path): boolean {
+/** A database's connection, a repository's credentials. */
+function isToConnect(path: Path): boolean {
+  if (path[0] === 'repositories') return path.length === 4 && path[2] === 'credentials';
   return path.length === 3 && path[0] === 'databases' && Object.hasOwn(CONNECTION_KEYS, path[2]!);
 }
 
@@ -200,7 +203,7 @@ function missingPaths(source: Source): Path[] {
 /** Variables that the file puts in and that are missing. */
 function checkVariables(source: Source, environment: Environment, options: LoadOptions): void {
   for (const path of missingPaths(source)) {
-    const used = !isConnection(path) || isRequired('databases', String(path[1]), options);
+    const used = !isToConnect(path) || isRequired(path[0] as 'databases', String(path[1]), options);
     if (!used || path.includes('<<')) continue;
     for (const name of source.missing.get(JSON.stringify(path)) ?? [])
       reportVariable(name, path, source, environment);
@@ -247,8 +250,12 @@ function resolveRepository(
   source: Source,
   around: Surroundings,
 ): RepositorySpec | null {
-  const storage = readStorage(entry.storage, storageSettings(entry), around.folder, around.environment);
-  if ('spec' in storage) return repositorySpec(name, entry, storage.spec, around);
+  const missing = missingPaths(source)
+    .filter(path => path[0] === 'repositories' && path[1] === name && isToConnect(path))
+    .flatMap(path => source.missing.get(JSON.stringify(path)) ?? []);
+  const settings = storageSettings(missing.length === 0 ? entry : { ...entry, credentials: undefined });
+  const storage = readStorage(entry.storage, settings, around.folder, around.environment);
+  if ('spec' in storage) return repositorySpec(name, entry, storage.spec, [...new Set(missing)], around);
   source.report(
     ['repositories', name, 'storage'],
     'value',

@@ -113,6 +113,7 @@ export function repositorySpec(
   name: string,
   entry: RepositoryEntry,
   storage: StorageSpec,
+  missing: string[],
   around: Surroundings,
 ): RepositorySpec {
   const { lock, limit, capacity, residency, offsite } = entry;
@@ -131,6 +132,7 @@ export function repositorySpec(
     residency: residency ? [...residency] : null,
     offsite: offsite === undefined ? null : isYes(offsite),
     capacityBytes: capacity === undefined ? null : (readSize(capacity) ?? null),
+    missing,
   };
 }
 

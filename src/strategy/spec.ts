@@ -68,6 +68,8 @@ export interface RepositorySpec {
   offsite: boolean | null;
   /** Null: unbounded. */
   capacityBytes: number | null;
+  /** Variables that the credentials need and that are missing; always empty where secrets were required. */
+  missing: string[];
 }
 
 /** Where the secret that opens a repository is; nothing of it has been read but that the variables are set. */

@@ -1,5 +1,7 @@
 import { type ForgetResult, type ForgottenSnapshot, forget } from '../../operations/forget.ts';
 import type { CliCommand } from '../command.ts';
+import { EXIT } from '../exit.ts';
+import { failureLines } from '../failures.ts';
 import { formatBytes, formatTime } from '../output.ts';
 
 export const command: CliCommand = {
@@ -30,11 +32,12 @@ export const command: CliCommand = {
       },
     });
     output.result(result, () => lines(result));
-    return undefined;
+    const [failed] = result.failures;
+    return failed ? EXIT[failed.error.kind] : EXIT.done;
   },
 };
 
-function* lines({ dryRun, forgotten, stays, frees }: ForgetResult): Iterable<string> {
+function* lines({ dryRun, forgotten, stays, frees, failures }: ForgetResult): Iterable<string> {
   for (const each of forgotten) {
     yield `${dryRun ? 'would forget' : 'forgot'} ${describe(each)}`;
     if (each.reasons.length > 0) yield `  the rules say: ${each.reasons.join('; ')}`;
@@ -44,6 +47,7 @@ function* lines({ dryRun, forgotten, stays, frees }: ForgetResult): Iterable<str
     if (amount) yield `${repository}: ${formatBytes(amount.bytes)} in ${amount.packs} packs would come free`;
     else yield `${repository}: what would come free is not known: ${error?.message}`;
   }
+  for (const each of failures) yield* failureLines(each);
 }
 
 function describe({ snapshot, repository, database, plan, started }: ForgottenSnapshot): string {

@@ -33,8 +33,8 @@ export async function chooseSnapshots(
   const chosen: Chosen[] = [];
   const places = only === undefined ? [...strategy.repositories.keys()] : [repositoryOf(strategy, only).name];
   for (const name of places) {
-    const storage = storagePlace(repositoryOf(strategy, name));
     try {
+      const storage = storagePlace(repositoryOf(strategy, name));
       const repository = await openRepository(strategy, name);
       chosen.push({ name, repository, storage, names: await repository.snapshotNames() });
     } catch (error) {
