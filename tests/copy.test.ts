@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CopyResult } from '../src/operations/copy/index.ts';
+import type { ShownHold } from '../src/operations/hold.ts';
 import type { PruneResult } from '../src/operations/prune.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { type Database, freshDatabase, pgDumpText, query } from './support/databases.ts';
@@ -245,6 +246,23 @@ test('retention decides what comes, unless a snapshot is named or all are wanted
   assert.match((await site.run('copy', '--from', 'main', '--to', 'nowhere')).stderr, /REPOSITORY_UNKNOWN/);
   const nobody = await site.run('copy', '--from', 'main', '--to', 'archive', '--database', 'nobody');
   assert.match(nobody.stderr, /DATABASE_UNKNOWN/);
+});
+
+test('what is held comes whatever the rules say, and is held there too', async t => {
+  const { site } = await shop(t, PLANS.replace('[main]', '[main], keep: { last: 1 }'));
+  const [held, , newest] = [await backup(site), await backup(site), await backup(site)];
+  const strategy = join(site.folder, 'tidemark.yaml');
+  await writeFile(strategy, (await readFile(strategy, 'utf8')).replace('[main]', '[main, archive]'));
+  await site.json('hold', held, '--reason', 'case 17', '--until', '7y');
+  const { snapshots } = await copy(site);
+  assert.deepEqual(
+    snapshots.filter(each => each.state === 'copied').map(each => each.snapshot),
+    [held, newest],
+  );
+  const { holds } = await site.json<{ holds: ShownHold[] }>('show', held);
+  const [here, there] = holds.map(({ reason, until, by, repository }) => ({ reason, until, by, repository }));
+  assert.deepEqual(there, { ...here, repository: 'archive' });
+  assert.deepEqual((await site.json<{ holds: unknown[] }>('release', held)).holds.length, 2);
 });
 
 test('what is forgotten and collected in the source stays in the copy, and comes back from it', async t => {

@@ -1,10 +1,12 @@
 import { asTidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import type { Hold } from '../../repository/holds.ts';
 import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { chooseCopies } from '../copy/choose.ts';
+import { takeHoldsAlong } from '../copy/holds.ts';
 import { storedAs } from '../copy/index.ts';
 import { copySnapshot } from '../copy/snapshot.ts';
 import type { OpenPlace } from '../open.ts';
@@ -34,8 +36,8 @@ export async function catchUp(
   try {
     const after = await newestBefore(to.repository, latest);
     for (const from of after === undefined ? [] : others) {
-      for (const manifest of await missed(run.strategy, from, to, latest, after!)) {
-        const done = await bring(run, from, to, manifest);
+      for (const { manifest, holds } of await missed(run.strategy, from, to, latest, after!)) {
+        const done = await bring(run, from, to, manifest, holds);
         (done ? caughtUp : missing).add(manifest.snapshot);
       }
     }
@@ -46,12 +48,19 @@ export async function catchUp(
   return { caughtUp: [...caughtUp], missing: [...missing].filter(each => !caughtUp.has(each)) };
 }
 
-async function bring(run: CatchUpRun, from: OpenPlace, to: OpenPlace, manifest: Manifest): Promise<boolean> {
+async function bring(
+  run: CatchUpRun,
+  from: OpenPlace,
+  to: OpenPlace,
+  manifest: Manifest,
+  holds: readonly Hold[],
+): Promise<boolean> {
   const { strategy, jobs, version, reporter, signal } = run;
   signal.throwIfAborted();
   try {
     const how = { ...storedAs(strategy, manifest, to.name), jobs, version, reporter, signal };
-    await copySnapshot({ from, to, manifest, ...how });
+    const copied = await copySnapshot({ from, to, manifest, ...how });
+    if (copied) await takeHoldsAlong(to, manifest.snapshot, holds, line => reporter.note(line));
     return true;
   } catch (error) {
     signal.throwIfAborted();
@@ -67,18 +76,18 @@ function noteFailure({ reporter }: CatchUpRun, what: string, error: unknown): vo
   reporter.note(`warning: ${what}: ${message} [${code}]`);
 }
 
-/** Manifests, as `from` has them, of what `to` should have and lacks. */
+/** Manifests, as `from` has them, and holds of what `to` should have and lacks. */
 async function missed(
   strategy: Strategy,
   from: OpenPlace,
   to: OpenPlace,
   { database }: Manifest,
   after: string,
-): Promise<Manifest[]> {
+): Promise<{ manifest: Manifest; holds: Hold[] }[]> {
   const { candidates } = await chooseCopies(strategy, from, to, { given: [], database, all: false, after });
-  return candidates.flatMap(({ left, manifest }) => {
+  return candidates.flatMap(({ left, manifest, holds }) => {
     const stores = strategy.plans.get(manifest?.plan ?? '')?.store;
-    return manifest && left === null && stores?.includes(to.name) ? manifest : [];
+    return manifest && left === null && stores?.includes(to.name) ? { manifest, holds } : [];
   });
 }
 

@@ -1,4 +1,5 @@
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
+import { type Hold, readHolds, standing } from '../../repository/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
@@ -22,6 +23,8 @@ export interface Candidate {
   /** Null where it can't be read: then `error` says why. */
   manifest: Manifest | null;
   error: TidemarkError | null;
+  /** What holds it in the source. */
+  holds: Hold[];
   /** Why it is not to be copied; null where it is. */
   left: string | null;
 }
@@ -43,6 +46,7 @@ export async function chooseCopies(
     .filter(({ snapshot }) => {
       return (ids.size === 0 || ids.has(snapshot)) && snapshot > (wanted.after ?? '');
     });
+  const holds = await readHolds(from.repository, await from.repository.storage.now());
   const known = await to.repository.snapshotNames();
   const inTarget = new Set(known.map(snapshotOf));
   const candidates: Candidate[] = [];
@@ -50,7 +54,7 @@ export async function chooseCopies(
     if (inTarget.has(snapshot) || candidates.at(-1)?.snapshot === snapshot) continue;
     const read = await readManifest(from.repository, name);
     if (read && (wanted.database === null || read.manifest?.database === wanted.database))
-      candidates.push({ snapshot, left: null, ...read });
+      candidates.push({ snapshot, holds: standing(holds.get(snapshot)), left: null, ...read });
   }
   if (!wanted.all && ids.size === 0) await leaveOut(strategy, to, known, candidates);
   const there =
@@ -85,7 +89,7 @@ async function leaveOut(
   }
   const retained = retain(strategy, target, {
     readAt: await repository.storage.now(),
-    holds: new Map(), // what is held is there already
+    holds: new Map(candidates.map(({ snapshot, holds }) => [snapshot, holds])), // those of what is there change nothing
     snapshots: new Map(manifests.map(manifest => [manifestName(manifest), { ...manifest, good: true }])),
   });
   const forgotten = new Set(

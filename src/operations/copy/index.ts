@@ -5,6 +5,7 @@ import { DEFAULT_LEVEL } from '../../repository/seal.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { databaseOf, openPlace, repositoryOf } from '../open.ts';
 import { type Candidate, chooseCopies, type Wanted } from './choose.ts';
+import { takeHoldsAlong } from './holds.ts';
 import { copySnapshot } from './snapshot.ts';
 
 export interface CopyCommand extends Wanted {
@@ -63,7 +64,7 @@ export async function copy(command: CopyCommand): Promise<CopyResult> {
   if (command.database !== null && candidates.length === 0) databaseOf(strategy, command.database);
   const snapshots = candidates.map(describe);
   let stopped = dryRun;
-  for (const [i, { manifest, left }] of candidates.entries()) {
+  for (const [i, { manifest, left, holds }] of candidates.entries()) {
     signal.throwIfAborted();
     if (stopped || left !== null || manifest === null) continue;
     const { jobs, version, reporter } = command;
@@ -72,6 +73,7 @@ export async function copy(command: CopyCommand): Promise<CopyResult> {
       const copied = await copySnapshot({ from, to, manifest, ...how });
       snapshots[i]!.state = copied ? 'copied' : 'there';
       snapshots[i]!.bytesAdded = copied?.counts.bytesAdded ?? null;
+      if (copied) await takeHoldsAlong(to, manifest.snapshot, holds, line => reporter.note(line));
     } catch (error) {
       signal.throwIfAborted();
       Object.assign(snapshots[i]!, { state: 'failed', error: asTidemarkError(error) });

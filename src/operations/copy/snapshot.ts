@@ -91,7 +91,8 @@ async function copyInto(request: CopyRequest): Promise<Manifest | undefined> {
     signal.throwIfAborted();
     await commitUnder(lease, repository, copy);
     await session.checkpoints.finish();
-    if (replaces === undefined) await keepOne(repository, manifest.snapshot);
+    // The copy exists; two of it do no harm, and the next copy of the snapshot ends one.
+    if (replaces === undefined) await keepOne(repository, manifest.snapshot).catch(() => {});
     return copy;
   } catch (error) {
     await session?.checkpoints.abandon();
