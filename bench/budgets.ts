@@ -31,6 +31,8 @@ export const WORK_TITLES: Record<Work, string> = {
 /** Of one figure: ours divided by the peer's, or ours alone where there is no peer. */
 export interface Budget {
   work: Work;
+  /** Absent: `tidemark`. */
+  tool?: ToolName;
   against: ToolName | null;
   /** `speed` is the peer's time divided by ours; the others are ours divided by the peer's. */
   figure: 'speed' | 'time' | 'bytes' | 'peakBytes';
@@ -38,6 +40,7 @@ export interface Budget {
   atMost?: number;
 }
 
+const IN_A_BUCKET: readonly Work[] = ['first', 'restore', 'verify', 'unchanged', 'newest', 'scattered'];
 const PEAK_BYTES = 512 << 20;
 
 /** The figures to reach. Bytes are those the backup added to what is stored. */
@@ -54,5 +57,10 @@ export const BUDGETS: readonly Budget[] = [
   { work: 'newest', against: 'restic', figure: 'bytes', atMost: 1 },
   { work: 'scattered', against: 'restic', figure: 'bytes', atMost: 0.3 },
   { work: 'restore', against: 'pg_dump -Fd', figure: 'speed', atLeast: 1.3 },
+  { work: 'first', tool: 'tidemark s3', against: 'tidemark', figure: 'time', atMost: 1.25 },
   ...WORKS.map(work => ({ work, against: null, figure: 'peakBytes' as const, atMost: PEAK_BYTES })),
+  ...IN_A_BUCKET.map(work => ({
+    ...{ work, tool: 'tidemark s3' as const, against: null },
+    ...{ figure: 'peakBytes' as const, atMost: PEAK_BYTES },
+  })),
 ];

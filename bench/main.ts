@@ -7,6 +7,7 @@ import { backUpAndRestore, runRound, type Sample } from './rounds.ts';
 import { pgDumpDirectory, pgDumpZstd } from './tools/pgDump.ts';
 import { restic } from './tools/restic.ts';
 import { tidemark } from './tools/tidemark.ts';
+import { tidemarkS3 } from './tools/tidemarkS3.ts';
 import type { Tool } from './tools/tool.ts';
 
 const USAGE = `npm run bench -- [options]
@@ -19,7 +20,7 @@ const USAGE = `npm run bench -- [options]
   --tables <n>    how many tables the memory case has (default 10000)
   --json          print one JSON object on stdout`;
 
-const PEERS: Tool[] = [pgDumpZstd, pgDumpDirectory, restic];
+const PEERS: Tool[] = [pgDumpZstd, pgDumpDirectory, restic, tidemarkS3];
 
 interface Options {
   size: number;
@@ -69,7 +70,7 @@ async function fillMemory(server: Server, options: Options, record: (sample: Sam
     console.error(`making ${name} …`);
     if (name === 'tables') await makeTables(server, name, options.tables);
     else await makeRows(server, name, options.size);
-    for (const tool of options.tools.filter(each => each.name.startsWith('tidemark')))
+    for (const tool of options.tools.filter(each => each.name.startsWith('tidemark') && each !== tidemarkS3))
       await backUpAndRestore(name, { server, database: name }, tool, record);
     await drop(server, name);
   }

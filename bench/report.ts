@@ -50,8 +50,11 @@ export function judge(results: readonly Result[]): Verdict[] {
   });
 }
 
-function ratioOf({ work, against, figure }: Budget, results: readonly Result[]): number | null {
-  const ours = results.find(result => result.work === work && result.tool === 'tidemark');
+function ratioOf(
+  { work, tool = 'tidemark', against, figure }: Budget,
+  results: readonly Result[],
+): number | null {
+  const ours = results.find(result => result.work === work && result.tool === tool);
   if (!ours) return null;
   if (figure === 'peakBytes') return ours.peakBytes;
   const theirs = results.find(result => result.work === work && result.tool === against);
@@ -92,13 +95,14 @@ function formatResult(result: Result): string {
   return `  ${result.tool}`.padEnd(24) + figures.map(figure => figure.padStart(11)).join('');
 }
 
-function formatVerdict({ work, against, figure, atLeast, atMost, value, reached }: Verdict): string {
+function formatVerdict({ work, tool, against, figure, atLeast, atMost, value, reached }: Verdict): string {
+  const what = tool === undefined ? work : `${work}, ${tool}`;
   const mark = reached ? 'reached' : 'MISSED ';
   if (figure === 'peakBytes') {
-    return `  ${mark}  ${work}: peak memory ${mebibytes(value!)}, at most ${mebibytes(atMost!)}`;
+    return `  ${mark}  ${what}: peak memory ${mebibytes(value!)}, at most ${mebibytes(atMost!)}`;
   }
   const wanted = atLeast === undefined ? `at most ${atMost} ×` : `at least ${atLeast} ×`;
-  return `  ${mark}  ${work}: ${figure} ${value!.toFixed(3)} × of ${against}, ${wanted}`;
+  return `  ${mark}  ${what}: ${figure} ${value!.toFixed(3)} × of ${against}, ${wanted}`;
 }
 
 const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;

@@ -107,10 +107,10 @@ class Round {
       const todo = takesPart(tool) ? command(place) : undefined;
       if (!todo) continue;
       await settle(server);
-      const before = place.storedBytes();
+      const before = await place.storedBytes();
       const measured = await measure(todo, server.pid);
       const sample = { work, tool: tool.name, round: this.#round, ...measured };
-      this.#options.record({ ...sample, addedBytes: place.storedBytes() - before });
+      this.#options.record({ ...sample, addedBytes: (await place.storedBytes()) - before });
       await drop(server, `restored_${work}`);
     }
   }
@@ -128,7 +128,8 @@ export function backUpAndRestore(
     const place = await tool.prepare(folder, source);
     await settle(server);
     const backup = await measure(place.backup, server.pid);
-    record({ work: `${name} backup`, tool: tool.name, round: 0, addedBytes: place.storedBytes(), ...backup });
+    const addedBytes = await place.storedBytes();
+    record({ work: `${name} backup`, tool: tool.name, round: 0, addedBytes, ...backup });
     await settle(server);
     const restore = await measure(place.restore!(`restored_${name}`), server.pid);
     record({ work: `${name} restore`, tool: tool.name, round: 0, addedBytes: 0, ...restore });

@@ -12,7 +12,7 @@ export const pgDumpZstd: Tool = {
         cwd: folder,
         env: libpqEnvironment(source),
       },
-      storedBytes: () => folderBytes(folder),
+      storedBytes: async () => folderBytes(folder),
     };
   },
 };
@@ -31,7 +31,7 @@ export const pgDumpDirectory: Tool = {
         cwd: folder,
         env,
       }),
-      storedBytes: () => folderBytes(folder),
+      storedBytes: async () => folderBytes(folder),
     };
   },
 };

@@ -23,7 +23,7 @@ export const restic: Tool = {
     return {
       backup: command('pg_dump -Fc -Z0 | restic backup --quiet --stdin --stdin-filename dump'),
       verify: command('exec restic check --quiet --read-data'),
-      storedBytes: () => folderBytes(repository),
+      storedBytes: async () => folderBytes(repository),
     };
   },
 };

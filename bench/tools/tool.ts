@@ -18,7 +18,7 @@ export interface Place {
   /** Into a database that is not there yet. */
   restore?(database: string): Command;
   verify?: Command;
-  storedBytes(): number;
+  storedBytes(): Promise<number>;
 }
 
 /** A program that backs up, ours or a peer. */
