@@ -68,7 +68,7 @@ export async function addSlot(repository: Repository, wanted: NewSlot): Promise<
   const { storage, keys } = repository;
   const own = keys.current;
   const older = own.epoch === 0 ? undefined : sealOlder(own, keys.ring.masters.slice(0, own.epoch));
-  const taken = new Set((await readSlots(storage)).map(each => each.object));
+  const taken = takenObjects(await readSlots(storage));
   if (wanted.name !== undefined && taken.has(`keys/${wanted.name}.json`))
     throw nameTaken(storage, wanted.name);
   const name = wanted.name ?? freeName(taken, wanted.replaces ?? stemOf(wanted.owner));
@@ -170,7 +170,7 @@ async function writeCarried(
   older: string,
   carried: readonly Carried[],
 ): Promise<BegunEpoch['slots']> {
-  const taken = new Set((await readSlots(storage)).map(each => each.object));
+  const taken = takenObjects(await readSlots(storage));
   const made: BegunEpoch['slots'] = [];
   try {
     for (const { slot, owner } of carried) {
@@ -248,9 +248,17 @@ function freeName(taken: ReadonlySet<string>, after: string): string {
   return highest === 0 ? stem : `${stem}-${highest + 1}`;
 }
 
+/** Of slots, and of those that slots have replaced: a new one of that name would be taken for it, and removed. */
+function takenObjects(slots: readonly StoredSlot[]): Set<string> {
+  return new Set(
+    slots.flatMap(({ object, slot }) => [object, slot?.replaces ? `keys/${slot.replaces}.json` : object]),
+  );
+}
+
 function nameTaken(storage: Storage, name: string): TidemarkError {
-  const hint = 'choose another name; tidemark key list shows those that are taken';
-  return usageError('SLOT_EXISTS', `there is a slot ${name} in ${storage.place} already`, hint);
+  const hint = 'choose another name; tidemark key list shows those that are there';
+  const message = `there is a slot ${name} in ${storage.place} already, or another has taken its place`;
+  return usageError('SLOT_EXISTS', message, hint);
 }
 
 function epochBegun(storage: Storage, epoch: number): TidemarkError {

@@ -4,27 +4,24 @@
  * works, and a database that was being restored is absent, what it was, or complete.
  *
  *   node tests/faults/kill.ts --kills 500 --seed 7
+ *   node tests/faults/kill.ts --kills 50 --only copy --only heal
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { openSnapshot } from '../../src/operations/restore/snapshot.ts';
+import type { HealResult } from '../../src/operations/heal/index.ts';
 import type { Server } from '../../src/postgres/server/throwaway.ts';
-import { planCollection } from '../../src/repository/collectionPlan.ts';
-import { readHoldings } from '../../src/repository/holdings.ts';
-import { Repository } from '../../src/repository/repository.ts';
-import { LocalStorage } from '../../src/storage/local.ts';
+import { forgetUnlessHeld } from '../../src/repository/forgetting.ts';
+import { snapshotOf } from '../../src/repository/manifest.ts';
 import { makeSite, type Site } from '../support/cli.ts';
 import { query } from '../support/databases.ts';
 import { server } from '../support/servers.ts';
+import { Compacting } from './kill/compacting.ts';
+import { killedAt } from './kill/killed.ts';
+import { Stored } from './kill/stored.ts';
 import { seeded } from './world.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../bin/tidemark');
-const HOUR_S = 3600;
 const DEADLINE_MS = 60_000;
 /** Moments reach so far past the usual duration. */
 const PAST_END = 1.05;
@@ -33,6 +30,7 @@ const COPY = 'killed copy';
 const WORKING = /_tidemark_[0-9a-f]{8}(_old)?$/;
 const SNAPSHOTS_MAX = 6;
 const PLANS = `plans:\n  daily: { database: ${DATABASE}, schedule: manual, store: [main], keep: { last: 3 } }\n`;
+const BRING = ['copy', '--from', 'main', '--to', 'archive'];
 const FILL = `
   create table account (id int primary key, owner text not null, balance numeric not null);
   insert into account select i, 'owner ' || i, i * 1.5 from generate_series(1, 4000) i;
@@ -47,7 +45,20 @@ const CHECKSUM = `select md5(
   (select string_agg(a::text, ',' order by id) from account a) ||
   (select string_agg(e::text, ',' order by id) from entry e) || (select count(*) from total)) as sum`;
 
-type Verb = 'backup' | 'forget' | 'prune' | 'restore' | 'in place';
+/** How often each is killed, of all together. */
+const SHARES = {
+  backup: 22,
+  forget: 8,
+  prune: 14,
+  restore: 12,
+  'in place': 11,
+  copy: 12,
+  verify: 5,
+  heal: 8,
+  compact: 8,
+};
+export type Verb = keyof typeof SHARES;
+export const VERBS = Object.keys(SHARES) as Verb[];
 
 export interface KillReport {
   seed: number;
@@ -56,6 +67,7 @@ export interface KillReport {
   early: number;
   snapshotsRead: number;
   packsFreed: number;
+  packsEmptied: number;
   workingDatabases: number;
   seconds: number;
 }
@@ -63,6 +75,8 @@ export interface KillReport {
 export interface KillOptions {
   kills: number;
   seed: number;
+  /** All, unless given. */
+  verbs?: readonly Verb[];
   log(line: string): void;
 }
 
@@ -70,12 +84,14 @@ export async function killRandomly(options: KillOptions): Promise<KillReport> {
   const shared = await server(15);
   await query(shared.url(), `create database ${DATABASE}`);
   await query(shared.url(DATABASE), FILL);
-  const site = await makeSite({ [DATABASE]: shared.url(DATABASE) }, PLANS);
+  const site = await makeSite({ [DATABASE]: shared.url(DATABASE) }, PLANS, ['archive']);
+  const compacting = await Compacting.prepare(shared);
   try {
-    const killer = new Killer(shared, site, options);
+    const killer = await Killer.begin(shared, site, compacting, options);
     await killer.run();
     return killer.report;
   } finally {
+    await compacting.remove();
     await site.remove();
     await query(shared.url(), `drop database if exists ${DATABASE} with (force)`);
   }
@@ -85,119 +101,180 @@ class Killer {
   readonly report: KillReport;
   readonly #server: Server;
   readonly #site: Site;
+  readonly #main: Stored;
+  readonly #archive: Stored;
+  readonly #compacting: Compacting;
   readonly #options: KillOptions;
   readonly #random: () => number;
   readonly #usualMs = new Map<Verb, number>();
-  #repository!: Repository;
+  #startMs = 0;
   /** What a database is that was restored from a snapshot. */
   readonly #sums = new Map<string, string>();
 
-  constructor(server: Server, site: Site, options: KillOptions) {
+  static async begin(server: Server, site: Site, compacting: Compacting, options: KillOptions) {
+    const open = (folder: string, key: string) =>
+      Stored.open(join(site.folder, folder), join(site.folder, key));
+    const main = await open('repository', 'tidemark.key');
+    const archive = await open('archive', 'archive.key');
+    return new Killer(server, site, main, archive, compacting, options);
+  }
+
+  private constructor(
+    server: Server,
+    site: Site,
+    main: Stored,
+    archive: Stored,
+    compacting: Compacting,
+    options: KillOptions,
+  ) {
     this.#server = server;
     this.#site = site;
+    this.#main = main;
+    this.#archive = archive;
+    this.#compacting = compacting;
     this.#options = options;
     this.#random = seeded(options.seed);
-    const kills = { backup: 0, forget: 0, prune: 0, restore: 0, 'in place': 0 };
     this.report = {
       seed: options.seed,
-      kills,
-      early: 0,
-      snapshotsRead: 0,
-      packsFreed: 0,
-      workingDatabases: 0,
-      seconds: 0,
+      kills: Object.fromEntries(VERBS.map(verb => [verb, 0])) as Record<Verb, number>,
+      ...{ early: 0, snapshotsRead: 0, packsFreed: 0, packsEmptied: 0, workingDatabases: 0, seconds: 0 },
     };
+  }
+
+  get #places(): Stored[] {
+    return [this.#main, this.#archive];
   }
 
   async run(): Promise<void> {
     const started = performance.now();
-    const storage = new LocalStorage(join(this.#site.folder, 'repository'));
-    const text = await readFile(join(this.#site.folder, 'tidemark.key'), 'utf8');
-    this.#repository = await Repository.open(storage, { kind: 'key', text, where: 'the test' });
-    const startMs = await this.#measure();
+    await this.#measure();
     const total = () => Object.values(this.report.kills).reduce((sum, each) => sum + each, 0);
     for (let rounds = 0; total() < this.#options.kills; rounds++) {
       assert.ok(rounds < this.#options.kills * 3 + 20, 'most runs end before they are killed');
-      await this.#round(startMs);
+      await this.#round();
     }
     await this.#cleanEnd();
+    for (const each of [...this.#places, this.#compacting]) this.report.snapshotsRead += each.snapshotsRead;
+    this.report.packsEmptied = this.#compacting.packsEmptied;
     this.report.seconds = (performance.now() - started) / 1000;
   }
 
   /** How long each command takes when nobody kills it, and how long the program takes to start. */
-  async #measure(): Promise<number> {
+  async #measure(): Promise<void> {
     const timed = async (...args: string[]) => {
       const started = performance.now();
       const { code, stderr } = await this.#site.run(...args);
       assert.equal(code, 0, stderr);
       return performance.now() - started;
     };
-    const startMs = await timed('--version');
-    for (const verb of ['backup', 'backup', 'restore', 'in place', 'forget', 'prune'] as const) {
+    this.#startMs = await timed('--version');
+    for (const verb of ['backup', 'backup', ...VERBS] as const) {
+      if (verb === 'compact') continue;
       const before = await this.#sum(DATABASE);
       this.#usualMs.set(verb, await timed(...(await this.#arguments(verb))));
+      if (verb === 'heal') await this.#archive.healed();
       await this.#learn(before);
       await this.#dropDatabases();
     }
-    return startMs;
   }
 
-  async #round(startMs: number): Promise<void> {
+  async #round(): Promise<void> {
     const verb = this.#verb();
+    const moment = (usualMs: number) => {
+      const fromMs = this.#startMs * 0.7;
+      return fromMs + this.#random() * (usualMs * PAST_END - fromMs);
+    };
+    if (verb === 'compact') {
+      this.#count(verb, await this.#compacting.kill(moment));
+      return;
+    }
     await query(this.#server.url(DATABASE), CHANGE);
     const args = await this.#arguments(verb);
     const before = await this.#sum(DATABASE);
-    const fromMs = startMs * 0.7;
-    const momentMs = fromMs + this.#random() * (this.#usualMs.get(verb)! * PAST_END - fromMs);
-    const { killed, code, tookMs } = await killedAt(this.#site, args, momentMs);
-    this.#options.log(`${killed ? 'killed' : 'ended '} ${verb.padEnd(8)} at ${Math.round(tookMs)} ms`);
-    if (killed) {
-      this.report.kills[verb]++;
-      await this.#examine(verb, args, before);
-    } else {
-      assert.equal(code, 0, `${args.join(' ')} failed, and nobody had killed it`);
-      this.report.early++;
-      this.#usualMs.set(verb, tookMs); // the machine is less busy than it was
+    const run = await killedAt(this.#site.folder, args, moment(this.#usualMs.get(verb)!));
+    this.#count(verb, run);
+    if (run.killed) await this.#examine(verb, args, before);
+    else {
+      assert.equal(run.code, 0, `${args.join(' ')} failed, and nobody had killed it`);
+      this.#usualMs.set(verb, run.tookMs); // the machine is less busy than it was
+      if (verb === 'heal') await this.#archive.healed();
       await this.#learn(before);
     }
     await this.#dropDatabases();
   }
 
+  #count(verb: Verb, { killed, tookMs }: { killed: boolean; tookMs: number }): void {
+    this.#options.log(`${killed ? 'killed' : 'ended '} ${verb.padEnd(8)} at ${Math.round(tookMs)} ms`);
+    if (killed) this.report.kills[verb]++;
+    else this.report.early++;
+  }
+
   #verb(): Verb {
-    const chosen = this.#random();
-    if (chosen < 0.35) return 'backup';
-    if (chosen < 0.45) return 'forget';
-    if (chosen < 0.65) return 'prune';
-    return chosen < 0.85 ? 'restore' : 'in place';
+    const { verbs = VERBS } = this.#options;
+    const all = verbs.reduce((sum, verb) => sum + SHARES[verb], 0);
+    let left = this.#random() * all;
+    for (const verb of verbs) {
+      left -= SHARES[verb];
+      if (left < 0) return verb;
+    }
+    return verbs[0]!;
   }
 
   /** Also brings about what the command needs to have work to do. */
-  async #arguments(verb: Verb): Promise<string[]> {
-    const ids = await this.#repository.snapshotNames();
-    if (verb === 'backup') return ['backup', DATABASE];
-    if (verb === 'restore') return ['restore', this.#pick(ids), '--new', COPY];
-    if (verb === 'in place') return ['restore', this.#pick(ids), '--in-place', '--yes'];
-    if (verb === 'forget') {
-      const surplus = ids.slice(0, -SNAPSHOTS_MAX); // no plan's rules forget safety snapshots
-      return ['forget', this.#pick(ids), ...surplus, '--yes', '--even-last'];
+  async #arguments(verb: Exclude<Verb, 'compact'>): Promise<string[]> {
+    const ids = await this.#main.ids();
+    switch (verb) {
+      case 'backup':
+        return ['backup', DATABASE];
+      case 'restore':
+        return ['restore', this.#pick(ids), '--new', COPY];
+      case 'in place':
+        return ['restore', this.#pick(ids), '--in-place', '--yes'];
+      case 'forget': {
+        const surplus = (await this.#listed()).slice(0, -SNAPSHOTS_MAX); // no rule forgets copies and safety snapshots
+        return ['forget', this.#pick(ids), ...surplus, '--yes', '--even-last'];
+      }
+      case 'prune':
+        for (const each of this.#places) await each.age();
+        return ['prune', '--yes'];
+      case 'copy':
+        if ((await this.#missing()).length === 0) await this.#site.json('backup', DATABASE);
+        await this.#learn(await this.#sum(DATABASE));
+        return BRING;
+      case 'verify':
+        return ['verify', '--all'];
+      case 'heal':
+        await this.#damage();
+        return ['heal', '--all', '--yes'];
     }
-    await this.#age();
-    return ['prune', '--yes'];
   }
 
   #pick(ids: string[]): string {
     return ids[Math.floor(this.#random() * ids.length)]!;
   }
 
-  /** A day passes: what is condemned is due, and the leases of the killed end. */
-  async #age(): Promise<void> {
-    const then = Date.now() / 1000 - 25 * HOUR_S;
-    for (const folder of ['condemned', 'leases']) {
-      const root = join(this.#site.folder, 'repository', folder);
-      const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
-      for (const entry of entries)
-        if (entry.isFile()) await utimes(join(entry.parentPath, entry.name), then, then);
-    }
+  /** Snapshots that the archive lacks. */
+  async #missing(): Promise<string[]> {
+    const there = await this.#archive.ids();
+    return (await this.#main.ids()).filter(id => !there.includes(id));
+  }
+
+  /** Ids, of both repositories. */
+  async #listed(): Promise<string[]> {
+    return [...new Set([...(await this.#main.ids()), ...(await this.#archive.ids())])].sort();
+  }
+
+  /** A byte of the archive changes, and verify has found that. What is hurt by it is in the main repository too. */
+  async #damage(): Promise<void> {
+    await this.#site.json(...BRING);
+    const main = await this.#main.ids();
+    const names = await this.#archive.names();
+    const alone = names.filter(name => !main.includes(snapshotOf(name)));
+    await forgetUnlessHeld(this.#archive.repository, alone);
+    const there = names.filter(name => !alone.includes(name));
+    await this.#archive.damage(this.#pick(there), this.#random());
+    const { code, stdout } = await this.#site.run('verify', '--repository', 'archive', '--all');
+    assert.equal(code, 3, stdout);
   }
 
   async #examine(verb: Verb, args: string[], before: string): Promise<void> {
@@ -207,10 +284,7 @@ class Killer {
     if (verb === 'restore') await this.#examineCopy(args[1]!);
     if (verb === 'in place') await this.#examineReplaced(args[1]!, before);
     const { snapshots } = await this.#site.json<{ snapshots: { snapshot: string }[] }>('list');
-    assert.deepEqual(
-      snapshots.map(each => each.snapshot).sort(),
-      [...(await this.#repository.snapshotNames())].sort(),
-    );
+    assert.deepEqual(snapshots.map(each => each.snapshot).sort(), await this.#listed());
     const now = await this.#sum(DATABASE);
     await this.#again(verb, args);
     await this.#learn(now);
@@ -218,16 +292,9 @@ class Killer {
 
   /** Reads every listed snapshot wholly. One not met before was taken since the database was `sum`. */
   async #learn(sum: string): Promise<void> {
-    for (const id of await this.#repository.snapshotNames()) {
-      const snapshot = await openSnapshot(this.#repository, id);
-      for (const part of snapshot.parts) {
-        let bytes = 0;
-        const list = await snapshot.reader.list(part, part.table);
-        for await (const piece of snapshot.reader.stream(list, part.table)) bytes += piece.length;
-        assert.equal(bytes, part.bytes);
-      }
-      if (!this.#sums.has(id)) this.#sums.set(id, sum);
-      this.report.snapshotsRead++;
+    for (const each of this.#places) {
+      for (const id of await each.readAll()) if (!this.#sums.has(id)) this.#sums.set(id, sum);
+      await each.recordsAreTrue();
     }
   }
 
@@ -247,18 +314,24 @@ class Killer {
 
   async #again(verb: Verb, args: string[]): Promise<void> {
     if (verb === 'forget') {
-      const left = (await this.#repository.snapshotNames()).filter(id => args.includes(id));
+      const listed = await this.#listed();
+      const left = args.filter(arg => listed.includes(arg));
       if (left.length > 0) await this.#site.json('forget', ...left, '--yes', '--even-last');
-      if ((await this.#repository.snapshotNames()).length === 0) await this.#site.json('backup', DATABASE);
+      if ((await this.#main.names()).length === 0) await this.#site.json('backup', DATABASE);
       return;
     }
-    if (verb === 'prune') await this.#age();
+    if (verb === 'prune') for (const each of this.#places) await each.age();
     const started = performance.now();
     const result = await this.#site.json<{ repositories?: { freed: { packs: number } }[] }>(...args);
     this.#usualMs.set(verb, performance.now() - started);
-    this.report.packsFreed += result.repositories?.[0]?.freed.packs ?? 0;
+    for (const { freed } of result.repositories ?? []) this.report.packsFreed += freed.packs;
     if (verb === 'restore') assert.equal(await this.#sum(COPY), this.#sums.get(args[1]!));
     if (verb === 'in place') assert.equal(await this.#sum(DATABASE), this.#sums.get(args[1]!));
+    if (verb === 'copy') assert.deepEqual(await this.#missing(), []);
+    if (verb === 'heal') {
+      assert.ok((result as unknown as HealResult).snapshots.every(each => each.state === 'healed'));
+      await this.#archive.healed();
+    }
   }
 
   /** What the killed still had running on the server ends by itself. */
@@ -301,53 +374,31 @@ class Killer {
     return row!.sum;
   }
 
-  /** After all that, verify finds nothing wrong, and a prune on each of two days leaves only what is needed. */
+  /** After all that, verify finds nothing wrong, and a prune on each of three days leaves only what is needed. */
   async #cleanEnd(): Promise<void> {
     for (let day = 0; day < 3; day++) {
-      await this.#age();
+      for (const each of this.#places) await each.age();
       await this.#site.json('prune', '--yes');
     }
     await this.#site.json('verify', '--all');
-    const holdings = await readHoldings(this.#repository);
-    const plan = await planCollection(this.#repository, holdings);
-    assert.deepEqual([plan.condemn.length, plan.free.length, plan.waiting.packs], [0, 0, 0]);
-    assert.deepEqual([holdings.forgotten.length, holdings.condemned.length, holdings.live.length], [0, 0, 0]);
+    for (const each of this.#places) await each.onlyWhatIsNeeded();
   }
 }
 
-interface Killed {
-  killed: boolean;
-  code: number | null;
-  tookMs: number;
-}
-
-/** Runs a command in a process group of its own and kills the group, unless it has ended by then. */
-async function killedAt(site: Site, args: string[], momentMs: number): Promise<Killed> {
-  const started = performance.now();
-  const child = spawn(PROGRAM, args, {
-    cwd: site.folder,
-    env: { PATH: process.env.PATH, HOME: site.folder, LC_ALL: 'C.UTF-8' },
-    stdio: 'ignore',
-    detached: true,
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      kills: { type: 'string', default: '50' },
+      seed: { type: 'string' },
+      only: { type: 'string', multiple: true },
+    },
   });
-  const exited = once(child, 'exit').then(([code, signal]) => ({
-    killed: signal === 'SIGKILL',
-    code: code as number | null,
-    tookMs: performance.now() - started,
-  }));
-  await Promise.race([delay(momentMs), exited]);
-  if (child.exitCode === null) process.kill(-child.pid!, 'SIGKILL');
-  return exited;
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' } } });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
+  const verbs = values.only as Verb[] | undefined;
+  for (const verb of verbs ?? []) assert.ok(VERBS.includes(verb), `${verb} is none of ${VERBS}`);
   console.log(`seed ${seed}`);
-  const report = await killRandomly({
-    kills: Number(values.kills ?? 50),
-    seed,
-    log: line => console.log(line),
-  });
-  console.log(JSON.stringify(report, null, 2));
+  const log = (line: string) => console.log(line);
+  console.log(JSON.stringify(await killRandomly({ kills: Number(values.kills), seed, verbs, log }), null, 2));
 }
+
+if (process.argv[1] === import.meta.filename) await main();

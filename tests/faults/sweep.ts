@@ -69,6 +69,7 @@ async function sweepOne(operation: Operation, options: SweepOptions): Promise<Sw
   try {
     const positions = await countCalls(operation, prepared);
     const runs = options.only ? [options.only] : runsOf(operation, positions, options);
+    options.log(`${operation.name}: ${positions} positions, ${runs.length} runs to come`);
     const failures: string[] = [];
     const reached: Run[] = [];
     let succeeded = 0;

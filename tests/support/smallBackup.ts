@@ -1,7 +1,7 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { ChunkIndex } from '../../src/repository/chunkIndex.ts';
 import { decodeChunkList } from '../../src/repository/chunkList.ts';
-import { ChunkWriter, type ListRef, type WrittenStream } from '../../src/repository/chunkWriter.ts';
+import { ChunkWriter, type WrittenStream } from '../../src/repository/chunkWriter.ts';
 import { Lease } from '../../src/repository/lease.ts';
 import { type Manifest, manifestName, newSessionId, type PartRecord } from '../../src/repository/manifest.ts';
 import { PackAssembler } from '../../src/repository/packAssembler.ts';
@@ -10,6 +10,12 @@ import { PackWriter } from '../../src/repository/packWriter.ts';
 import { partLines, readParts } from '../../src/repository/parts.ts';
 import { SnapshotReader } from '../../src/repository/reader.ts';
 import type { Repository } from '../../src/repository/repository.ts';
+import {
+  findUnfinished,
+  removeUnfinished,
+  type UnfinishedContent,
+  writeUnfinished,
+} from '../../src/repository/unfinished.ts';
 
 /** What a small backup stores: blocks of bytes by name; equal text is equal bytes. */
 export type Blocks = Record<string, string>;
@@ -19,6 +25,8 @@ export interface Pauses {
   previousFound?(): Promise<void>;
   stored?(): Promise<void>;
   held?(): Promise<void>;
+  /** Says what is stored before the snapshot is complete, as a run does that takes long. */
+  checkpoint?: boolean;
 }
 
 /**
@@ -38,7 +46,7 @@ export async function smallBackup(
   try {
     const previous = await newest(repository);
     await pauses.previousFound?.();
-    const manifest = await write(repository, session, blocks, previous, copyOf);
+    const manifest = await write(repository, session, blocks, previous, { ...pauses, copyOf });
     await pauses.stored?.();
     await lease.hold();
     await pauses.held?.();
@@ -47,6 +55,7 @@ export async function smallBackup(
       await repository.forget(manifestName(manifest));
       throw error;
     });
+    if (pauses.checkpoint) await removeUnfinished(repository, session);
     return manifest;
   } finally {
     await lease.release();
@@ -87,28 +96,55 @@ async function allThere(repository: Repository, manifest: Manifest): Promise<boo
   return manifest.packs.every(([id, number]) => there.has(`packs/${id}/${String(number).padStart(8, '0')}`));
 }
 
+/** Of each block, what reads the chunk lists that it had in the previous snapshot and in sessions that were cut off. */
+async function knownParts(
+  { storage, keys }: Repository,
+  previous: Manifest | undefined,
+  unfinished: readonly UnfinishedContent[],
+): Promise<Map<string, (() => Promise<Buffer>)[]>> {
+  const known = new Map<string, (() => Promise<Buffer>)[]>();
+  const add = (reader: SnapshotReader, parts: readonly PartRecord[]) => {
+    for (const part of parts)
+      known.set(part.table, [...(known.get(part.table) ?? []), () => reader.encodedList(part)]);
+  };
+  const readerOf = (table: Manifest | UnfinishedContent) =>
+    new SnapshotReader(storage, keys, table, { verifyIds: false });
+  if (previous) {
+    const reader = readerOf(previous);
+    add(reader, await readParts(reader, previous));
+  }
+  for (const each of unfinished) add(readerOf(each), each.parts);
+  return known;
+}
+
+async function indexOf(reads: (() => Promise<Buffer>)[] = []): Promise<{ index: ChunkIndex } | undefined> {
+  const lists = await Promise.all(reads.map(read => read()));
+  if (lists.length === 0) return undefined;
+  return { index: new ChunkIndex(lists.map(list => decodeChunkList(list, 'what is known'))) };
+}
+
 async function write(
   repository: Repository,
   session: string,
   blocks: Blocks,
   previous: Manifest | undefined,
-  copyOf: string | undefined,
+  { copyOf, checkpoint }: { copyOf?: string; checkpoint?: boolean },
 ): Promise<Manifest> {
   const { storage, keys } = repository;
   const own = keys.current;
   const salt = randomBytes(16);
   const assembler = new PackAssembler(storage, session);
-  const reader = previous && new SnapshotReader(storage, keys, previous, { verifyIds: false });
-  const old = new Map((reader ? await readParts(reader, previous!) : []).map(part => [part.table, part]));
+  const unfinished = await findUnfinished(repository, DATABASE, session);
+  const known = await knownParts(repository, previous, unfinished);
+  const tables = [...(previous ? [previous] : []), ...unfinished];
   let packs = 0;
   const nextPack = () => ++packs;
   const options = { keys: own, session, sessionSalt: salt, level: 1, nextPack, output: assembler };
   const writer = new ChunkWriter(new PackWriter({ ...options, content: 'rows' }));
   const written: WrittenStream[] = [];
   const lines: PartRecord[] = [];
-  const put = async (name: string, bytes: Buffer, ref: ListRef | undefined) => {
-    const encoded = ref && (await reader!.encodedList(ref));
-    writer.begin(encoded && { index: new ChunkIndex([decodeChunkList(encoded, name)]) });
+  const put = async (name: string, bytes: Buffer) => {
+    writer.begin(await indexOf(known.get(name)));
     writer.appendStream(bytes);
     const stream = writer.finish('stream');
     written.push(stream);
@@ -116,7 +152,7 @@ async function write(
   };
   for (const [name, text] of Object.entries(blocks)) {
     const bytes = bytesOf(text);
-    const ref = await put(name, bytes, old.get(name));
+    const ref = await put(name, bytes);
     lines.push({
       ...{ kind: 'rows', oid: '1', schema: 's', table: name, from: 0, to: null, rows: 0 },
       bytes: bytes.length,
@@ -124,22 +160,30 @@ async function write(
     });
     writer.flush(); // a pack for each block, so that snapshots share some and not others
   }
-  const archive = await put('archive', ARCHIVE, undefined);
-  const parts = await put('parts', partLines(lines), undefined);
+  const ownPacks = { session, salt, epoch: own.epoch };
+  const tableOfStored = () => packTable({ ...ownPacks, sizes: assembler.sizes }, written, tables);
+  const started = (await storage.now()).toISOString();
+  if (checkpoint) {
+    await assembler.finish();
+    const { sessions, epochs, packs: stored } = tableOfStored();
+    const said = { sessions, epochs, packs: stored, parts: lines };
+    await writeUnfinished(repository, session, 1, { format: 1, database: DATABASE, started, ...said });
+  }
+  const archive = await put('archive', ARCHIVE);
+  const parts = await put('parts', partLines(lines));
   writer.flush();
   await assembler.finish();
   return {
     format: 1,
     snapshot: copyOf ?? session,
     ...(copyOf === undefined ? {} : { copied: { from: 'a test', session } }),
-    database: 'small',
+    database: DATABASE,
     plan: null,
+    kind: 'logical',
+    started,
+    scope: { tables: [], excludeTables: [], schemaOnly: false, dataOnly: false, rolePasswords: false },
     base: previous?.snapshot ?? null,
-    ...packTable(
-      { session, salt, epoch: own.epoch, sizes: assembler.sizes },
-      written,
-      previous ? [previous] : [],
-    ),
+    ...tableOfStored(),
     counts: {
       chunks: written.reduce((sum, stream) => sum + stream.chunks, 0),
       bytesRead: written.reduce((sum, stream) => sum + stream.bytes, 0),
@@ -148,6 +192,7 @@ async function write(
   } as unknown as Manifest;
 }
 
+const DATABASE = 'small';
 const ARCHIVE = Buffer.from('what every snapshot has');
 /** Bytes of each piece of a text: some chunks. */
 const PIECE_BYTES = 30_000;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { cp, link, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { openSnapshot } from '../../../src/operations/restore/snapshot.ts';
 import { snapshotOf } from '../../../src/repository/manifest.ts';
 import { Repository } from '../../../src/repository/repository.ts';
@@ -130,12 +130,23 @@ export class SweepSite {
 
   async copy(): Promise<SweepSite> {
     const other = new SweepSite(await newFolder(), this.places);
-    await cp(this.folder, other.folder, { recursive: true, preserveTimestamps: true });
+    const filter = (path: string) => basename(path) !== 'packs';
+    await cp(this.folder, other.folder, { recursive: true, preserveTimestamps: true, filter });
+    for (const place of this.places) await this.#linkPacks(other, place);
     for (const [id, digest] of this.known) other.known.set(id, digest);
     for (const id of this.mayGo) other.mayGo.add(id);
     for (const rows of this.captured) other.captured.add(rows);
     other.#listed = new Map(this.#listed);
     return other;
+  }
+
+  /** No pack is ever changed, so both may have the same. */
+  async #linkPacks(other: SweepSite, place: Place): Promise<void> {
+    for (const file of await this.objects(place, 'packs')) {
+      const path = other.path(relative(this.folder, file));
+      await mkdir(dirname(path), { recursive: true });
+      await link(file, path);
+    }
   }
 
   remove(): Promise<void> {
