@@ -1,8 +1,6 @@
 import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
-import { type Hold, readHolds } from '../repository/holds.ts';
-import { type Manifest, snapshotOf } from '../repository/manifest.ts';
+import { snapshotOf } from '../repository/manifest.ts';
 import { newestFirst } from '../repository/newest.ts';
-import { PackChecks } from '../repository/packChecks.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
 import {
@@ -224,59 +222,4 @@ export function meantAnywhere(
   } catch (error) {
     throw failures[0]?.error ?? error;
   }
-}
-
-/** A snapshot, and the repositories that have it. */
-export interface PlacedSnapshot {
-  snapshot: string;
-  /** Nearest first. */
-  repositories: string[];
-  /** As the first of them has it. */
-  manifest: Manifest;
-  /** Those of them in which packs that it needs were found damaged. */
-  damagedIn: string[];
-  /** In any of them. */
-  holds: (Hold & { repository: string })[];
-}
-
-/** All snapshots of all repositories, oldest first, each read once. What can't be read does not hide the rest. */
-export async function allSnapshots(
-  strategy: Strategy,
-  only?: string,
-): Promise<{ snapshots: PlacedSnapshot[]; failures: RepositoryFailure[] }> {
-  const { places, failures } = await openPlaces(strategy, only);
-  const found = new Map<string, PlacedSnapshot>();
-  for (const { name: repository, repository: opened } of places) {
-    const failed = (snapshot: string | null, error: unknown) =>
-      failures.push({ repository, snapshot, error: asTidemarkError(error) });
-    try {
-      const checks = await PackChecks.read(opened);
-      const unread: string[] = [];
-      for (const name of await opened.snapshotNames()) {
-        const known = found.get(snapshotOf(name));
-        if (!known || !checks.sound) unread.push(name);
-        if (known && known.repositories.at(-1) !== repository) known.repositories.push(repository);
-      }
-      const damaged = (name: string, error: TidemarkError) => failed(snapshotOf(name), error);
-      for await (const manifest of opened.read(unread, { damaged })) {
-        const { snapshot } = manifest;
-        const fresh: PlacedSnapshot = {
-          snapshot,
-          repositories: [repository],
-          manifest,
-          damagedIn: [],
-          holds: [],
-        };
-        const known = found.get(snapshot) ?? fresh;
-        found.set(snapshot, known);
-        if (checks.hurting(manifest).length > 0) known.damagedIn.push(repository);
-      }
-      for (const [snapshot, holds] of await readHolds(opened, new Date()))
-        found.get(snapshot)?.holds.push(...holds.map(hold => ({ ...hold, repository })));
-    } catch (error) {
-      failed(null, error);
-    }
-  }
-  const snapshots = [...found.values()].sort((a, b) => (a.snapshot < b.snapshot ? -1 : 1));
-  return { snapshots, failures };
 }

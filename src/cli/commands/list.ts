@@ -1,6 +1,8 @@
+import { usageError } from '../../base/errors.ts';
 import { holdText, type ShownHold, standing } from '../../operations/hold.ts';
+import { type ListedSnapshot, listSnapshots } from '../../operations/list.ts';
 import { databaseOf } from '../../operations/open.ts';
-import { allSnapshots, type PlacedSnapshot, type RepositoryFailure } from '../../operations/snapshots.ts';
+import type { RepositoryFailure } from '../../operations/snapshots.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts';
@@ -19,13 +21,18 @@ export const command: CliCommand = {
   name: 'list [database]',
   summary: 'list snapshots, and where each is',
   define(command) {
-    command.option('--repository <name>', 'only those in this repository');
+    command
+      .option('--repository <name>', 'only those in this repository')
+      .option('--last <count>', 'only the newest so many; reads no others');
   },
-  async run({ output, strategy }, [database], options) {
+  async run({ output, strategy }, [given], options) {
     const loaded = await strategy();
-    if (database !== undefined) databaseOf(loaded, database as string);
-    const { snapshots: all, failures } = await allSnapshots(loaded, options.repository as string | undefined);
-    const snapshots = all.map(describe).filter(each => database === undefined || each.database === database);
+    const database = given as string | undefined;
+    if (database !== undefined) databaseOf(loaded, database);
+    const repository = options.repository as string | undefined;
+    const found = await listSnapshots(loaded, { database, repository, last: parseLast(options.last) });
+    const { failures } = found;
+    const snapshots = found.snapshots.map(describe);
     for (const line of failureLines(failures)) output.note(line);
     const errors = failures.filter(each => each.snapshot === null);
     const unreadable = failures.filter(each => each.snapshot !== null);
@@ -35,23 +42,15 @@ export const command: CliCommand = {
   },
 };
 
-function describe({ snapshot, repositories, manifest, damagedIn, holds }: PlacedSnapshot) {
-  return {
-    snapshot,
-    database: manifest.database,
-    repository: repositories[0]!,
-    repositories,
-    plan: manifest.plan,
-    kind: manifest.kind,
-    started: manifest.started,
-    finished: manifest.finished,
-    tables: manifest.counts.tables,
-    rows: manifest.counts.rows,
-    bytesRead: manifest.counts.bytesRead,
-    bytesAdded: manifest.counts.bytesAdded,
-    damagedIn,
-    holds,
-  };
+function parseLast(given: unknown): number | undefined {
+  if (given === undefined) return undefined;
+  const last = Number(given);
+  if (Number.isSafeInteger(last) && last > 0) return last;
+  throw usageError('LAST_INVALID', `--last ${String(given)} is no count`, 'give a number from 1 on');
+}
+
+function describe({ snapshot, database, repositories, ...told }: ListedSnapshot) {
+  return { snapshot, database, repository: repositories[0]!, repositories, ...told };
 }
 
 function lines(snapshots: ReturnType<typeof describe>[]): Iterable<string> {

@@ -5,7 +5,7 @@ import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { chooseCopies } from '../copy/choose.ts';
+import { chooseCopies, type KeptManifest } from '../copy/choose.ts';
 import { takeHoldsAlong } from '../copy/holds.ts';
 import { storedAs } from '../copy/index.ts';
 import { copySnapshot } from '../copy/snapshot.ts';
@@ -52,7 +52,7 @@ async function bring(
   run: CatchUpRun,
   from: OpenPlace,
   to: OpenPlace,
-  manifest: Manifest,
+  manifest: KeptManifest,
   holds: readonly Hold[],
 ): Promise<boolean> {
   const { strategy, jobs, version, reporter, signal } = run;
@@ -83,7 +83,7 @@ async function missed(
   to: OpenPlace,
   { database }: Manifest,
   after: string,
-): Promise<{ manifest: Manifest; holds: Hold[] }[]> {
+): Promise<{ manifest: KeptManifest; holds: Hold[] }[]> {
   const { candidates } = await chooseCopies(strategy, from, to, { given: [], database, all: false, after });
   return candidates.flatMap(({ left, manifest, holds }) => {
     const stores = strategy.plans.get(manifest?.plan ?? '')?.store;

@@ -1,4 +1,4 @@
-import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
+import type { TidemarkError } from '../../base/errors.ts';
 import { type Hold, readHolds, standing } from '../../repository/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -18,10 +18,16 @@ export interface Wanted {
   after?: string;
 }
 
+/** What is kept of a manifest: there may be 100,000. */
+export type KeptManifest = Pick<
+  Manifest,
+  'snapshot' | 'copied' | 'database' | 'plan' | 'started' | 'scope'
+> & { bytesRead: number };
+
 export interface Candidate {
   snapshot: string;
-  /** Null where it can't be read: then `error` says why. */
-  manifest: Manifest | null;
+  /** As the source has it. Null where it can't be read: then `error` says why. */
+  manifest: KeptManifest | null;
   error: TidemarkError | null;
   /** What holds it in the source. */
   holds: Hold[];
@@ -49,28 +55,51 @@ export async function chooseCopies(
   const holds = await readHolds(from.repository, await from.repository.storage.now());
   const known = await to.repository.snapshotNames();
   const inTarget = new Set(known.map(snapshotOf));
-  const candidates: Candidate[] = [];
-  for (const { name, snapshot } of chosen) {
-    if (inTarget.has(snapshot) || candidates.at(-1)?.snapshot === snapshot) continue;
-    const read = await readManifest(from.repository, name);
-    if (read && (wanted.database === null || read.manifest?.database === wanted.database))
-      candidates.push({ snapshot, holds: standing(holds.get(snapshot)), left: null, ...read });
-  }
+  const candidates = await readCandidates(
+    from.repository,
+    chosen.flatMap(({ name, snapshot }) => (inTarget.has(snapshot) ? [] : name)),
+    wanted.database,
+    snapshot => standing(holds.get(snapshot)),
+  );
   if (!wanted.all && ids.size === 0) await leaveOut(strategy, to, known, candidates);
   const there =
     wanted.database === null ? chosen.filter(({ snapshot }) => inTarget.has(snapshot)).length : null;
   return { candidates, there };
 }
 
-/** Undefined where it was forgotten meanwhile. */
-async function readManifest(repository: Repository, name: string) {
-  try {
-    return { manifest: await repository.manifest(name), error: null };
-  } catch (error) {
-    const found = asTidemarkError(error);
-    if (found.code === 'OBJECT_MISSING') return undefined;
-    if (found.kind !== 'fault') throw error;
-    return { manifest: null, error: found };
+/** One for each snapshot, oldest first; those that were forgotten meanwhile are left out. */
+async function readCandidates(
+  repository: Repository,
+  names: readonly string[],
+  database: string | null,
+  holdsOf: (snapshot: string) => Hold[],
+): Promise<Candidate[]> {
+  const found = new Map<string, Candidate>();
+  const add = (name: string, manifest: KeptManifest | null, error: TidemarkError | null) => {
+    const snapshot = snapshotOf(name);
+    found.set(name, { snapshot, manifest, error, holds: holdsOf(snapshot), left: null });
+  };
+  const damaged = (name: string, error: TidemarkError) => {
+    if (error.kind !== 'fault') throw error;
+    if (database === null) add(name, null, error);
+  };
+  const kept = new Keeping();
+  for await (const manifest of repository.read(names, { damaged }))
+    if (database === null || manifest.database === database)
+      add(manifestName(manifest), kept.of(manifest), null);
+  const candidates = names.flatMap(name => found.get(name) ?? []);
+  return candidates.filter(({ snapshot }, i) => snapshot !== candidates[i - 1]?.snapshot);
+}
+
+class Keeping {
+  readonly #scopes = new Map<string, Manifest['scope']>();
+
+  of({ snapshot, copied, database, plan, started, scope, counts }: Manifest): KeptManifest {
+    const key = JSON.stringify(scope);
+    // Thousands of snapshots have the same.
+    if (!this.#scopes.has(key)) this.#scopes.set(key, scope);
+    const once = this.#scopes.get(key)!;
+    return { snapshot, copied, database, plan, started, scope: once, bytesRead: counts.bytesRead };
   }
 }
 
@@ -83,10 +112,11 @@ async function leaveOut(
 ): Promise<void> {
   const manifests = candidates.flatMap(({ manifest }) => manifest ?? []);
   if (manifests.length === 0) return;
-  for (const name of known) {
-    const read = await readManifest(repository, name);
-    if (read?.manifest) manifests.push(read.manifest);
-  }
+  const kept = new Keeping();
+  const damaged = (_: string, error: TidemarkError) => {
+    if (error.kind !== 'fault') throw error;
+  };
+  for await (const manifest of repository.read(known, { damaged })) manifests.push(kept.of(manifest));
   const retained = retain(strategy, target, {
     readAt: await repository.storage.now(),
     holds: new Map(candidates.map(({ snapshot, holds }) => [snapshot, holds])), // those of what is there change nothing

@@ -103,13 +103,13 @@ function refuseNonsense({ strategy, from, to, given, database, all }: CopyComman
 }
 
 function describe({ snapshot, manifest, error, left }: Candidate): CopiedSnapshot {
-  const { database = null, started = null, counts } = manifest ?? {};
+  const { database = null, started = null, bytesRead = null } = manifest ?? {};
   return {
     snapshot,
     database,
     started,
     state: error ? 'failed' : left === null ? 'pending' : 'left',
-    bytesRead: counts?.bytesRead ?? null,
+    bytesRead,
     bytesAdded: null,
     reason: left,
     error,

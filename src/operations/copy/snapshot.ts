@@ -23,7 +23,7 @@ import { commitUnder, total, WritingSession, type WrittenStreams } from '../writ
 import { UnchangedParts } from './unchanged.ts';
 import type { CopyWorkerData } from './worker.ts';
 
-export interface CopyRequest {
+interface CopyRequest {
   from: OpenPlace;
   to: OpenPlace;
   /** As the source has it. */
@@ -40,12 +40,15 @@ export interface CopyRequest {
   signal: AbortSignal;
 }
 
+/** The manifest as it is known so far: which one is meant. */
+export type CopyWish = Omit<CopyRequest, 'manifest'> & { manifest: Pick<Manifest, 'snapshot' | 'copied'> };
+
 /**
  * Copies one snapshot into another repository, which may have another key. When it returns, the copy exists there, and
  * every row and byte that the source counted has been read, checked and stored. Undefined where it was there already, or
  * what it replaces is not there any more.
  */
-export async function copySnapshot(request: CopyRequest): Promise<Manifest | undefined> {
+export async function copySnapshot(request: CopyWish): Promise<Manifest | undefined> {
   const { from, manifest, reporter } = request;
   const note = (line: string) => reporter.note(line);
   return whileReading(from.repository, note, async () =>
@@ -54,7 +57,7 @@ export async function copySnapshot(request: CopyRequest): Promise<Manifest | und
   );
 }
 
-async function readAgain({ name, repository }: OpenPlace, manifest: Manifest): Promise<Manifest> {
+async function readAgain({ name, repository }: OpenPlace, manifest: CopyWish['manifest']): Promise<Manifest> {
   const again = await repository.manifest(manifestName(manifest)).catch(unlessMissing);
   if (again) return again;
   throw usageError(

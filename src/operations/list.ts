@@ -1,0 +1,159 @@
+import { asTidemarkError, type TidemarkError } from '../base/errors.ts';
+import { type Hold, readHolds } from '../repository/holds.ts';
+import { type Manifest, snapshotOf } from '../repository/manifest.ts';
+import { newestFirst } from '../repository/newest.ts';
+import { PackChecks } from '../repository/packChecks.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { Strategy } from '../strategy/spec.ts';
+import { openPlaces, type RepositoryFailure } from './snapshots.ts';
+
+/** A snapshot, and the repositories that have it: no more of its manifest than is shown, since there may be 100,000. */
+export interface ListedSnapshot {
+  snapshot: string;
+  database: string;
+  /** Nearest first; the sizes are those in the first of them. */
+  repositories: string[];
+  plan: string | null;
+  kind: Manifest['kind'];
+  started: string;
+  finished: string;
+  tables: number;
+  rows: number;
+  bytesRead: number;
+  bytesAdded: number;
+  /** Those of them in which packs that it needs were found damaged. */
+  damagedIn: string[];
+  /** In any of them. */
+  holds: (Hold & { repository: string })[];
+}
+
+export interface ListOptions {
+  /** Only there. */
+  repository?: string;
+  /** Only of this database. */
+  database?: string;
+  /** Only the newest so many. */
+  last?: number;
+}
+
+/**
+ * The snapshots of all repositories, oldest first, each read once; with `last`, no further back than it takes. What can't be
+ * read does not hide the rest.
+ */
+export async function listSnapshots(
+  strategy: Strategy,
+  options: ListOptions,
+): Promise<{ snapshots: ListedSnapshot[]; failures: RepositoryFailure[] }> {
+  const { places, failures } = await openPlaces(strategy, options.repository);
+  const listing = new Listing(options);
+  for (const { name, repository } of places) {
+    const failed = (snapshot: string | null, error: unknown) =>
+      failures.push({ repository: name, snapshot, error: asTidemarkError(error) });
+    try {
+      const damaged = (each: string, error: TidemarkError) => failed(snapshotOf(each), error);
+      await listing.add(name, repository, damaged);
+    } catch (error) {
+      failed(null, error);
+    }
+  }
+  return { snapshots: listing.snapshots, failures };
+}
+
+class Listing {
+  readonly #options: ListOptions;
+  /** By id; null for those that are not wanted. */
+  readonly #found = new Map<string, ListedSnapshot | null>();
+  readonly #newest: NewestIds;
+  readonly #texts = new Map<string, string>();
+
+  constructor(options: ListOptions) {
+    this.#options = options;
+    this.#newest = new NewestIds(options.last ?? Number.POSITIVE_INFINITY);
+  }
+
+  get snapshots(): ListedSnapshot[] {
+    const wanted = [...this.#found.values()].filter(
+      each => each !== null && !this.#newest.isPast(each.snapshot),
+    );
+    return (wanted as ListedSnapshot[]).sort((a, b) => (a.snapshot < b.snapshot ? -1 : 1));
+  }
+
+  async add(
+    name: string,
+    repository: Repository,
+    damaged: (name: string, error: TidemarkError) => void,
+  ): Promise<void> {
+    const checks = await PackChecks.read(repository);
+    const unread = this.#unread(name, await repository.snapshotNames(), checks);
+    const bounded = this.#options.last !== undefined;
+    const reading = bounded
+      ? newestFirst(repository, { names: unread, damaged })
+      : repository.read(unread, { damaged });
+    for await (const manifest of reading) {
+      if (bounded && this.#newest.isPast(manifest.snapshot)) break;
+      const known = this.#enter(name, manifest);
+      if (known && checks.hurting(manifest).length > 0) known.damagedIn.push(name);
+    }
+    for (const [snapshot, holds] of await readHolds(repository, new Date()))
+      this.#found.get(snapshot)?.holds.push(...holds.map(hold => ({ ...hold, repository: name })));
+  }
+
+  /** Of these manifests, those that tell something new: of what is known already, only what is damaged here. */
+  #unread(repository: string, names: string[], checks: PackChecks): string[] {
+    return names.filter(name => {
+      const known = this.#found.get(snapshotOf(name));
+      if (known && known.repositories.at(-1) !== repository) known.repositories.push(repository);
+      return known === undefined || (known !== null && !checks.sound);
+    });
+  }
+
+  #enter(repository: string, manifest: Manifest): ListedSnapshot | null {
+    const { snapshot, database, plan, kind, started, finished, counts } = manifest;
+    const known = this.#found.get(snapshot);
+    if (known !== undefined) return known;
+    const { database: only } = this.#options;
+    const { tables, rows, bytesRead, bytesAdded } = counts;
+    const fresh: ListedSnapshot | null =
+      only !== undefined && database !== only
+        ? null
+        : {
+            ...{ snapshot, database: this.#once(database), repositories: [repository] },
+            ...{ plan: plan && this.#once(plan), kind, started, finished },
+            ...{ tables, rows, bytesRead, bytesAdded, damagedIn: [], holds: [] },
+          };
+    this.#found.set(snapshot, fresh);
+    if (fresh) this.#newest.add(snapshot);
+    return fresh;
+  }
+
+  /** Thousands of snapshots have the same, and need one in memory. */
+  #once(text: string): string {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    this.#texts.set(text, text);
+    return text;
+  }
+}
+
+/** The newest so many ids of those that were added. */
+class NewestIds {
+  readonly #count: number;
+  /** Newest first. */
+  readonly #ids: string[] = [];
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  add(id: string): void {
+    if (!Number.isFinite(this.#count)) return;
+    const at = this.#ids.findLastIndex(each => each > id) + 1;
+    this.#ids.splice(at, 0, id);
+    if (this.#ids.length > this.#count) this.#ids.pop();
+  }
+
+  /** Whether as many as are wanted are newer. */
+  isPast(id: string): boolean {
+    return this.#ids.length === this.#count && id < this.#ids.at(-1)!;
+  }
+}
