@@ -153,6 +153,29 @@ export function decodeChunkList(bytes: Buffer, where: string): ChunkList {
   return list;
 }
 
+/** How long a list is that starts the bytes, whatever follows it; undefined where there is none. */
+export function chunkListBytes(bytes: Buffer): number | undefined {
+  const from = new VarintReader(bytes, 'a chunk list');
+  try {
+    if (from.byte() !== 1) return undefined;
+    for (let packs = from.count(); packs > 0; packs--) {
+      from.text();
+      from.varint();
+    }
+    let chunks = 0;
+    for (let runs = from.count(); runs > 0; runs--) {
+      for (let i = 0; i < 3; i++) from.varint();
+      chunks += from.varint();
+    }
+    if (chunks * (ID_BYTES + 1) > bytes.length - from.at) return undefined;
+    for (let i = 0; i < chunks; i++) from.varint();
+    const end = from.at + chunks * ID_BYTES;
+    return end <= bytes.length ? end : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Writes unsigned LEB128 numbers below 2^53. */
 export class VarintWriter {
   #buffer: Buffer;

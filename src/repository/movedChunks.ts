@@ -164,7 +164,7 @@ export class MovedChunks {
     }
   }
 
-  at(chunk: number): ChunkPlace {
+  at(chunk: number): IdentifiedPlace {
     const at = chunk * NUMBERS;
     const n = this.#numbers;
     return {
@@ -172,6 +172,7 @@ export class MovedChunks {
       offset: n[at + 2]!,
       length: n[at + 3]!,
       content: n[at + 7] ? 'rows' : 'any',
+      id: this.id(chunk),
     };
   }
 
@@ -210,6 +211,11 @@ export interface ChunkPlace {
   offset: number;
   length: number;
   content: PackContent;
+}
+
+/** And what it is: the first 16 bytes of its id. */
+export interface IdentifiedPlace extends ChunkPlace {
+  id: Uint8Array;
 }
 
 export interface MovedChunk {

@@ -6,13 +6,13 @@
  * What bounds memory: the chunks held (movedChunks.ts), the lists remembered (surveyedLists.ts), the parts of one snapshot.
  */
 import { ahead } from '../base/ahead.ts';
-import { invariant } from '../base/errors.ts';
+import { invariant, TidemarkError } from '../base/errors.ts';
 import { ChunkIndex } from './chunkIndex.ts';
 import { type ChunkList, ChunkListBuilder, decodeChunkList, ID_BYTES, INLINE_CHUNKS } from './chunkList.ts';
 import type { ListRef, UsedPack, WrittenStream } from './chunkWriter.ts';
 import { packName } from './keys.ts';
 import type { Manifest, PartRecord } from './manifest.ts';
-import type { ChunkPlace, MovedChunks } from './movedChunks.ts';
+import type { IdentifiedPlace, MovedChunks } from './movedChunks.ts';
 import type { PackRef } from './packCatalog.ts';
 import { packTable } from './packTable.ts';
 import type { PackContent } from './packWriter.ts';
@@ -29,8 +29,13 @@ const LISTS_AHEAD = 8;
 export interface RewriteSource {
   /** For the streams that say where others are. */
   open(manifest: Manifest): Pick<SnapshotReader, 'encodedList' | 'whole'>;
-  /** Chunks of one pack, in the order given; ids are checked by the rewriting. A chunk is used before the next is asked for. */
-  chunks(table: Table, pack: PackRef, chunks: readonly ChunkPlace[]): AsyncIterable<Buffer>;
+  /**
+   * Chunks of one pack, in the order given; ids are checked by the rewriting. A chunk is used before the next is asked for.
+   * Undefined, only where `lossy`: it is lost.
+   */
+  chunks(table: Table, pack: PackRef, chunks: readonly IdentifiedPlace[]): AsyncIterable<Buffer | undefined>;
+  /** What can't be read stays named where it was, and the rest moves; otherwise it ends the survey, or leaves its pack. */
+  readonly lossy?: boolean;
 }
 
 type Table = Pick<Manifest, 'sessions' | 'epochs'>;
@@ -48,6 +53,8 @@ export interface Rewritten {
   streams: Manifest['streams'];
   counts: Manifest['counts'];
   written: Pick<WrittenStream, 'packs' | 'listBytes'>;
+  /** Something of it lies in the packs still, and can't be read. */
+  lost: boolean;
 }
 
 export class Rewrite {
@@ -88,13 +95,25 @@ export class Rewrite {
     const reader = this.#source.open(manifest);
     const { archive, globals, parts } = manifest.streams;
     const of = manifest.snapshot;
-    this.#surveyList(archive, 'any', await reader.encodedList(archive), of);
-    this.#surveyList(globals, 'any', await reader.encodedList(globals), of);
+    for (const ref of [archive, globals]) {
+      const encoded = await this.#encoded(reader, ref);
+      if (encoded) this.#surveyList(ref, 'any', encoded, of);
+    }
     const lines = parsePartLines(await reader.whole(parts, `the parts of snapshot ${of}`));
     const unknown = lines.filter(part => !this.#lists.get(refOf(part)));
-    const read = async (part: PartRecord) => ({ part, encoded: await reader.encodedList(refOf(part)) });
+    const read = async (part: PartRecord) => ({ part, encoded: await this.#encoded(reader, refOf(part)) });
     for await (const { part, encoded } of ahead(unknown, LISTS_AHEAD, read))
-      this.#surveyList(refOf(part), 'rows', encoded, of);
+      if (encoded) this.#surveyList(refOf(part), 'rows', encoded, of);
+  }
+
+  /** Undefined where it is lost, and may be. */
+  async #encoded(reader: Pick<SnapshotReader, 'encodedList'>, ref: ListRef): Promise<Buffer | undefined> {
+    try {
+      return await reader.encodedList(ref);
+    } catch (error) {
+      if (this.#source.lossy && isLoss(error)) return undefined;
+      throw error;
+    }
   }
 
   #notePacks({ packs, sessions, epochs, usage }: Manifest): void {
@@ -178,9 +197,10 @@ export class Rewrite {
     let next = 0;
     for await (const bytes of this.#source.chunks(this.#table, ref, places)) {
       const chunk = chunks[next]!;
-      const { content, length } = places[next++]!;
+      const { content, length, id } = places[next++]!;
+      if (bytes === undefined) continue;
       invariant(bytes.length === length, `a chunk of ${name} has ${bytes.length} bytes instead of ${length}`);
-      const copied = this.#session.copier(content).copy(bytes, this.#chunks.id(chunk), idKey, name);
+      const copied = this.#session.copier(content).copy(bytes, id, idKey, name);
       this.#chunks.moved(chunk, copied, copied.id);
       await this.#session.drained();
     }
@@ -195,9 +215,11 @@ export class Rewrite {
     const reader = this.#source.open(manifest);
     const of = manifest.snapshot;
     const written: Rewritten['written'][] = [];
+    let lost = false;
     const moveList = async (ref: ListRef): Promise<ListRef> => {
       const { listBytes, ...list } = await this.#moveList(ref, reader, of);
       written.push({ packs: list.packs, listBytes });
+      lost ||= list.lost ?? false;
       return list.ref ?? ref;
     };
     const archive = await moveList(manifest.streams.archive);
@@ -217,6 +239,7 @@ export class Rewrite {
         chunks: counts.chunks + parts.chunks - parts.oldChunks,
       },
       written: this.#together(written),
+      lost,
     };
   }
 
@@ -227,7 +250,8 @@ export class Rewrite {
   ): Promise<SurveyedList & { listBytes: number }> {
     const known = this.#lists.get(ref);
     if (known && (!known.moves || known.ref)) return { ...known, listBytes: 0 };
-    const encoded = await reader.encodedList(ref);
+    const encoded = await this.#encoded(reader, ref);
+    if (!encoded) return { moves: true, packs: [], lost: true, listBytes: 0 };
     const list = decodeChunkList(encoded, `snapshot ${of}`);
     const own = 'at' in ref && this.#chunks.packIndex(ref.at[0], ref.at[1]) !== -1;
     const indexes = list.packs.map(({ session, number }) => this.#chunks.packIndex(session, number));
@@ -236,35 +260,45 @@ export class Rewrite {
       this.#lists.set(ref, same);
       return { ...same, listBytes: 0 };
     }
-    const moved = this.#withNewPlaces(list, indexes);
+    const { moved, count, lost } = this.#withNewPlaces(list, indexes);
+    if (count === 0 && lost && !own)
+      return { moves: true, packs: this.#usedBy(list, ref, encoded.length), lost, listBytes: 0 };
     const stored = this.#storeList(moved, list.count);
     const packs = moved.packs.map(
       ({ session, number, usedBytes }): UsedPack => [this.#once(session), number, usedBytes],
     );
     if ('at' in stored.ref) packs.push([this.#session.id, stored.ref.at[1], stored.listBytes]);
-    this.#lists.set(ref, { moves: true, packs, ref: stored.ref });
-    return { moves: true, packs, ...stored };
+    this.#lists.set(ref, { moves: true, packs, ref: stored.ref, lost });
+    return { moves: true, packs, lost, ...stored };
   }
 
-  #withNewPlaces(list: ChunkList, indexes: readonly number[]): ChunkListBuilder {
+  /** `count` of its chunks have moved; where any is `lost`, that one is still named where it was. */
+  #withNewPlaces(
+    list: ChunkList,
+    indexes: readonly number[],
+  ): { moved: ChunkListBuilder; count: number; lost: boolean } {
     const builder = new ChunkListBuilder();
+    let count = 0;
+    let lost = false;
     const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.length);
     for (let i = 0; i < list.count; i++) {
       const index = indexes[list.pack[i]!]!;
       const length = list.length[i]!;
-      if (index === -1) {
+      const to = index === -1 ? undefined : this.#chunks.target(index, list, i);
+      if (!to) {
+        invariant(index === -1 || this.#source.lossy, 'a chunk that is to be moved was not surveyed');
+        lost ||= index !== -1;
         const { session, number } = list.packs[list.pack[i]!]!;
         const id = ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES);
         builder.add(session, number, list.segment[i]!, list.offset[i]!, length, id);
       } else {
-        const to = this.#chunks.target(index, list, i);
-        invariant(to, 'a chunk that is to be moved was not surveyed');
+        count++;
         if (to.first) this.#use(to.number, length);
         const id = Buffer.from(to.id).toString('latin1');
         builder.add(this.#session.id, to.number, to.segment, to.offset, length, id);
       }
     }
-    return builder;
+    return { moved: builder, count, lost };
   }
 
   #storeList(moved: ChunkListBuilder, count: number): { ref: ListRef; listBytes: number } {
@@ -331,9 +365,14 @@ export class Rewrite {
     };
   }
 
-  /** What the new manifest says of packs, once all of them are stored. Of those that stay it says no less than before. */
-  packTable(manifest: Manifest, { written }: Rewritten): ReturnType<typeof packTable> {
-    const table = packTable(this.#session.ownPacks, [written], [manifest]);
+  /**
+   * What the new manifest says of packs, once all of them are stored. Of those that stay it says no less than before. Where
+   * something is lost all stay: what can't be read may be read again, once somebody puts an object back.
+   */
+  packTable(manifest: Manifest, { written, lost }: Rewritten): ReturnType<typeof packTable> {
+    const named = manifest.packs.map(([session, number]): UsedPack => [session, number, 0]);
+    const all = lost ? [written, { packs: named, listBytes: 0 }] : [written];
+    const table = packTable(this.#session.ownPacks, all, [manifest]);
     const { usage } = table;
     if (!usage || !manifest.usage) return table;
     const before = new Map(
@@ -345,6 +384,11 @@ export class Rewrite {
     usage.listBytes = manifest.usage.listBytes;
     return table;
   }
+}
+
+/** What is stored is damaged, or gone, and not only out of reach. */
+export function isLoss(error: unknown): boolean {
+  return error instanceof TidemarkError && error.kind === 'fault' && !error.code.startsWith('SSH_');
 }
 
 const refOf = (part: PartRecord): ListRef => ('at' in part ? { at: part.at } : { list: part.list });

@@ -11,6 +11,8 @@ export interface SurveyedList {
   packs: UsedPack[];
   /** Where it was stored with its new places. */
   ref?: ListRef;
+  /** It can't be read whole, or names chunks that can't be. */
+  lost?: boolean;
 }
 
 /** Lists that were read once, by where they lie: snapshots share them. */

@@ -3,6 +3,7 @@ import { type HealedSnapshot, type HealResult, heal } from '../../operations/hea
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
+import { lostLines } from '../lost.ts';
 import { paint } from '../output.ts';
 
 /** With --json it prints a `HealResult` (src/operations/heal/index.ts). */
@@ -54,6 +55,7 @@ function* lines({ snapshots, failures }: HealResult): Iterable<string> {
   if (snapshots.length === 0) yield 'no damage is known; tidemark verify --all looks for it';
   for (const each of snapshots) {
     yield describe(each);
+    if (each.lost) yield* lostLines(each.lost);
     if (each.error) yield `  ${each.error.message} [${each.error.code}]`;
     if (each.error?.hint) yield `  ${each.error.hint}`;
   }

@@ -4,6 +4,7 @@ import { type VerifyResult, verify } from '../../operations/verify/index.ts';
 import { parseDuration } from '../../strategy/duration.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
+import { lostLines } from '../lost.ts';
 import { formatBytes, formatCount, formatSeconds, formatTime, paint, table } from '../output.ts';
 
 /** Names listed on a line before the rest is only counted; --json has all. */
@@ -11,7 +12,7 @@ const NAMES_SHOWN = 8;
 /** What was found is recorded, and no backup relies on it. */
 const REMEDY =
   '  The next backup stores anew what the damaged packs held. To make the snapshots whole that are damaged:' +
-  '\n  tidemark heal --all, where another repository has them; see docs/guides/damage.md.';
+  '\n  tidemark heal --all, where another repository has them, or tidemark repair REPOSITORY; see docs/guides/damage.md.';
 
 export const command: CliCommand = {
   name: 'verify [snapshot...]',
@@ -49,12 +50,13 @@ export const command: CliCommand = {
 function* lines(result: VerifyResult): Iterable<string> {
   const { ok, whole, snapshots, faults } = result;
   for (const fault of faults) yield* faultLines(fault);
-  for (const { snapshot, database, repository, ok, tables, rows, bytes } of snapshots) {
+  for (const { snapshot, database, repository, ok, tables, rows, bytes, lost } of snapshots) {
     const state = ok ? paint('green', 'ok     ') : paint('red', 'DAMAGED');
     const holds = `${formatCount(tables)} tables, ${formatCount(rows)} rows, ${formatBytes(bytes)}`;
     yield database === null
       ? `${state} ${snapshot} in ${repository}: can't be opened`
       : `${state} ${snapshot} of ${database} in ${repository}: ${holds}`;
+    if (lost) yield* lostLines(lost);
   }
   if (!whole) yield* coverageLines(result);
   yield verdict(result);

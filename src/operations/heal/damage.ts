@@ -1,8 +1,11 @@
 import type { TidemarkError } from '../../base/errors.ts';
+import { packName } from '../../repository/keys.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import { PackCatalog } from '../../repository/packCatalog.ts';
 import { PackChecks } from '../../repository/packChecks.ts';
 import type { OpenPlace } from '../open.ts';
+import { ALL_LOST, type Lost } from '../verify/lost.ts';
+import { type RunOptions, VerifyRun } from '../verify/run.ts';
 
 /** A snapshot in one repository, as far as it is known without reading it back. */
 export interface HeldCopy {
@@ -13,6 +16,8 @@ export interface HeldCopy {
   manifest: Manifest | null;
   /** What is wrong with it, in words; empty where nothing is known. */
   faults: string[];
+  /** Packs that it needs and that are damaged, missing or cut, as `packName` has them. */
+  packs: string[];
 }
 
 /**
@@ -26,17 +31,41 @@ export async function lookForDamage({ repository }: OpenPlace): Promise<HeldCopy
   const damaged = (name: string, error: TidemarkError) => {
     if (error.kind !== 'fault') throw error;
     const faults = [`its manifest can't be read [${error.code}]`];
-    copies.push({ name, snapshot: snapshotOf(name), manifest: null, faults });
+    copies.push({ name, snapshot: snapshotOf(name), manifest: null, faults, packs: [] });
   };
   for await (const manifest of repository.read(await repository.snapshotNames(), { damaged })) {
-    const known = new Set(checks.hurting(manifest).map(each => `${each.session} ${each.number}`));
-    const gone = manifest.packs.filter(
-      pack => !packs.holds(pack) && !known.has(`${pack[0]} ${pack[1]}`),
-    ).length;
+    const known = new Set(checks.hurting(manifest).map(each => packName(each.session, each.number)));
+    const gone = manifest.packs
+      .filter(pack => !packs.holds(pack))
+      .map(([session, number]) => packName(session, number))
+      .filter(name => !known.has(name));
     const faults: string[] = [];
     if (known.size > 0) faults.push(`${known.size} of its packs are damaged`);
-    if (gone > 0) faults.push(`${gone} of its packs are missing or cut`);
-    copies.push({ name: manifestName(manifest), snapshot: manifest.snapshot, manifest, faults });
+    if (gone.length > 0) faults.push(`${gone.length} of its packs are missing or cut`);
+    const name = manifestName(manifest);
+    copies.push({ name, snapshot: manifest.snapshot, manifest, faults, packs: [...known, ...gone] });
   }
   return copies.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * What exactly can't be restored of damaged snapshots of one repository, by the names of their manifests: everything that
+ * they say is held against their damaged packs, which are read again. Nothing is written.
+ */
+export async function lossesOf(
+  { name, repository, storage }: OpenPlace,
+  copies: readonly HeldCopy[],
+  { reporter, signal }: Pick<RunOptions, 'reporter' | 'signal'>,
+): Promise<Map<string, Lost | null>> {
+  const suspects = new Set(copies.flatMap(copy => copy.packs));
+  const names = copies.filter(copy => copy.manifest !== null).map(copy => copy.name);
+  const run = new VerifyRun({ reporter, signal, coverageMs: 0 });
+  await run.suspects(
+    { name, repository, storage, names },
+    (session, number) => suspects.has(packName(session, number)),
+    false,
+  );
+  const losses = new Map<string, Lost | null>(copies.map(copy => [copy.name, ALL_LOST]));
+  for (const [i, each] of names.entries()) losses.set(each, run.snapshots[i]!.lost);
+  return losses;
 }

@@ -7,7 +7,9 @@ import { storedAs } from '../copy/index.ts';
 import { copySnapshot } from '../copy/snapshot.ts';
 import { type OpenPlace, repositoryOf } from '../open.ts';
 import { openPlaces, type RepositoryFailure } from '../snapshots.ts';
+import type { Lost } from '../verify/lost.ts';
 import { VerifyRun } from '../verify/run.ts';
+import { lossesOf } from './damage.ts';
 import { choosePatients, type Patient, survey, type Wish } from './plan.ts';
 
 /** A copy may rely on packs of which nobody knew that they are damaged; verifying it finds them, and the next is without. */
@@ -37,6 +39,8 @@ export interface HealedSnapshot {
   from: string[];
   state: 'pending' | 'healed' | 'both' | 'lost' | 'failed';
   error: TidemarkError | null;
+  /** Of one that stays damaged: what can't be restored from it in this repository; null where all can. */
+  lost: Lost | null;
 }
 
 /** What `tidemark heal --json` prints. */
@@ -58,6 +62,7 @@ export async function heal(request: HealRequest): Promise<HealResult> {
   const { places, failures } = await openPlaces(strategy);
   const patients = choosePatients(await survey(places), request);
   const snapshots = patients.map(describe);
+  await nameLost(request, patients, snapshots);
   const result = { dryRun, snapshots, failures };
   const curable = snapshots.filter(each => each.state === 'pending');
   if (dryRun || curable.length === 0) return result;
@@ -89,7 +94,22 @@ function describe({ place, copy, twin, sources }: Patient): HealedSnapshot {
   const { snapshot, manifest, faults } = copy;
   const database = (manifest ?? sources[0]?.manifest)?.database ?? null;
   const state = twin === null && from.length === 0 ? 'lost' : 'pending';
-  return { snapshot, repository: place.name, database, faults, from, state, error: null };
+  return { snapshot, repository: place.name, database, faults, from, state, error: null, lost: null };
+}
+
+/** What is lost of those that no repository has whole. */
+async function nameLost(
+  request: HealRequest,
+  patients: Patient[],
+  snapshots: HealedSnapshot[],
+): Promise<void> {
+  const lost = patients.filter((_, i) => snapshots[i]!.state === 'lost');
+  for (const place of new Set(lost.map(each => each.place))) {
+    const copies = lost.filter(each => each.place === place).map(each => each.copy);
+    const losses = await lossesOf(place, copies, request);
+    for (const [i, { place: of, copy }] of patients.entries())
+      if (of === place && snapshots[i]!.state === 'lost') snapshots[i]!.lost = losses.get(copy.name) ?? null;
+  }
 }
 
 /** Why the damaged one could not be ended, where that is so. */

@@ -31,15 +31,18 @@ export interface Wish {
   given: string[];
   /** Only from this repository, which is then not healed itself; null: from any. */
   from: string | null;
+  /** Only what is damaged in this repository; absent: in any. */
+  target?: string;
 }
 
 /** What is damaged and wanted whole; oldest first, so that the younger ones share what the older ones bring. */
-export function choosePatients(surveyed: readonly Surveyed[], { given, from }: Wish): Patient[] {
+export function choosePatients(surveyed: readonly Surveyed[], { given, from, target }: Wish): Patient[] {
   const names = surveyed.flatMap(({ copies }) => copies.map(each => each.name));
   const ids = new Set(given.map(each => snapshotMeant(names, each)));
   const patients = surveyed.flatMap(({ place, copies }) =>
     copies
       .filter(copy => copy.faults.length > 0 && place.name !== from)
+      .filter(() => target === undefined || place.name === target)
       .filter(copy => ids.size === 0 || ids.has(copy.snapshot))
       .map(copy => ({
         place,

@@ -13,6 +13,7 @@ import { oldestFirst, type Spending } from './budget.ts';
 import { type JobFacts, runCrew } from './crew.ts';
 import { Faults } from './faults.ts';
 import { Looks } from './looks.ts';
+import { ALL_LOST, isWholeStill, type Lost } from './lost.ts';
 import { PackRoster, type SnapshotCoverage } from './roster.ts';
 import type { Chosen } from './select.ts';
 import { SnapshotCheck } from './snapshot.ts';
@@ -35,7 +36,12 @@ export interface VerifiedSnapshot {
   rows: number;
   /** Plain bytes. */
   bytes: number;
+  /** What of it can't be restored; null where everything can. */
+  lost: Lost | null;
 }
+
+/** Whether a pack is one of those to be looked at. */
+export type SuspectedPacks = (session: string, number: number) => boolean;
 
 export interface RunOptions {
   reporter: Reporter;
@@ -71,6 +77,20 @@ export class VerifyRun {
     }
     this.packs.all += roster.packs.size;
     await this.#cover(chosen, roster);
+  }
+
+  /**
+   * Only some packs, held against everything that the chosen snapshots need of them: says what is hurt by damage that is
+   * known, or suspected.
+   *
+   * @param record whether what was found is recorded.
+   */
+  async suspects(chosen: Chosen, suspected: SuspectedPacks, record: boolean): Promise<void> {
+    const roster = new PackRoster();
+    const looks = new Looks(chosen.repository, chosen.name, this.#options.reporter, true);
+    for (let next = 0; next < chosen.names.length; )
+      next = await this.#pass(chosen, next, roster, looks, suspected);
+    if (record) await looks.record(await this.#stillCount(chosen, roster));
   }
 
   /** The packs that were not read for longest, as many as may be spent on. */
@@ -148,10 +168,16 @@ export class VerifyRun {
   }
 
   /** Verifies snapshots from `first` on, as many as memory allows; gives the first of the next pass. */
-  async #pass(chosen: Chosen, first: number, roster: PackRoster, looks: Looks): Promise<number> {
+  async #pass(
+    chosen: Chosen,
+    first: number,
+    roster: PackRoster,
+    looks: Looks,
+    suspected?: SuspectedPacks,
+  ): Promise<number> {
     const { repository, names } = chosen;
     const { signal, reporter } = this.#options;
-    const open: SnapshotCheck[] = [];
+    const open: { check: SnapshotCheck; result: VerifiedSnapshot }[] = [];
     const plan = new CheckPlan(repository.storage, repository.keys, fault =>
       this.#planFault(chosen, plan, fault),
     );
@@ -160,22 +186,24 @@ export class VerifyRun {
     let next = first;
     for (; next < names.length && weight < REFERENCES_HELD; next++) {
       signal.throwIfAborted();
-      const manifest = await this.#manifest(chosen, names[next]!);
-      if (!manifest) continue;
+      const found = await this.#manifest(chosen, names[next]!);
+      if (!found) continue;
+      const { manifest, result } = found;
       roster.add(manifest);
       weight += manifest.packs.length + PART_WEIGHT * manifest.counts.tables;
       const each = names[next]!;
-      open.push(
-        await SnapshotCheck.open(repository, manifest, plan, (fault, tables) =>
-          this.faults.add(chosen.name, `snapshots/${each}`, fault, [snapshotOf(each)], tables),
-        ),
+      const check = await SnapshotCheck.open(repository, manifest, plan, (fault, tables) =>
+        this.faults.add(chosen.name, `snapshots/${each}`, fault, [snapshotOf(each)], tables),
       );
+      open.push({ check, result });
     }
     await plan.count(signal);
-    await this.#packs(chosen, plan, looks);
-    for (const snapshot of open) {
-      snapshot.judge(plan);
-      this.bytesRead += snapshot.bytesRead;
+    await this.#packs(chosen, plan, looks, suspected);
+    for (const { check, result } of open) {
+      if (!suspected) check.judge(plan);
+      const lost = check.lost(plan);
+      result.lost = isWholeStill(lost) ? null : lost;
+      this.bytesRead += check.bytesRead;
     }
     this.objects += plan.packCount;
     this.bytesRead += plan.bytesRead;
@@ -183,10 +211,11 @@ export class VerifyRun {
     return next;
   }
 
-  async #packs(chosen: Chosen, plan: CheckPlan, looks: Looks): Promise<void> {
+  async #packs(chosen: Chosen, plan: CheckPlan, looks: Looks, suspected?: SuspectedPacks): Promise<void> {
     const { signal, reporter } = this.#options;
-    reporter.begin('verifying', plan.packBytes);
-    await this.#crew(chosen, plan.jobs(signal), looks, (job, findings) => plan.apply(job, findings));
+    reporter.begin('verifying', suspected ? null : plan.packBytes);
+    const jobs = suspected ? among(plan.jobs(signal), suspected) : plan.jobs(signal);
+    await this.#crew(chosen, jobs, looks, (job, findings) => plan.apply(job, findings));
   }
 
   async #crew(
@@ -211,11 +240,14 @@ export class VerifyRun {
     });
   }
 
-  async #manifest({ name, repository }: Chosen, each: string): Promise<Manifest | undefined> {
+  async #manifest(
+    { name, repository }: Chosen,
+    each: string,
+  ): Promise<{ manifest: Manifest; result: VerifiedSnapshot } | undefined> {
     const object = `snapshots/${each}`;
     const id = snapshotOf(each);
     this.objects++;
-    const result = {
+    const result: VerifiedSnapshot = {
       snapshot: id,
       database: null,
       repository: name,
@@ -223,16 +255,18 @@ export class VerifyRun {
       tables: 0,
       rows: 0,
       bytes: 0,
+      lost: null,
     };
+    this.snapshots.push(result);
     try {
       const manifest = await repository.manifest(each);
       const { database, counts } = manifest;
       this.bytesRead += (await repository.storage.stat(object))?.sizeBytes ?? 0;
       const { tables, rows, bytesRead } = counts;
-      this.snapshots.push({ ...result, database, tables, rows, bytes: bytesRead });
-      return manifest;
+      Object.assign(result, { database, tables, rows, bytes: bytesRead });
+      return { manifest, result };
     } catch (error) {
-      this.snapshots.push(result);
+      result.lost = ALL_LOST;
       this.faults.add(name, object, asTidemarkError(error), [id]);
       return undefined;
     }
@@ -247,6 +281,10 @@ export class VerifyRun {
     for (const object of objects)
       this.faults.add(name, object, fault.error, snapshots.map(snapshotOf), tables);
   }
+}
+
+async function* among(jobs: AsyncIterable<PackJob>, suspected: SuspectedPacks): AsyncIterable<PackJob> {
+  for await (const job of jobs) if (suspected(job.session, job.number)) yield job;
 }
 
 async function* recordedNowAndThen(

@@ -1,5 +1,5 @@
 import { asTidemarkError, faultError, type TidemarkError } from '../../base/errors.ts';
-import type { Archive } from '../../postgres/archive/entry.ts';
+import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import type { CheckPlan } from '../../repository/checkPlan.ts';
@@ -7,12 +7,13 @@ import { type Counts, type Manifest, manifestName, type PartRecord } from '../..
 import { readParts } from '../../repository/parts.ts';
 import { SnapshotReader } from '../../repository/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { type Lost, lostOf, nameOfPart, STREAM_NAMES } from './lost.ts';
 
 type Fault = Pick<TidemarkError, 'code' | 'message' | 'hint'>;
 export type ReportFault = (fault: Fault, tables: string[]) => void;
 
 const HINT = 'restore another snapshot, and report this: no tidemark writes that';
-const LARGE_OBJECTS = 'large objects';
+const STREAMS = ['archive', 'globals', 'parts'] as const;
 
 interface CheckedPart {
   name: string;
@@ -31,7 +32,12 @@ export class SnapshotCheck {
   readonly counts: Counts;
   bytesRead = 0;
   readonly #report: ReportFault;
+  /** In the order of `STREAMS`. */
   readonly #streams: number[] = [];
+  /** Names of those that could not be read. */
+  readonly #unread = new Set<string>();
+  /** Tables with rows by the table of contents, where the list of parts can't be read. */
+  #listed: string[] = [];
   readonly #parts: CheckedPart[] = [];
   /** What the archive has entries for; null where it or the list of parts can't be read. */
   #entries: { tables: number; largeObjects: number } | null = null;
@@ -53,25 +59,26 @@ export class SnapshotCheck {
     const check = new SnapshotCheck(manifest, report);
     const { streams } = manifest;
     plan.addSnapshot(manifest);
-    for (const key of ['archive', 'globals', 'parts'] as const)
-      check.#streams.push(plan.addStream(streams[key], check.name, NAMES[key]));
+    for (const key of STREAMS)
+      check.#streams.push(plan.addStream(streams[key], check.name, STREAM_NAMES[key]));
     const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: true });
-    const archive = await check.#read(NAMES.archive, async () => {
-      const bytes = await reader.whole(streams.archive, NAMES.archive);
+    const archive = await check.#read(STREAM_NAMES.archive, async () => {
+      const bytes = await reader.whole(streams.archive, STREAM_NAMES.archive);
       const { archive, length } = parseArchive(bytes);
       if (length === bytes.length) return archive;
       throw faultError('ARCHIVE_INVALID', `${bytes.length - length} bytes follow it`, HINT);
     });
-    await check.#read(NAMES.globals, async () =>
-      JSON.parse((await reader.whole(streams.globals, NAMES.globals)).toString('utf8')),
+    await check.#read(STREAM_NAMES.globals, async () =>
+      JSON.parse((await reader.whole(streams.globals, STREAM_NAMES.globals)).toString('utf8')),
     );
-    const parts = await check.#read(NAMES.parts, () => readParts(reader, manifest));
+    const parts = await check.#read(STREAM_NAMES.parts, () => readParts(reader, manifest));
     check.bytesRead += reader.bytesRead;
     for (const part of parts ?? []) {
       const { kind, rows, bytes } = part;
-      const name = nameOf(part);
+      const name = nameOfPart(part);
       check.#parts.push({ name, kind, rows, bytes, stream: plan.addStream(part, check.name, name) });
     }
+    if (archive && !parts) check.#listed = rowEntries(archive).map(nameOfEntry);
     if (archive && parts) check.#pair(archive, parts, manifest.scope.schemaOnly);
     return check;
   }
@@ -82,6 +89,7 @@ export class SnapshotCheck {
     } catch (error) {
       const { code, message, hint } = asTidemarkError(error);
       const known = code === 'INTERNAL' ? 'STREAM_INVALID' : code;
+      this.#unread.add(what);
       this.#fault(known, `${what} can't be read: ${message}`, [what], hint);
       return undefined;
     }
@@ -93,7 +101,7 @@ export class SnapshotCheck {
 
   /** Each table and batch of large objects that the archive has data of has its parts, and no part is nobody's. */
   #pair(archive: Archive, parts: PartRecord[], schemaOnly: boolean): void {
-    const entries = archive.entries.filter(entry => entry.desc === 'TABLE DATA');
+    const entries = rowEntries(archive);
     const batches = schemaOnly ? [] : largeObjectBatches(archive);
     this.#entries = {
       tables: entries.length,
@@ -107,11 +115,11 @@ export class SnapshotCheck {
       else found.add(part.from);
     }
     if (found.size < batches.length)
-      this.#fault('ROWS_MISSING', 'it holds too few large objects', [LARGE_OBJECTS]);
+      this.#fault('ROWS_MISSING', 'it holds too few large objects', ['large objects']);
     for (const entry of entries) {
       const mine = byOid.get(entry.oid) ?? [];
       byOid.delete(entry.oid);
-      const name = `${entry.namespace}.${entry.tag}`;
+      const name = nameOfEntry(entry);
       if (mine.length === 0) this.#fault('ROWS_MISSING', `it lists rows of ${name} but holds none`, [name]);
       else if (!contiguous(mine))
         this.#fault('ROWS_MISSING', `the parts of ${name} are not all of its pages once`, [name]);
@@ -120,8 +128,18 @@ export class SnapshotCheck {
   }
 
   #stray(part: PartRecord): void {
-    const name = nameOf(part);
+    const name = nameOfPart(part);
     this.#fault('PART_STRAY', `it holds ${name}, which its table of contents does not ask for`, [name]);
+  }
+
+  /** What can't be read of it, as far as its packs have been checked. */
+  lost(plan: CheckPlan): Lost {
+    const isLost = (stream: number) => !plan.streams[stream]!.whole;
+    return lostOf({
+      streams: STREAMS.filter((key, i) => this.#unread.has(STREAM_NAMES[key]) || isLost(this.#streams[i]!)),
+      parts: this.#parts.map(({ name, kind, rows, stream }) => ({ name, kind, rows, lost: isLost(stream) })),
+      listed: this.#listed,
+    });
   }
 
   /** Holds what was counted against what the snapshot says. */
@@ -157,16 +175,10 @@ export class SnapshotCheck {
   }
 }
 
-/** The streams that every snapshot has, as they are called where tables are listed. */
-const NAMES = {
-  archive: 'the table of contents',
-  globals: 'the roles',
-  parts: 'the list of parts',
-} as const;
+const rowEntries = ({ entries }: Archive): ArchiveEntry[] =>
+  entries.filter(entry => entry.desc === 'TABLE DATA');
 
-function nameOf(part: PartRecord): string {
-  return part.kind === 'rows' ? `${part.schema}.${part.table}` : LARGE_OBJECTS;
-}
+const nameOfEntry = ({ namespace, tag }: ArchiveEntry): string => `${namespace}.${tag}`;
 
 /** Page ranges from 0 to the end, each where the one before ends. */
 function contiguous(parts: PartRecord[]): boolean {

@@ -1,0 +1,118 @@
+import { ahead } from '../../base/ahead.ts';
+import { ChunkIndex } from '../chunkIndex.ts';
+import { type ChunkList, ChunkListBuilder, decodeChunkList, ID_BYTES } from '../chunkList.ts';
+import type { ListRef } from '../chunkWriter.ts';
+import { packName } from '../keys.ts';
+import type { Manifest } from '../manifest.ts';
+import type { IdentifiedPlace } from '../movedChunks.ts';
+import { readParts } from '../parts.ts';
+import { type PackTable, SnapshotReader } from '../reader.ts';
+import type { Repository } from '../repository.ts';
+import { isLoss } from '../rewrite.ts';
+
+/** Lists that were looked through, by where they lie: snapshots share them. Of more, some are looked through twice. */
+const LISTS_KNOWN_MAX = 500_000;
+const LISTS_AHEAD = 8;
+
+/** Where the same chunk lies too, and a manifest that tells how to read there. */
+export interface OtherPlace {
+  table: PackTable;
+  chunk: ChunkList;
+}
+
+/**
+ * Other places of chunks that are lost where they lay: the same bytes have the same id in the whole repository, and a backup
+ * or a heal that came after the damage has stored them anew. What bounds memory: some 600 bytes a chunk that is lost.
+ */
+export class OtherPlaces {
+  readonly #lost = new ChunkListBuilder();
+  #index = new ChunkIndex([]);
+  readonly #places: (OtherPlace | undefined)[] = [];
+  #missing = 0;
+
+  /** One that is lost. */
+  add([session, number]: readonly [string, number, ...unknown[]], chunk: IdentifiedPlace): void {
+    this.#lost.add(session, number, chunk.segment, chunk.offset, chunk.length, textOf(chunk.id));
+  }
+
+  /** Undefined where it was found nowhere. */
+  find(id: Uint8Array): OtherPlace | undefined {
+    const found = this.#index.find(textOf(id));
+    return found === -1 ? undefined : this.#places[found];
+  }
+
+  /**
+   * Goes through the lists of these snapshots, the newest first, until all are found.
+   *
+   * @param damaged whether a pack is, by `packName`: what lies there is not looked for.
+   */
+  async search(
+    repository: Repository,
+    names: readonly string[],
+    damaged: (name: string) => boolean,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    this.#index = new ChunkIndex([decodeChunkList(this.#lost.encode(), 'what is lost')]);
+    this.#missing = this.#lost.count;
+    const known = new Set<string>();
+    for await (const manifest of repository.read([...names].reverse(), { damaged() {} })) {
+      if (this.#missing === 0) return;
+      signal?.throwIfAborted();
+      const { sessions, epochs, packs } = manifest;
+      const table = { sessions, epochs, packs };
+      for await (const list of listsOf(repository, manifest, known)) this.#take(table, list, damaged);
+    }
+  }
+
+  #take(table: PackTable, list: ChunkList, damaged: (name: string) => boolean): void {
+    const usable = list.packs.map(({ session, number }) => !damaged(packName(session, number)));
+    if (!usable.includes(true)) return;
+    const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.byteLength);
+    for (let i = 0; i < list.count; i++) {
+      if (!usable[list.pack[i]!]) continue;
+      const found = this.#index.find(ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES));
+      if (found === -1 || this.#places[found]) continue;
+      this.#places[found] = { table, chunk: oneOf(list, i) };
+      this.#missing--;
+    }
+  }
+}
+
+/** The list of one chunk of a list. */
+export function oneOf(list: ChunkList, i: number): ChunkList {
+  return {
+    packs: [list.packs[list.pack[i]!]!],
+    count: 1,
+    pack: Int32Array.of(0),
+    segment: list.segment.slice(i, i + 1),
+    offset: list.offset.slice(i, i + 1),
+    length: list.length.slice(i, i + 1),
+    ids: list.ids.slice(i * ID_BYTES, (i + 1) * ID_BYTES),
+  };
+}
+
+/** All chunk lists of a snapshot that can be read, but for those that are known by now. */
+async function* listsOf(
+  { storage, keys }: Repository,
+  manifest: Manifest,
+  known: Set<string>,
+): AsyncGenerator<ChunkList> {
+  const reader = new SnapshotReader(storage, keys, manifest, { verifyIds: true });
+  const parts = await readParts(reader, manifest).catch(unlessLost);
+  const { archive, globals, parts: own } = manifest.streams;
+  const fresh: ListRef[] = [];
+  for (const ref of [archive, globals, own, ...(parts ?? [])]) {
+    const key = 'at' in ref ? ref.at.join(' ') : undefined;
+    if (key !== undefined && known.has(key)) continue;
+    if (key !== undefined && known.size < LISTS_KNOWN_MAX) known.add(key);
+    fresh.push(ref);
+  }
+  const read = (ref: ListRef) => reader.list(ref, `snapshot ${manifest.snapshot}`).catch(unlessLost);
+  for await (const list of ahead(fresh, LISTS_AHEAD, read)) if (list) yield list;
+}
+
+function unlessLost(error: unknown): undefined {
+  if (!isLoss(error)) throw error;
+}
+
+const textOf = (id: Uint8Array): string => Buffer.from(id).toString('latin1', 0, ID_BYTES);
