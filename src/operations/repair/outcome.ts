@@ -69,7 +69,7 @@ export function plannedObjects({ diagnosis, foreseen }: Prospect): RepairedObjec
     const remedy = whole
       ? 'what it holds is written anew'
       : gains
-        ? 'what is left of it is written anew'
+        ? 'what can be had of it is written anew'
         : null;
     const state = gains ? 'pending' : 'lost';
     objects.push({ object: `packs/${name}`, fault: message, code, remedy, state, error: null });

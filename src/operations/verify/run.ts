@@ -87,10 +87,10 @@ export class VerifyRun {
    */
   async suspects(chosen: Chosen, suspected: SuspectedPacks, record: boolean): Promise<void> {
     const roster = new PackRoster();
-    const looks = new Looks(chosen.repository, chosen.name, this.#options.reporter, true);
-    for (let next = 0; next < chosen.names.length; )
-      next = await this.#pass(chosen, next, roster, looks, suspected);
-    if (record) await looks.record(await this.#stillCount(chosen, roster));
+    const { name, repository, names } = chosen;
+    const looks = record ? new Looks(repository, name, this.#options.reporter, true) : undefined;
+    for (let next = 0; next < names.length; ) next = await this.#pass(chosen, next, roster, looks, suspected);
+    await looks?.record(await this.#stillCount(chosen, roster));
   }
 
   /** The packs that were not read for longest, as many as may be spent on. */
@@ -172,7 +172,7 @@ export class VerifyRun {
     chosen: Chosen,
     first: number,
     roster: PackRoster,
-    looks: Looks,
+    looks: Looks | undefined,
     suspected?: SuspectedPacks,
   ): Promise<number> {
     const { repository, names } = chosen;
@@ -211,7 +211,12 @@ export class VerifyRun {
     return next;
   }
 
-  async #packs(chosen: Chosen, plan: CheckPlan, looks: Looks, suspected?: SuspectedPacks): Promise<void> {
+  async #packs(
+    chosen: Chosen,
+    plan: CheckPlan,
+    looks: Looks | undefined,
+    suspected?: SuspectedPacks,
+  ): Promise<void> {
     const { signal, reporter } = this.#options;
     reporter.begin('verifying', suspected ? null : plan.packBytes);
     const jobs = suspected ? among(plan.jobs(signal), suspected) : plan.jobs(signal);
@@ -221,7 +226,7 @@ export class VerifyRun {
   async #crew(
     { repository, storage }: Chosen,
     jobs: AsyncIterable<PackJob> | Iterable<PackJob>,
-    looks: Looks,
+    looks: Looks | undefined,
     found: (job: JobFacts, findings: PackFindings) => void,
   ): Promise<void> {
     const { signal, reporter } = this.#options;
@@ -234,7 +239,7 @@ export class VerifyRun {
         this.bytesRead += findings.bytesRead;
         this.packs.checked++;
         found(job, findings);
-        looks.add(job, findings.faults);
+        looks?.add(job, findings.faults);
         reporter.advance(job.sizeBytes);
       },
     });
@@ -289,10 +294,10 @@ async function* among(jobs: AsyncIterable<PackJob>, suspected: SuspectedPacks): 
 
 async function* recordedNowAndThen(
   jobs: AsyncIterable<PackJob> | Iterable<PackJob>,
-  looks: Looks,
+  looks: Looks | undefined,
 ): AsyncIterable<PackJob> {
   for await (const job of jobs) {
-    await looks.recordNowAndThen();
+    await looks?.recordNowAndThen();
     yield job;
   }
 }

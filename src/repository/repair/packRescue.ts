@@ -1,3 +1,4 @@
+import { isMissing } from '../../storage/object.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { packName, type RepositoryKeys } from '../keys.ts';
 import type { Manifest } from '../manifest.ts';
@@ -11,7 +12,6 @@ import {
 } from '../pack.ts';
 import type { PackRef } from '../packCatalog.ts';
 import { PACK_BYTES } from '../packWriter.ts';
-import { isMissing } from '../repository.ts';
 import { isLoss } from '../rewrite.ts';
 import { MAX_SEGMENT_BYTES, openSegment, type SegmentKind } from '../seal.ts';
 import { Salvage } from './salvage.ts';
