@@ -13,7 +13,12 @@ const FILES = ['src/**/*.test.ts', 'tests/**/*.test.ts', 'scripts/**/*.test.ts',
 /** The kill test takes two minutes on two idle cores, and cores are not always idle. */
 const FILE_LIMIT_MS = 420_000;
 /** Started first, since they take longest and the end should not wait for one of them alone. */
-const SLOWEST = ['tests/faults/kill.test.ts', 'tests/cli.test.ts', 'tests/roundtrip.test.ts'];
+const SLOWEST = [
+  'tests/faults/kill.test.ts',
+  'tests/versions.test.ts',
+  'tests/cli.test.ts',
+  'tests/roundtrip.test.ts',
+];
 /** Each file has servers of its own beside it. */
 const FILES_AT_ONCE = Math.max(1, Math.min(4, availableParallelism()));
 let stopped = false;

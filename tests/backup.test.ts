@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LocalStorage } from '../src/storage/local.ts';
 import { makeSite, type Site } from './support/cli.ts';
-import { type DatabaseOptions, freshDatabase, query } from './support/databases.ts';
+import { clientTool, type DatabaseOptions, freshDatabase, query } from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';
 import { server } from './support/servers.ts';
 
@@ -204,6 +204,22 @@ for (const [name, options, statements] of ENCODINGS) {
     assert.equal(await dump((await server(15)).url(restored)), await dump(database.url));
   });
 }
+
+test('large objects of a database that prefers its bytes escaped load from an export', async t => {
+  const database = await freshDatabase(await server(15));
+  await query(
+    database.url,
+    `alter database ${database.name} set bytea_output = 'escape'; select lo_from_bytea(4711, '\\x005c0aff')`,
+  );
+  const made = await site(t, database.url);
+  await made.json('backup', 'db');
+  const file = join(made.folder, 'db.dump');
+  await made.json('export', 'db', '--format', 'custom', '-o', file);
+  const loaded = await freshDatabase(await server(15));
+  await clientTool('pg_restore', ['-e', '-d', loaded.url, file]);
+  const [object] = await query(loaded.url, "select encode(lo_get(4711), 'hex') as bytes");
+  assert.deepEqual(object, { bytes: '005c0aff' });
+});
 
 test('only some tables, with what they need; and all but some', async t => {
   const database = await freshDatabase(await server(15));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import type { Server } from '../../src/postgres/server/throwaway.ts';
-import { DEBIAN_15 } from './servers.ts';
+import { type ClientMajor, clientPrograms } from './servers.ts';
 
 export interface Database {
   url: string;
@@ -72,14 +72,19 @@ export async function query<Row = Record<string, unknown>>(
   }
 }
 
-/** Runs a client program of PostgreSQL 15 and returns what it printed; a failure throws with what it complained about. */
-export async function clientTool(
-  tool: string,
-  args: string[],
-  options: { input?: string; env?: Record<string, string> } = {},
-): Promise<string> {
+export interface ClientOptions {
+  input?: string;
+  env?: Record<string, string>;
+  /** Of which version; 15 unless told. */
+  major?: ClientMajor;
+  /** Complaints that may be, and the exit code they bring; unless told, the exit code alone decides. */
+  allowed?: RegExp[];
+}
+
+/** Runs a stock client program and returns what it printed; a failure throws with what it complained about. */
+export async function clientTool(tool: string, args: string[], options: ClientOptions = {}): Promise<string> {
   const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', PGAPPNAME: 'tidemark test', ...options.env };
-  const child = spawn(join(DEBIAN_15, tool), args, { env, stdio: 'pipe' });
+  const child = spawn(join(clientPrograms(options.major ?? 15), tool), args, { env, stdio: 'pipe' });
   // A program that ends without reading its input is judged by its exit code.
   child.stdin.on('error', () => {});
   child.stdin.end(options.input ?? '');
@@ -88,8 +93,15 @@ export async function clientTool(
     text(child.stderr),
     once(child, 'close'),
   ]);
-  if (code !== 0) throw new Error(`${tool} ${args.join(' ')} ended with ${code}: ${complaint}`);
+  const failed = options.allowed ? !isAllowed(complaint, options.allowed) : code !== 0;
+  if (failed) throw new Error(`${tool} ${args.join(' ')} ended with ${code}: ${complaint}`);
   return output;
+}
+
+/** Whether each error is one that may be. */
+function isAllowed(complaint: string, allowed: RegExp[]): boolean {
+  const errors = complaint.split('\n').filter(line => /\b(ERROR|FATAL|PANIC|error|fatal): /.test(line));
+  return errors.every(line => allowed.some(each => each.test(line)));
 }
 
 /** Runs psql on a database; it stops at the first error. Give `-c`, `-f`, or an input. */
@@ -98,13 +110,14 @@ export function psql(url: string, args: string[], input?: string): Promise<strin
 }
 
 /**
- * The database as text, by stock pg_dump 15 (which refuses servers newer than itself), without what differs between
- * two dumps of equal databases: the random \restrict key, the comments about versions and times, and how moments
+ * The database as text, by stock pg_dump (15 unless told; it refuses servers newer than itself), without what differs
+ * between two dumps of equal databases: the random \restrict key, the comments about versions and times, and how moments
  * and bytes are written (settings of the database, which not every restore brings along).
  */
-export async function pgDumpText(url: string, args: string[] = []): Promise<string> {
+export async function pgDumpText(url: string, args: string[] = [], major?: ClientMajor): Promise<string> {
   return normalizeDump(
     await clientTool('pg_dump', ['-d', url, ...args], {
+      major,
       env: { PGTZ: 'UTC', PGOPTIONS: '-c bytea_output=hex' },
     }),
   );

@@ -51,8 +51,9 @@ export interface Anchor {
 }
 
 /**
- * What pg_dump sets in its own sessions (pg_dump.c, setup_connection), and parallel plans off, so that a page range comes
- * in the order of its pages. Names and statements are UTF-8; rows come in the encoding that their COPY names.
+ * What pg_dump sets in its own sessions (pg_dump.c, setup_connection); bytes in one form, whatever the database or the
+ * role prefers, since large objects are read again (part.ts); and parallel plans off, so that a page range comes in the
+ * order of its pages. Names and statements are UTF-8; rows come in the encoding that their COPY names.
  */
 export const CAPTURE_SETTINGS = [
   "SET client_encoding = 'UTF8'",
@@ -61,6 +62,7 @@ export const CAPTURE_SETTINGS = [
   'SET DateStyle = ISO',
   'SET IntervalStyle = POSTGRES',
   'SET extra_float_digits = 3',
+  'SET bytea_output = hex',
   'SET synchronize_seqscans = off',
   'SET statement_timeout = 0',
   'SET lock_timeout = 0',
