@@ -210,6 +210,24 @@ test('a snapshot that is forgotten while it is revised stays forgotten', async t
   assert.deepEqual(await names(site, `revisions/${victim}/`), []);
 });
 
+test('a pack is emptied only if every snapshot that names it was revised', async t => {
+  const site = await halfDead(t);
+  const [overtaken] = [...site.contents.keys()];
+  const put = site.clock.put.bind(site.clock);
+  site.clock.put = async (name, data, options) => {
+    if (name === `revisions/${overtaken}/00000001`) await put(name, []); // somebody was faster
+    return put(name, data, options);
+  };
+  const { done } = await prune(site);
+  assert.deepEqual([done[0]!.packs, done[0]!.bytes, done[0]!.snapshots], [0, 0, 3]);
+  site.clock.put = put;
+  await allWhole(site);
+  site.clock.pass(GRACE_MS);
+  const next = (await prune(site)).done[0]!;
+  assert.deepEqual([next.packs, next.snapshots], [1, 1]);
+  await allWhole(site);
+});
+
 test('a backup that runs across a compaction relies on what it found', async t => {
   const site = await halfDead(t);
   const blocks = { a: pieces(12, 8, 4), b: 'small', c: pieces(4, 2, 9) };

@@ -70,6 +70,8 @@ class Round {
   readonly #numbers = new Map<string, { current: number; next: number }>();
   /** Those that name any of the packs. */
   readonly #surveyed: string[] = [];
+  /** Packs, by index, of snapshots that could not be revised. */
+  readonly #stillNamed = new Set<number>();
 
   constructor(
     repository: Repository,
@@ -182,7 +184,7 @@ class Round {
     }
     await withdraw(this.#repository, session.id);
     for (const { index, pack } of rewrite.found().packs) {
-      if (!this.#chunks.isMoved(index)) continue;
+      if (!this.#chunks.isMoved(index) || this.#stillNamed.has(index)) continue;
       this.#total.packs++;
       this.#total.bytes += pack.ref[2];
     }
@@ -205,8 +207,14 @@ class Round {
     for (let from = 0; from < revisions.length; from += REVISIONS_AT_ONCE) {
       const some = revisions.slice(from, from + REVISIONS_AT_ONCE);
       const leases = [this.#options.lease, lease];
-      this.#total.snapshots += (await writeRevisions(this.#repository, session.id, some, leases)).length;
+      const written = await writeRevisions(this.#repository, session.id, some, leases);
+      this.#total.snapshots += written.length;
+      for (const { before } of some) if (!written.includes(manifestName(before))) this.#noteNamed(before);
     }
+  }
+
+  #noteNamed({ packs }: Manifest): void {
+    for (const [session, number] of packs) this.#stillNamed.add(this.#chunks.packIndex(session, number));
   }
 
   /** Undefined where the snapshot was forgotten. */

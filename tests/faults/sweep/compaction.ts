@@ -58,7 +58,12 @@ export const COMPACT: Operation<Pruned> = {
     assert.deepEqual(compacted.faults, []);
     assert.equal(compacted.snapshots, revised, 'snapshots revised as reported');
     assert.equal(freed.packs, gone, 'packs freed as reported');
-    assert.ok(compacted.packs <= emptied, `${compacted.packs} packs emptied as reported, ${emptied} in fact`);
+    // Of a snapshot that it wasn't shown it can't know what that needs.
+    if (saw)
+      assert.ok(
+        compacted.packs <= emptied,
+        `${compacted.packs} packs emptied as reported, ${emptied} in fact`,
+      );
     if (saw && !again) assert.ok(compacted.packs === 2 && revised === 3, JSON.stringify(compacted));
     const repository = await site.open();
     const holds = await readHolds(repository, await repository.storage.now());
