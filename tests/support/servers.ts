@@ -1,10 +1,11 @@
 import { copyFileSync, existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BROUGHT, debianPrograms, howToGet } from '../../scripts/debian-postgres.ts';
 import { TidemarkError } from '../../src/base/errors.ts';
 import { embeddedPrograms } from '../../src/postgres/server/embedded.ts';
 import { copyPrograms, extensionFolder } from '../../src/postgres/server/programs.ts';
 import { type Server, startServer } from '../../src/postgres/server/throwaway.ts';
+import { afterEnd } from './afterEnd.ts';
 
 export type Major = 15 | 16 | 17 | 18 | 19;
 export const MAJORS: readonly Major[] = [15, 16, 17, 18, 19];
@@ -37,7 +38,7 @@ const started = new Map<string, Promise<Server>>();
 
 /**
  * A running server of that major version, the same one for every test of this process that asks with the same options.
- * Nobody stops it: it ends with the process. Its extension folder holds the zoo's extension.
+ * Nobody stops it: it ends with the process, however that ends. Its extension folder holds the zoo's extension.
  */
 export function server(major: Major, options: TestServerOptions = {}): Promise<Server> {
   const key = JSON.stringify([major, options]);
@@ -96,5 +97,22 @@ async function start(major: Major, options: TestServerOptions): Promise<Server> 
     copyFileSync(join(EXTENSION, file), join(extensionFolder(programs), file));
   }
   const configuration = { ...FAST, ...options.configuration };
-  return startServer({ programs, configuration, initdbArgs: options.initdbArgs });
+  const server = await startServer({ programs, configuration, initdbArgs: options.initdbArgs });
+  afterEnd(END, String(server.pid), server.socketDir, copyOf(programs));
+  return server;
+}
+
+/** Where this process was killed, and could not end its server itself: ends it, and removes its folder and its programs. */
+const END = `[ -d "$2" ] || exit 0
+lock="$2/data/postmaster.pid"
+if [ "$(head -n 1 "$lock" 2>/dev/null)" = "$1" ]; then
+  kill -QUIT "$1"
+  for i in 1 2 3 4 5 6 7 8 9 10; do [ -e "$lock" ] && sleep 0.2; done
+  kill -KILL -- "-$1" 2>/dev/null
+fi
+rm -rf "$2" "$3"`;
+
+/** The folder that all of the programs were copied to. */
+function copyOf(programs: string): string {
+  return basename(programs).startsWith('tidemark-programs-') ? programs : copyOf(dirname(programs));
 }
