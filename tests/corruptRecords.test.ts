@@ -223,23 +223,27 @@ async function readAll(copy: SweepSite, what: string): Promise<number> {
   return refused;
 }
 
-/** A day later: who prunes loses nothing, and says so where it can't know what is needed; the hold holds. */
-async function goesOn(copy: SweepSite, what: string, refused: boolean): Promise<void> {
-  await copy.age('main', 'condemned', 25);
-  const packs = await copy.objects('main', 'packs');
+async function pruned(copy: SweepSite) {
   const strategy = await copy.strategy();
-  const pruning = prune({
-    ...{ strategy, dryRun: false, maxDead: 0.5, reporter: SILENT, signal },
-    confirm: async () => true,
-  });
+  const confirm = async () => true;
+  return prune({ strategy, dryRun: false, maxDead: 0.5, reporter: SILENT, signal, confirm });
+}
+
+/** Days later: who prunes loses nothing, and frees nothing where it can't know what is needed; the hold holds. */
+async function goesOn(copy: SweepSite, what: string, refused: boolean): Promise<void> {
+  const packs = await copy.objects('main', 'packs');
+  for (let day = 0; day < (refused ? 2 : 1); day++) {
+    await copy.age('main', 'condemned', 25);
+    const ran = await pruned(copy).catch((error: Error) => error);
+    if (ran instanceof Error) assert.ok(refused && ran instanceof TidemarkError, `${what}: ${ran.stack}`);
+  }
+  if (refused && what.endsWith('removed')) return; // nobody can know that it was there
   if (refused) {
-    await assert.rejects(pruning, TidemarkError, what);
     assert.deepEqual(await copy.objects('main', 'packs'), packs, `${what}: packs were collected`);
     return;
   }
-  await pruning.catch(error => assert.fail(`${what}: prune: ${error.stack}`));
   await copy.nothingLost();
-  if (/^main.(epochs)/.test(what)) return; // everything can be read, and nothing written
+  if (what.startsWith('main/epochs/')) return; // everything can be read, and nothing written
   const repository = await copy.open();
   const forgetting = await Forgetting.begin(repository);
   await assert.rejects(forgetting.forget(held), { code: 'SNAPSHOT_HELD' }, what);

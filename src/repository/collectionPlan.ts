@@ -118,15 +118,25 @@ class Planner {
 
   /**
    * Forgotten although it is held, which nobody does who keeps to the rules: what it needs stays all the same, and
-   * everything where nobody knows what that is.
+   * everything where nobody knows what that is. So does everything where a revision may have lost its bytes.
    */
   async #markHeld(): Promise<void> {
     const { size } = this.#holdings.packs;
+    if (this.#lacksRevision()) for (let place = 0; place < size; place++) this.#flags[place]! |= HELD;
     for await (const { packs } of this.#retired.each(({ key }) => this.#isHeld(key))) {
       if (packs === undefined) continue;
       if (packs) for (const place of eachPlace(packs)) this.#flags[place]! |= HELD;
       else for (let place = 0; place < size; place++) this.#flags[place]! |= HELD;
     }
+  }
+
+  /** Of a snapshot that is not whole, and whose last revision is void: only one that was cut to nothing would explain both. */
+  #lacksRevision(): boolean {
+    const { revisions, snapshots } = this.#holdings;
+    return [...revisions].some(([name, numbers]) => {
+      const held = snapshots.get(name);
+      return held !== undefined && !held.good && numbers.some(number => -number > held.revision);
+    });
   }
 
   #isHeld(key: string): boolean {

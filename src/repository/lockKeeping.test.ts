@@ -64,3 +64,22 @@ test('what is kept is locked anew each quarter of the time, and what is not kept
   const left = clock.until.get('repository.json')!.getTime() - (await clock.now()).getTime();
   assert.ok(left > 19.9 * DAY_MS);
 });
+
+test('a record of locks that was damaged stops nobody: everything is locked anew', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-locks-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const clock = new LockingStorage(new LocalStorage(folder), START);
+  const secret = { kind: 'key', text: newKeyText(), where: 'the test' } as const;
+  const repository = await Repository.create(clock, secret, START);
+  const { snapshot } = await smallBackup(repository, { a: 'one' });
+  repository.policy = { storageClass: null, lock: { mode: 'governance', forMs: 20 * DAY_MS } };
+  const extended = await keepLocks(repository, [snapshot]);
+  const records = () => Array.fromAsync(clock.list('locked/'));
+  const { name } = (await records())[0]!;
+  for (const bytes of [Buffer.alloc(0), Buffer.from('rubbish'), (await clock.get(name)).subarray(0, 30)]) {
+    for (const { name } of await records()) await clock.put(name, [bytes]);
+    assert.equal(await keepLocks(repository, [snapshot]), extended);
+    assert.equal((await records()).length, 1);
+    assert.equal(await keepLocks(repository, [snapshot]), 0);
+  }
+});

@@ -1,4 +1,4 @@
-import { invariant } from '../base/errors.ts';
+import { TidemarkError } from '../base/errors.ts';
 import { packName } from './keys.ts';
 import { type Manifest, manifestName, newSessionId, SESSION_ID } from './manifest.ts';
 import { PackCatalog } from './packCatalog.ts';
@@ -109,15 +109,20 @@ function nameAt(catalog: PackCatalog, place: number): string {
   return `packs/${packName(session, number)}`;
 }
 
+/** One that can't be read says that nothing is locked: then everything is locked anew. */
 async function lastRecord({ storage, keys }: Repository): Promise<{ name: string; until: Date } | undefined> {
   let newest: string | undefined;
   for await (const { name } of storage.list('locked/'))
     if (SESSION_ID.test(name.slice('locked/'.length)) && (newest === undefined || name > newest))
       newest = name;
   if (newest === undefined) return undefined;
-  const content = keys.open(newest, await storage.get(newest), newest) as LockRecord;
-  invariant(content.format === 1, `${newest} has format ${content.format}`);
-  return { name: newest, until: new Date(content.until) };
+  try {
+    const content = keys.open(newest, await storage.get(newest), newest) as LockRecord;
+    if (content.format === 1) return { name: newest, until: new Date(content.until) };
+  } catch (error) {
+    if (!(error instanceof TidemarkError && error.kind === 'fault')) throw error;
+  }
+  return { name: newest, until: new Date(0) };
 }
 
 async function record(
