@@ -426,6 +426,25 @@ test('--json is exactly one object, whatever happens', async t => {
 /** It gives a program a terminal. */
 const SCRIPT = spawnSync('script', ['--version']).status === 0;
 
+test('a reader that has seen enough is no failure, a full disk is one', {
+  skip: !existsSync('/dev/full'),
+}, async t => {
+  const { folder, run } = await place(t);
+  await run('init', await database());
+  const shell = (line: string) =>
+    spawnSync('bash', ['-c', `set -o pipefail; ${line}`], {
+      ...{ cwd: folder, encoding: 'utf8' },
+      env: { PATH: process.env.PATH, HOME: folder },
+    });
+  const head = shell(`for i in 1 2 3; do ${BIN}/tidemark check; done | true`);
+  assert.deepEqual([head.status, head.stderr], [0, '']);
+  for (const json of ['', '--json']) {
+    const full = shell(`${BIN}/tidemark check ${json} > /dev/full`);
+    assert.equal(full.status, 1);
+    assert.match(full.stderr, /standard output: ENOSPC \[OUTPUT_UNWRITTEN\]\n {2}/);
+  }
+});
+
 test('colours only on a terminal, and never with NO_COLOR', { skip: !SCRIPT && 'no script' }, async t => {
   const { folder } = await place(t);
   const onTerminal = (env: string) =>

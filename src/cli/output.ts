@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises';
 import { styleText } from 'node:util';
-import type { TidemarkError } from '../base/errors.ts';
+import { TidemarkError } from '../base/errors.ts';
 
 /**
  * Terminal manners. Results go to stdout, everything else to stderr. With --json stdout holds exactly one JSON object.
@@ -38,6 +39,29 @@ export function reportError(error: TidemarkError, json: boolean): void {
   process.stderr.write(`${lines.map(printable).join('\n')}\n`);
   if (process.env.TIDEMARK_DEBUG)
     process.stderr.write(`${error.stack}\n${String((error.cause as Error)?.stack ?? '')}\n`);
+}
+
+/**
+ * Watches whether what is printed can be. A reader that has seen enough, such as `head`, is no failure; a full disk is one,
+ * of which the function that is given back throws.
+ */
+export function watchOutput(): () => Promise<void> {
+  let failure: NodeJS.ErrnoException | undefined;
+  const failed = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') failure ??= error;
+  };
+  process.stdout.on('error', failed);
+  process.stderr.on('error', () => {}); // nobody could be told
+  return async () => {
+    await setImmediate(); // what was just written has failed by now, if it does
+    if (!failure) return;
+    throw new TidemarkError(
+      'OUTPUT_UNWRITTEN',
+      `the result can't be written to standard output: ${failure.code ?? failure.message}`,
+      'the command itself was carried out; make room where its output goes',
+      { cause: failure },
+    );
+  };
 }
 
 type Colour = Parameters<typeof styleText>[0];

@@ -4,7 +4,7 @@ import { asTidemarkError, usageError } from '../base/errors.ts';
 import type { CliCommand, CliGroup, Context } from './command.ts';
 import { COMMANDS, SUMMARIES } from './commands/index.ts';
 import { EXIT } from './exit.ts';
-import { makeOutput, reportError } from './output.ts';
+import { makeOutput, reportError, watchOutput } from './output.ts';
 import { ProgressLine } from './progress.ts';
 
 const DEFAULT_STRATEGY = './tidemark.yaml';
@@ -16,6 +16,7 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
   const stop = () => interrupt.abort(interruption());
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  const requireWritten = watchOutput();
   try {
     const name = argv.find(word => !word.startsWith('-'));
     const command = name && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]!() : undefined;
@@ -31,6 +32,7 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
     if (command && 'commands' in command) addGroup(program, command, run);
     else if (command) addCommand(program, command, run(command));
     await program.parseAsync(argv, { from: 'user' });
+    await requireWritten();
     return code;
   } catch (error) {
     if (error instanceof CommanderError) {

@@ -10,9 +10,10 @@ import { formatBytes, formatCount, formatSeconds, formatTime, paint, table } fro
 /** Names listed on a line before the rest is only counted; --json has all. */
 const NAMES_SHOWN = 8;
 /** What was found is recorded, and no backup relies on it. */
-const REMEDY =
-  '  The next backup stores anew what the damaged packs held. To make the snapshots whole that are damaged:' +
-  '\n  tidemark heal --all, where another repository has them, or tidemark repair REPOSITORY; see docs/guides/damage.md.';
+const REMEDY = [
+  '  The next backup stores anew what the damaged packs held. To make the snapshots whole that are damaged:',
+  '  tidemark heal --all, where another repository has them, or tidemark repair REPOSITORY; see docs/guides/damage.md.',
+];
 
 export const command: CliCommand = {
   name: 'verify [snapshot...]',
@@ -60,7 +61,7 @@ function* lines(result: VerifyResult): Iterable<string> {
   }
   if (!whole) yield* coverageLines(result);
   yield verdict(result);
-  if (!ok) yield REMEDY;
+  if (!ok) yield* REMEDY;
 }
 
 function* coverageLines({ coverage }: VerifyResult): Iterable<string> {
