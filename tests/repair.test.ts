@@ -298,3 +298,53 @@ test('a stale record, a damaged hold, and a lengthened pack are put right', asyn
   await verified(site, 0, '--all');
   assert.ok((await stat(pathOf(site, longer!))).size > 0);
 });
+
+test('where only the roles are lost, everything else is restored, and said so', async t => {
+  const { site } = await shop(t);
+  const { zero, first } = await inTwo(site);
+  // With the first snapshot's table of contents; the second has one of its own, but the same roles.
+  const [streams] = await packs(site, zero);
+  const bytes = await readFile(pathOf(site, streams!));
+  await rm(pathOf(site, streams!));
+  const result = await repaired(site, 3, '--yes');
+  assert.deepEqual(
+    result.snapshots.map(each => [
+      each.snapshot,
+      each.lost?.everything,
+      each.lost?.other.includes('the roles'),
+    ]),
+    [
+      [zero, true, true],
+      [first, false, true],
+    ],
+  );
+  assert.deepEqual(lostTables(result)[1], []);
+  const restored = await site.run('restore', first, '--new', 'shop without roles');
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.match(restored.stderr, /the roles of .* are lost/);
+  await query((await server(15)).url('postgres'), 'drop database "shop without roles"');
+  assert.equal((await site.run('restore', first, '--new', 'shop with roles', '--roles')).code, 3);
+  assert.equal((await site.run('show', first)).code, 0);
+  await writeFile(pathOf(site, streams!), bytes);
+  await verified(site, 0, '--all');
+});
+
+test('repository.json is made again from what copies in another repository say', async t => {
+  const { site } = await shop(t);
+  const first = await backup(site);
+  const path = pathOf(site, 'repository.json');
+  const { id } = JSON.parse((await readFile(path)).toString()) as { id: string };
+  await rm(path);
+  assert.match((await site.run('repair', 'main', '--yes')).stderr, /REPOSITORY_MISSING/);
+  assert.match((await site.run('repair', 'main', '--id', 'abc')).stderr, /ID_INVALID/);
+  assert.equal((await repaired(site, 3, '--dry-run', '--id', id)).objects[0]!.state, 'pending');
+  await repaired(site, 0, '--yes', '--id', id);
+  await site.json('copy', '--from', 'main', '--to', 'archive', first);
+  await rm(path);
+  const result = await repaired(site, 0, '--yes');
+  assert.deepEqual(
+    result.objects.map(each => [each.object, each.state]),
+    [['repository.json', 'repaired']],
+  );
+  await verified(site, 0, '--all');
+});

@@ -69,7 +69,11 @@ export interface OpenPlace {
 }
 
 export async function openPlace(strategy: Strategy, name: string, signal?: AbortSignal): Promise<OpenPlace> {
-  const opened = await openRepository(strategy, name, signal);
+  return placeOf(strategy, name, await openRepository(strategy, name, signal));
+}
+
+/** A repository that was opened, by what the strategy says of it. */
+export function placeOf(strategy: Strategy, name: string, opened: Repository): OpenPlace {
   const blamed = new BlamedStorage(opened.storage);
   const repository = new Repository(blamed, opened.keys);
   repository.policy = opened.policy;

@@ -139,7 +139,7 @@ export interface Found {
   opened: OpenSnapshot;
 }
 
-/** The snapshot opened in the first place where what it says of itself can be read. */
+/** The snapshot opened in the first place where what it says of itself can be read; where only its roles can't, that is noted. */
 async function openLocated(
   located: Located,
   note: (line: string) => void,
@@ -157,6 +157,19 @@ async function openLocated(
       failures.push({ repository: place.name, snapshot, error: found });
       if (places.length > failures.length)
         note(`warning: ${snapshot} can't be read in ${place.name}: ${found.message} [${found.code}]`);
+    }
+  }
+  for (const { place, name } of places) {
+    const reading = await before(place);
+    try {
+      const opened = await openSnapshot(place.repository, name, { withoutRoles: true });
+      if (opened.rolesFault)
+        note(
+          `warning: the roles of ${snapshot} are lost: ${opened.rolesFault.message} [${opened.rolesFault.code}]`,
+        );
+      return { located, place, opened, reading };
+    } catch {
+      await reading?.end();
     }
   }
   throw allFailed(`snapshot ${snapshot} can't be read anywhere`, failures);

@@ -193,7 +193,7 @@ export async function readHeader(storage: Storage): Promise<Header> {
     );
   }
   const header = parseObject(await storage.get(HEADER), `${HEADER} in ${storage.place}`) as unknown as Header;
-  if (header.tidemark !== 'repository' || !/^[0-9a-f]{32}$/.test(header.id)) {
+  if (header.tidemark !== 'repository' || !/^[0-9a-f]{32}$/.test(header.id) || !(header.format >= 1)) {
     throw faultError(
       'HEADER_DAMAGED',
       `${HEADER} in ${storage.place} is not a repository's header`,

@@ -1,3 +1,4 @@
+import { usageError } from '../../base/errors.ts';
 import { repair } from '../../operations/repair/index.ts';
 import type { RepairedObject, RepairedSnapshot, RepairResult } from '../../operations/repair/outcome.ts';
 import type { CliCommand } from '../command.ts';
@@ -14,6 +15,7 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--forget-lost', 'forget the snapshots that stay damaged and that no repository has whole')
+      .option('--id <id>', 'the repository’s id from its recovery kit, where repository.json is lost')
       .option('--jobs <n>', 'threads that copy at once')
       .option('--dry-run', 'show what is damaged and what would come of it, and change nothing')
       .option('--yes', 'don’t ask')
@@ -32,6 +34,7 @@ export const command: CliCommand = {
       repository: given as string,
       dryRun: options.dryRun === true,
       forgetLost: options.forgetLost === true,
+      id: idOf(options.id),
       jobs: parseJobs(options.jobs),
       version,
       reporter: progress,
@@ -47,11 +50,24 @@ export const command: CliCommand = {
   },
 };
 
+function idOf(given: unknown): string | null {
+  if (given === undefined) return null;
+  const id = String(given).toLowerCase();
+  if (/^[0-9a-f]{32}$/.test(id)) return id;
+  throw usageError(
+    'ID_INVALID',
+    `--id ${JSON.stringify(given)} is no repository's id`,
+    'give the 32 hexadecimal digits that the recovery kit shows',
+  );
+}
+
 function codeOf({ objects, snapshots, failures }: RepairResult): number {
   if ([...objects, ...snapshots].some(each => each.state === 'failed')) return EXIT.failed;
   const stays = snapshots.some(each => each.state === 'lost' || each.state === 'pending');
   // What was lost with a snapshot that is forgotten is no more.
-  const left = objects.some(each => each.state === 'pending' || (each.state === 'lost' && stays));
+  const gone = ({ object, state }: RepairedObject) =>
+    state === 'lost' && (stays || !/^(packs|snapshots|revisions)\//.test(object));
+  const left = objects.some(each => each.state === 'pending' || gone(each));
   if (stays || left) return EXIT.fault;
   return failures.length > 0 && snapshots.length > 0 ? EXIT.failed : EXIT.done;
 }

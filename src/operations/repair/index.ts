@@ -10,10 +10,11 @@ import { findUnreadable, rebuildManifests } from '../../repository/repair/rebuil
 import { foreseeRebuild, type LostStreams, rebuildPacks } from '../../repository/repair/rebuildPacks.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { type HealedSnapshot, heal } from '../heal/index.ts';
-import { type OpenPlace, openPlace, repositoryOf } from '../open.ts';
+import type { OpenPlace } from '../open.ts';
 import type { RepositoryFailure } from '../snapshots.ts';
 import { isWholeStill, type Lost, lostOf, nameOfPart } from '../verify/lost.ts';
 import { type Diagnosis, diagnose } from './diagnose.ts';
+import { openForRepair, plannedKeys, repairKeys } from './open.ts';
 import {
   judged,
   type Prospect,
@@ -31,6 +32,8 @@ export interface RepairRequest {
   dryRun: boolean;
   /** Forgets snapshots that are not whole then, and that no other repository has whole; never one that is held. */
   forgetLost: boolean;
+  /** The repository's id, as its recovery kit has it; null where that is not at hand. */
+  id: string | null;
   jobs: number | null;
   version: string;
   reporter: Reporter;
@@ -44,10 +47,12 @@ export interface RepairRequest {
  * that is there is changed. A kill leaves it no worse than before, and the next run goes on.
  */
 export async function repair(request: RepairRequest): Promise<RepairResult> {
-  const { strategy, dryRun } = request;
-  const place = await openPlace(strategy, repositoryOf(strategy, request.repository).name);
-  const prospect = await foresee(request, place);
+  const { strategy, repository, dryRun, signal } = request;
+  const opened = await openForRepair(strategy, repository, request.id, signal);
+  const keys = plannedKeys(opened.repairs);
+  const prospect = await foresee(request, opened.place, keys.length > 0);
   const planned = plan(request, prospect);
+  planned.objects.unshift(...keys);
   const idle = planned.objects.length === 0 && planned.snapshots.length === 0;
   const hopeless = [...planned.objects, ...planned.snapshots].every(each => each.state === 'lost');
   if (dryRun || idle || (hopeless && planned.forgets.length === 0)) return planned;
@@ -58,11 +63,19 @@ export async function repair(request: RepairRequest): Promise<RepairResult> {
       'nothing was done; confirm it, say --yes, or look at it with --dry-run',
     );
   }
-  return carryOut(request, place, prospect, planned);
+  if (keys.length === 0) return carryOut(request, opened.place, prospect, planned);
+  const { place, objects } = await repairKeys(strategy, opened);
+  const again = await foresee(request, place, false);
+  const result = await carryOut(request, place, again, plan(request, again));
+  return { ...result, objects: [...objects, ...result.objects] };
 }
 
-/** What is wrong, and what can be done about it. Writes nothing. */
-async function foresee(request: RepairRequest, place: OpenPlace): Promise<Prospect> {
+/**
+ * What is wrong, and what can be done about it. Writes nothing.
+ *
+ * @param alone other repositories can't be asked, since this one can't be opened as they are.
+ */
+async function foresee(request: RepairRequest, place: OpenPlace, alone: boolean): Promise<Prospect> {
   const { reporter, signal } = request;
   const diagnosis = await diagnose(place, { reporter, signal, record: false });
   reporter.begin('looking for what is left', null);
@@ -75,7 +88,9 @@ async function foresee(request: RepairRequest, place: OpenPlace): Promise<Prospe
     else if (copy.manifest) foreseen.set(copy.name, { lost, gains: false });
   }
   reporter.end();
-  const { sources, failures } = await sourcesOf(request, diagnosis);
+  const { sources, failures } = alone
+    ? { sources: new Map<string, string[]>(), failures: [] }
+    : await sourcesOf(request, diagnosis);
   return { diagnosis, foreseen, sources, failures };
 }
 

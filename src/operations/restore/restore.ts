@@ -10,6 +10,7 @@ import { destroys, type RestoreRequest, type RestoreResult } from './request.ts'
 export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const started = performance.now();
   const { snapshot, signal } = request;
+  if (request.roles && snapshot.rolesFault) throw snapshot.rolesFault;
   const selected = select(request);
   const notes = selected.leftOut.map(
     ({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`,
