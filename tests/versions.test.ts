@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import { installedPgDumps } from '../src/postgres/pgDump/tool.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { clientTool, type Database, freshDatabase, pgDumpText, query } from './support/databases.ts';
-import { difference } from './support/fingerprint.ts';
+import { difference, fingerprint } from './support/fingerprint.ts';
 import {
   type ClientMajor,
   clientPrograms,
@@ -167,6 +167,43 @@ test('a server newer than the pg_dump that is there: no snapshot, and the cure',
   assert.match(stderr, /install its client \(apt install postgresql-client-19/);
   assert.deepEqual((await site.json<{ snapshots: unknown[] }>('list')).snapshots, []);
 });
+
+/** PostgreSQL 19 reads no literals with escapes, which a database of an older server may prefer. */
+const ESCAPES = String.raw`
+  set standard_conforming_strings = off;
+  set escape_string_warning = off;
+  create table t (a text default 'x\\y''z', b text check (b <> 'q\\'), c text);
+  comment on table t is 'back\\slash\nand line';
+  create view v as select 'a\\b'::text as x, a from t where a <> '\\';
+  create type e as enum ('l\\m');
+  insert into t values (default, 'b', 'c\\d');`;
+
+for (const from of [15, 18] as const) {
+  test(`definitions with escapes, of PostgreSQL ${from}, are restored on 19`, {
+    skip: serverLacks(19) || (from === 18 && hidden(from)),
+  }, async () => {
+    const source = await freshDatabase(await server(from), 'escapes');
+    await query(source.url, 'alter database escapes set standard_conforming_strings = off');
+    await query(source.url, ESCAPES);
+    const site = await makeSite({ db: source.url });
+    sites.push(site);
+    await site.json('backup', 'db');
+    const into = await freshDatabase(await server(19));
+    const { notes } = await site.json<{ notes: string[] }>('restore', 'db', '--to', into.url);
+    assert.equal(notes.length, 1);
+    assert.match(notes[0]!, /the server refused ALTER DATABASE .* SET standard_conforming_strings TO 'off'/);
+    const look = `select t.*, v.x, obj_description('t'::regclass) as said, enum_range(null::e)::text as labels from t, v`;
+    assert.deepEqual(await query(into.url, look), [
+      { a: "x\\y'z", b: 'b', c: 'c\\d', x: 'a\\b', said: 'back\\slash\nand line', labels: '{"l\\\\m"}' },
+    ]);
+    await site.json('restore', 'db', '--new', 'escapes again');
+    const seen = [
+      await fingerprint(source.url),
+      await fingerprint((await server(from)).url('escapes again')),
+    ];
+    assert.equal(difference(seen[0]!, seen[1]!), '');
+  });
+}
 
 /**
  * The sections one after another, in two jobs; but an extension's rows, whose tables have their foreign keys already, in

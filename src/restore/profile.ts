@@ -1,4 +1,6 @@
-import type { ArchiveEntry } from '../postgres/archive/entry.ts';
+import { usageError } from '../base/errors.ts';
+import type { Archive, ArchiveEntry } from '../postgres/archive/entry.ts';
+import { hasStandardStrings } from '../postgres/archive/statements.ts';
 
 /** What a target server can't or won't do, and the statements that are therefore changed or left out, each reported. */
 export interface TargetProfile {
@@ -98,6 +100,19 @@ const PROVIDER_ROLES = new Set([
   'cloudsqladmin',
   'doadmin',
 ]);
+
+/** From here on backslashes in '…' literals are always plain characters. */
+const MAJOR_OF_STANDARD_STRINGS = 19;
+
+/** Refuses what the target would read in another way, before anything is done. */
+export function requireReadableStrings(archive: Archive, { serverMajor }: TargetProfile): void {
+  if (serverMajor < MAJOR_OF_STANDARD_STRINGS || hasStandardStrings(archive)) return;
+  throw usageError(
+    'STRINGS_NOT_STANDARD',
+    `the snapshot's definitions were written with standard_conforming_strings = off, which PostgreSQL ${serverMajor} no longer reads`,
+    'back the database up again, which writes them in the standard way; or restore into PostgreSQL 18 or older and back that up',
+  );
+}
 
 /** Roles that the selected entries name and the target lacks. */
 export function missingRoles(

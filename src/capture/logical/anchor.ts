@@ -38,6 +38,8 @@ export interface ServerFacts {
   icuLocale: string | null;
   sizeBytes: number;
   inRecovery: boolean;
+  /** Whether backslashes in the database's '…' literals are plain characters. */
+  standardStrings: boolean;
   superuser: boolean;
   role: string;
 }
@@ -177,6 +179,7 @@ async function readFacts(session: Session): Promise<ServerFacts> {
     icuLocale: row!.icu_locale ?? null,
     sizeBytes: Number(row!.size_bytes),
     inRecovery: row!.in_recovery === 't',
+    standardStrings: row!.standard_strings === 'on',
     superuser: row!.superuser === 't',
     role: row!.role!,
   };

@@ -34,7 +34,7 @@ export async function planCapture(
   scope: CaptureScope & { settings: ConnectionSettings; signal: AbortSignal },
 ): Promise<CapturePlan> {
   const head = await readArchiveHead({
-    settings: scope.settings,
+    settings: withStandardStrings(scope.settings, anchor),
     serverVersion: anchor.facts.serverVersionNum,
     snapshot: anchor.snapshot,
     args: pgDumpArguments(scope),
@@ -56,6 +56,15 @@ export async function planCapture(
     pgDump: `${head.tool.kind} ${head.tool.version}`,
     warnings: head.warnings,
   };
+}
+
+/**
+ * pg_dump writes literals as the database reads them, and PostgreSQL 19 no longer reads those with escapes: so its
+ * session has standard ones. Only where it matters, since poolers may refuse any option.
+ */
+function withStandardStrings(settings: ConnectionSettings, { facts }: Anchor): ConnectionSettings {
+  if (facts.standardStrings) return settings;
+  return { ...settings, options: `${settings.options ?? ''} -c standard_conforming_strings=on`.trim() };
 }
 
 function pgDumpArguments(scope: CaptureScope): string[] {

@@ -8,7 +8,7 @@ import { type ConnectionSettings, describeSettings } from '../../postgres/settin
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { partsByEntry } from '../../restore/parts.ts';
-import { adapt, type TargetProfile } from '../../restore/profile.ts';
+import { adapt, requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
 import { besideName, besideTable } from '../../restore/table/beside.ts';
 import { type Division, divide } from '../../restore/table/existing.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
@@ -32,6 +32,7 @@ export async function restoreTables(
     const { archive } = request.snapshot;
     const division = await divide(session, archive, entries);
     const profile = await readProfile(session);
+    requireReadableStrings(archive, profile);
     requireRoles(request, division.entries, profile);
     const run = new TablesRun(request, session, profile, division);
     await session.run('BEGIN');

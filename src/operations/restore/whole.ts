@@ -4,6 +4,7 @@ import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { databaseStatements } from '../../restore/database/databaseEntries.ts';
 import { restoreRoles } from '../../restore/database/roles.ts';
+import { requireReadableStrings } from '../../restore/profile.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
 import { readProfile, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
@@ -24,6 +25,7 @@ export async function restoreWhole(
       for (const note of notes) reporter.note(note);
     }
     const profile = await readProfile(session);
+    requireReadableStrings(archive, profile);
     requireRoles(request, selected.entries, profile);
     const tables = await runRestore({
       archive,
