@@ -44,12 +44,12 @@ export class OtherPlaces {
   /**
    * Goes through the lists of these snapshots, the newest first, until all are found.
    *
-   * @param damaged whether a pack is, by `packName`: what lies there is not looked for.
+   * @param lost whether nothing can be read of this segment of a pack, by `packName`: what lies there is passed over.
    */
   async search(
     repository: Repository,
     names: readonly string[],
-    damaged: (name: string) => boolean,
+    lost: (name: string, segment: number) => boolean,
     signal?: AbortSignal,
   ): Promise<void> {
     this.#index = new ChunkIndex([decodeChunkList(this.#lost.encode(), 'what is lost')]);
@@ -60,18 +60,17 @@ export class OtherPlaces {
       signal?.throwIfAborted();
       const { sessions, epochs, packs } = manifest;
       const table = { sessions, epochs, packs };
-      for await (const list of listsOf(repository, manifest, known)) this.#take(table, list, damaged);
+      for await (const list of listsOf(repository, manifest, known)) this.#take(table, list, lost);
     }
   }
 
-  #take(table: PackTable, list: ChunkList, damaged: (name: string) => boolean): void {
-    const usable = list.packs.map(({ session, number }) => !damaged(packName(session, number)));
-    if (!usable.includes(true)) return;
+  #take(table: PackTable, list: ChunkList, lost: (name: string, segment: number) => boolean): void {
+    const names = list.packs.map(({ session, number }) => packName(session, number));
     const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.byteLength);
     for (let i = 0; i < list.count; i++) {
-      if (!usable[list.pack[i]!]) continue;
       const found = this.#index.find(ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES));
       if (found === -1 || this.#places[found]) continue;
+      if (lost(names[list.pack[i]!]!, list.segment[i]!)) continue;
       this.#places[found] = { table, chunk: oneOf(list, i) };
       this.#missing--;
     }

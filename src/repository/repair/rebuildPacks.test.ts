@@ -177,6 +177,17 @@ test('what is missing comes from where the same bytes were stored again; what is
   await allWhole(site, [BLOCKS, { ...BLOCKS, other: 'd|e' }]);
 });
 
+test('what is lost in one damaged pack comes from what is left of another', async () => {
+  const site = await fresh();
+  const blocks = { one: 'the same text', two: 'the same text', three: 'other' };
+  const [one, two] = objectsOf(await backup(site, blocks));
+  await change(site, one!, bytes => bytes.subarray(0, 40));
+  await change(site, two!, DIRECTORY_DAMAGE['the trailer is cut off']!);
+  assert.deepEqual(await foreseen(site, [one!, two!]), [[]]);
+  assert.equal((await rebuild(site, [one!, two!])).length, 1);
+  await allWhole(site, [blocks]);
+});
+
 test('of a pack that is damaged in part, what is right is moved, and what is lost is known to a block', async () => {
   const seed = Number(process.env.TIDEMARK_SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`seed: run again with TIDEMARK_SEED=${seed}`);

@@ -110,6 +110,8 @@ class Round {
   readonly #surveyed: string[] = [];
   /** Segments that are lost where they lay: pack, by its index, and segment. */
   readonly #lost = new Set<string>();
+  /** Those that can be read. */
+  readonly #found = new Set<string>();
   /** Something was found of the snapshot that is being looked at. */
   #gains = false;
 
@@ -191,7 +193,8 @@ class Round {
       for (const [segment, bytes] of leastBytes) {
         const name = packName(ref[0], ref[1]);
         const content = await this.#source.segment(name, segment, SEGMENT_KIND.data, bytes);
-        if (!content || content.length < bytes) this.#lost.add(`${name} ${segment}`);
+        const whole = content !== undefined && content.length >= bytes;
+        (whole ? this.#found : this.#lost).add(`${name} ${segment}`);
       }
       for (const place of places) {
         if (!this.#lost.has(`${packName(ref[0], ref[1])} ${place.segment}`)) continue;
@@ -202,7 +205,11 @@ class Round {
     if (!any) return;
     const { damaged, signal } = this.#work;
     const names = await this.#repository.snapshotNames();
-    await this.#others.search(this.#repository, names, name => damaged.has(name), signal);
+    // Of the packs of this round it is known which segments are lost.
+    const ours = new Set(this.#packs.map(({ ref }) => packName(ref[0], ref[1])));
+    const lost = (name: string, segment: number) =>
+      ours.has(name) ? !this.#found.has(`${name} ${segment}`) : damaged.has(name);
+    await this.#others.search(this.#repository, names, lost, signal);
   }
 
   async #lostOf(manifest: Manifest): Promise<LostStreams> {

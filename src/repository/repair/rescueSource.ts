@@ -128,7 +128,16 @@ export class RescueSource implements RewriteSource {
 
   async #elsewhere(id: Uint8Array): Promise<Buffer | undefined> {
     const other = this.#others.find(id);
-    return other && readOne(this.#readerOf(other.table), other.chunk);
+    if (!other) return undefined;
+    const { table, chunk } = other;
+    const { session, number } = chunk.packs[0]!;
+    const name = packName(session, number);
+    if (!this.#damaged.has(name)) return readOne(this.#readerOf(table), chunk);
+    const [segment, offset, length] = [chunk.segment[0]!, chunk.offset[0]!, chunk.length[0]!];
+    const content = await this.segment(name, segment, SEGMENT_KIND.data, offset + length);
+    const found = content?.subarray(offset, offset + length);
+    const idKey = this.#repository.keys.of(table, session).chunkIdKey();
+    return found && idOf(found, idKey).equals(id) ? found : undefined;
   }
 
   #readerOf(table: PackTable): SnapshotReader {
