@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { PackCatalog } from './packCatalog.ts';
 import { PackChecks } from './packChecks.ts';
+import { RunPool, runsOf } from './packRuns.ts';
 import { byTime, PackTimes, placedTimes } from './packTimes.ts';
 
 const session = (i: number): string => `20261121-02000000${i}-0000000${i}`;
@@ -133,6 +134,18 @@ test('what several machines wrote adds up to the same, whichever is read first',
         ]);
       });
       assert.deepEqual(states[0], states[1]);
+    }),
+  );
+});
+
+test('sets of places come back from a pool as they were put in', () => {
+  const places = fc.array(fc.oneof(fc.nat(300), fc.nat(5_000_000)), { maxLength: 60 });
+  fc.assert(
+    fc.property(fc.array(places, { maxLength: 8 }), sets => {
+      const pool = new RunPool();
+      const put = sets.map(set => pool.add(runsOf(new Set(set))));
+      for (const [i, each] of put.entries())
+        assert.deepEqual([...pool.each(each)], [...new Set(sets[i])].sort((a, b) => a - b)); // biome-ignore format: short
     }),
   );
 });

@@ -11,8 +11,8 @@ import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots
 import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
 export const HEADER = 'repository.json';
-/** Manifests read at once. */
-const MANIFESTS_AHEAD = 16;
+/** Manifests asked for at once; they wait sealed until it is their turn, so that one at a time is large in memory. */
+const MANIFESTS_AHEAD = 48;
 /** A revision may be replaced between being listed and being read, but hardly this often. */
 const LOOKS = 5;
 
@@ -143,19 +143,29 @@ export class Repository {
    */
   async *read(names: Iterable<string>, options: ReadOptions = {}): AsyncGenerator<Manifest> {
     const { damaged, revisions = await listRevisions(this.storage) } = options;
-    const readOne = async (name: string) => {
+    const fetchOne = async (name: string): Promise<{ name: string; open(): Manifest | undefined }> => {
+      const number = currentRevision(revisions.get(name));
+      const object = number === 0 ? `snapshots/${name}` : revisionName(name, number);
       try {
-        return await this.revision(name, currentRevision(revisions.get(name))).catch(error => {
-          unlessMissing(error);
-          return this.manifest(name).catch(unlessMissing);
-        });
+        const sealed = await this.storage.get(object).catch(unlessMissing);
+        if (sealed) return { name, open: () => this.#open(object, sealed) };
+        // There is a newer revision than was listed, or the snapshot was forgotten.
+        const manifest = await this.manifest(name).catch(unlessMissing);
+        return { name, open: () => manifest };
+      } catch (error) {
+        return { name, open: () => { throw error; } }; // biome-ignore format: one thing
+      }
+    };
+    for await (const { name, open } of ahead(names, MANIFESTS_AHEAD, fetchOne)) {
+      let manifest: Manifest | undefined;
+      try {
+        manifest = open();
       } catch (error) {
         if (!damaged || !(error instanceof TidemarkError) || error.retry) throw error;
         damaged(name, error);
-        return undefined;
       }
-    };
-    for await (const manifest of ahead(names, MANIFESTS_AHEAD, readOne)) if (manifest) yield manifest;
+      if (manifest) yield manifest;
+    }
   }
 
   /** All manifests, oldest snapshot first. One that can't be read fails the call: a list with a hole is not a list. */

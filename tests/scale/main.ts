@@ -14,6 +14,10 @@ import { OPERATIONS } from './operations.ts';
 /** More than this is a failure. */
 const MEMORY_MAX_BYTES = 512 * 2 ** 20;
 
+/** Of a thousand requests, in dollars, as S3 charges for its standard class in most of America; deletions are free. */
+const WRITING_PRICE = 0.005;
+const READING_PRICE = 0.0004;
+
 const { values } = parseArgs({
   options: {
     snapshots: { type: 'string', default: '2000' },
@@ -28,9 +32,9 @@ const chosen = OPERATIONS.filter(({ name }) => values.only?.some(only => name.st
 
 console.log(`${size.snapshots} snapshots, ${size.packs} packs\n`);
 console.log(
-  '| operation | list | get | ranged get | head | put | delete | lock | MB read | MB written | s waited | s of CPU | MiB of memory | |',
+  '| operation | list | get | ranged get | head | put | delete | lock | MB read | MB written | $ | s waited | s of CPU | MiB of memory | |',
 );
-console.log('|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|');
+console.log('|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|');
 await measureApart({ operation: 'nothing', size, folder: values.folder });
 for (const { name } of chosen) {
   try {
@@ -48,11 +52,15 @@ for (const { name } of chosen) {
 /** Requests of both repositories together, where two are used. */
 function row({ operation, requests, waitedMs, cpuMs, memoryBytes, done }: Measured): string {
   const sum = (of: keyof (typeof requests)['main']) => requests.main[of] + requests.archive[of];
+  const writing = sum('list') + sum('put') + sum('lock');
+  const reading = sum('get') + sum('rangedGet') + sum('head');
+  const dollars = (writing * WRITING_PRICE + reading * READING_PRICE) / 1000;
   const cells = [
     operation,
     ...(['list', 'get', 'rangedGet', 'head', 'put', 'delete', 'lock'] as const).map(of => sum(of)),
     (sum('getBytes') / 1e6).toFixed(1),
     (sum('putBytes') / 1e6).toFixed(1),
+    dollars.toFixed(4),
     (waitedMs / 1000).toFixed(1),
     (cpuMs / 1000).toFixed(1),
     Math.round(memoryBytes / 2 ** 20),

@@ -57,10 +57,11 @@ export class Spending {
  * would never get anywhere. All seals of a pack are checked, and no chunk is held against a list.
  */
 export function* oldestFirst(roster: PackRoster, checks: PackChecks, spending: Spending): Iterable<PackJob> {
-  const order = byTime(checks.timesOf(roster.packs));
-  for (const [n, place] of order.entries()) {
+  let some = false;
+  for (const place of byTime(checks.timesOf(roster.packs))) {
     const pack = roster.pack(place);
-    if (!spending.spend(pack.sizeBytes) && n > 0) return;
+    if (!spending.spend(pack.sizeBytes) && some) return;
+    some = true;
     yield { ...pack, places: new PlacesBuilder().take(), lists: new Int32Array(0) };
   }
 }

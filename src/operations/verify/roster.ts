@@ -1,7 +1,7 @@
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import { PackCatalog } from '../../repository/packCatalog.ts';
 import type { PackChecks } from '../../repository/packChecks.ts';
-import { eachPlace, holdsPlace, type Runs, runsOf } from '../../repository/packRuns.ts';
+import { RunPool, runsOf } from '../../repository/packRuns.ts';
 
 /** A pack, as manifests describe it. */
 export interface RosterPack {
@@ -26,15 +26,16 @@ export interface SnapshotCoverage {
 }
 
 /**
- * The packs of several snapshots, each once, and which snapshot needs which. What bounds memory: 13 bytes a pack, some 300 a
- * session, and for each snapshot 8 bytes a run of packs that were stored one after another.
+ * The packs of several snapshots, each once, and which snapshot needs which. What bounds memory: 8 bytes a pack, some 300 a
+ * session or snapshot, and for each snapshot 2 bytes a run of packs that were stored one after another.
  */
 export class PackRoster {
   /** Each pack at a place of its own, in the order in which the snapshots came. */
   readonly packs = new PackCatalog();
   readonly #sessions = new Map<string, { salt: string; epoch: number }>();
   /** By the names of their manifests. */
-  readonly #snapshots = new Map<string, { database: string; packs: Runs }>();
+  readonly #snapshots = new Map<string, { database: string; packs: { start: number; end: number } }>();
+  readonly #runs = new RunPool();
 
   add(manifest: Manifest): void {
     const { database, packs, sessions, epochs } = manifest;
@@ -42,7 +43,7 @@ export class PackRoster {
     for (const [session, salt] of Object.entries(sessions))
       if (!this.#sessions.has(session)) this.#sessions.set(session, { salt, epoch: epochs?.[session] ?? 0 });
     const places = packs.map(([session, number]) => this.packs.find(session, number));
-    this.#snapshots.set(manifestName(manifest), { database, packs: runsOf(places) });
+    this.#snapshots.set(manifestName(manifest), { database, packs: this.#runs.add(runsOf(places)) });
   }
 
   pack(place: number): RosterPack {
@@ -64,9 +65,10 @@ export class PackRoster {
   needing(session: string, number: number): string[] {
     const place = this.packs.find(session, number);
     if (place === -1) return [];
-    return [...this.#snapshots].flatMap(([name, { packs }]) =>
-      holdsPlace(packs, place) ? snapshotOf(name) : [],
-    );
+    const ids: string[] = [];
+    for (const [name, { packs }] of this.#snapshots)
+      if (Iterator.from(this.#runs.each(packs)).some(each => each === place)) ids.push(snapshotOf(name));
+    return ids;
   }
 
   coverage(repository: string, checks: PackChecks, since: Date): SnapshotCoverage[] {
@@ -77,7 +79,7 @@ export class PackRoster {
       let checked = 0;
       let damaged = 0;
       let oldest = times.length;
-      for (const place of eachPlace(packs)) {
+      for (const place of this.#runs.each(packs)) {
         const sizeBytes = this.packs.sizeBytes(place);
         all += sizeBytes;
         if (times[which[place]!]! >= since.getTime()) checked += sizeBytes;
