@@ -91,15 +91,15 @@ export class PackCatalog {
     const room = this.#numbers.length;
     if (places <= room) return;
     const next = Math.max(places, room + (room >> 1));
-    this.#numbers = grown(this.#numbers, new Uint32Array(next));
-    this.#sizes = grown(this.#sizes, new Uint32Array(next));
+    this.#numbers = new Uint32Array(grown(this.#numbers, next));
+    this.#sizes = new Uint32Array(grown(this.#sizes, next));
   }
 
   /** Room for what is told of every place there is. */
   #reserveReferences(): void {
     if (this.#references.length >= this.#places) return;
-    this.#references = grown(this.#references, new Uint32Array(this.#numbers.length));
-    this.#fullness = grown(this.#fullness, new Uint8Array(this.#numbers.length));
+    this.#references = new Uint32Array(grown(this.#references, this.#numbers.length));
+    this.#fullness = new Uint8Array(grown(this.#fullness, this.#numbers.length));
   }
 
   /** Packs there are; their places are the numbers below this. */
@@ -228,7 +228,7 @@ export class PackSet implements Iterable<PackRef> {
   }
 }
 
-function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+/** Its bytes with room for so many, zeros behind them. The old array is empty at once, rather than when it is collected. */
+function grown(from: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>, length: number): ArrayBuffer {
+  return from.buffer.transfer(length * from.BYTES_PER_ELEMENT);
 }

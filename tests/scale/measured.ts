@@ -52,9 +52,10 @@ export async function measure({ operation, size, folder }: Task): Promise<Measur
   }
 }
 
-/** The same in a process of its own, so that the memory is this operation's. */
+/** The same in a process of its own, so that the memory is this operation's; compiled code is kept, as bin/tidemark does. */
 export async function measureApart(task: Task): Promise<Measured> {
   const child = fork(import.meta.filename, [JSON.stringify(task)], {
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(task.folder, 'compiled') },
     execArgv: ['--disable-warning=ExperimentalWarning'],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
