@@ -90,7 +90,7 @@ export class PackCatalog {
   #reserve(places: number): void {
     const room = this.#numbers.length;
     if (places <= room) return;
-    const next = Math.max(places, room + (room >> 1));
+    const next = Math.max(places, room + (room >> 3) + FIRST_ROOM);
     this.#numbers = new Uint32Array(grown(this.#numbers, next));
     this.#sizes = new Uint32Array(grown(this.#sizes, next));
   }

@@ -12,8 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), 'tidemark-scale-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** As many packs for each snapshot; lists of snapshots fit on a page, those of packs take several. */
-const SMALL = { snapshots: 200, packs: 10_000 };
-const LARGE = { snapshots: 800, packs: 40_000 };
+const SMALL = { snapshots: 100, packs: 5000 };
+const LARGE = { snapshots: 400, packs: 20_000 };
 const MORE = LARGE.snapshots - SMALL.snapshots;
 const PAGE = 1000;
 
@@ -74,7 +74,7 @@ test('every operation has its law', () => {
 });
 
 test('memory grows by little for a snapshot, and by some bytes for a pack', async () => {
-  const size = { snapshots: 2000, packs: 200_000 };
+  const size = { snapshots: 1000, packs: 100_000 };
   const memoryOf = async (operation: string) =>
     (await measureApart({ operation, size, folder })).memoryBytes / 2 ** 20;
   await measureApart({ operation: 'nothing', size, folder });
