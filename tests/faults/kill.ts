@@ -55,10 +55,13 @@ const SHARES = {
   copy: 12,
   verify: 5,
   heal: 8,
+  repair: 7,
   compact: 8,
 };
 export type Verb = keyof typeof SHARES;
 export const VERBS = Object.keys(SHARES) as Verb[];
+/** What makes damaged snapshots whole. */
+const CURES: ReadonlySet<Verb> = new Set(['heal', 'repair']);
 
 export interface KillReport {
   seed: number;
@@ -172,7 +175,7 @@ class Killer {
       if (verb === 'compact') continue;
       const before = await this.#sum(DATABASE);
       this.#usualMs.set(verb, await timed(...(await this.#arguments(verb))));
-      if (verb === 'heal') await this.#archive.healed();
+      if (CURES.has(verb)) await this.#archive.cured();
       await this.#learn(before);
       await this.#dropDatabases();
     }
@@ -197,7 +200,7 @@ class Killer {
     else {
       assert.equal(run.code, 0, `${args.join(' ')} failed, and nobody had killed it`);
       this.#usualMs.set(verb, run.tookMs); // the machine is less busy than it was
-      if (verb === 'heal') await this.#archive.healed();
+      if (CURES.has(verb)) await this.#archive.cured();
       await this.#learn(before);
     }
     await this.#dropDatabases();
@@ -246,6 +249,10 @@ class Killer {
       case 'heal':
         await this.#damage();
         return ['heal', '--all', '--yes'];
+      case 'repair':
+        await this.#archive.age();
+        await this.#damage();
+        return ['repair', 'archive', '--yes'];
     }
   }
 
@@ -320,7 +327,7 @@ class Killer {
       if ((await this.#main.names()).length === 0) await this.#site.json('backup', DATABASE);
       return;
     }
-    if (verb === 'prune') for (const each of this.#places) await each.age();
+    if (verb === 'prune' || verb === 'repair') for (const each of this.#places) await each.age();
     const started = performance.now();
     const result = await this.#site.json<{ repositories?: { freed: { packs: number } }[] }>(...args);
     this.#usualMs.set(verb, performance.now() - started);
@@ -328,10 +335,9 @@ class Killer {
     if (verb === 'restore') assert.equal(await this.#sum(COPY), this.#sums.get(args[1]!));
     if (verb === 'in place') assert.equal(await this.#sum(DATABASE), this.#sums.get(args[1]!));
     if (verb === 'copy') assert.deepEqual(await this.#missing(), []);
-    if (verb === 'heal') {
+    if (verb === 'heal')
       assert.ok((result as unknown as HealResult).snapshots.every(each => each.state === 'healed'));
-      await this.#archive.healed();
-    }
+    if (CURES.has(verb)) await this.#archive.cured();
   }
 
   /** What the killed still had running on the server ends by itself. */
