@@ -348,3 +348,30 @@ test('repository.json is made again from what copies in another repository say',
   );
   await verified(site, 0, '--all');
 });
+
+test('a snapshot that a heal which was killed has left twice, damaged and whole, is there once after a repair', async t => {
+  const { site } = await shop(t);
+  const first = await backup(site);
+  await site.json('copy', '--from', 'main', '--to', 'archive');
+  const manifest = await readFile(pathOf(site, `snapshots/${first}`));
+  const rows = (await packs(site, first)).at(-1)!;
+  await change(site, rows, flipped);
+  await verified(site, 3, '--all');
+  await site.json('heal', first, '--yes');
+  // As it was right before its last step.
+  await rm(pathOf(site, `forgotten/${first}`));
+  await writeFile(pathOf(site, `snapshots/${first}`), manifest);
+
+  const result = await repaired(site, 0, '--yes');
+  assert.ok(result.snapshots.every(each => each.lost === null));
+  const names = await readdir(pathOf(site, 'snapshots'));
+  assert.equal(names.length, 1, `${names}: ${JSON.stringify(states(result))}`);
+  await verified(site, 0, '--all');
+
+  // A repair that was killed before that step has left both, whole.
+  const forgotten = (await readdir(pathOf(site, 'forgotten'))).filter(name => name.startsWith(first));
+  for (const name of forgotten)
+    await writeFile(pathOf(site, `snapshots/${name}`), await readFile(pathOf(site, `forgotten/${name}`)));
+  assert.deepEqual((await repaired(site, 0, '--yes')).snapshots, []);
+  assert.deepEqual(await readdir(pathOf(site, 'snapshots')), names);
+});

@@ -175,7 +175,7 @@ class Killer {
       if (verb === 'compact') continue;
       const before = await this.#sum(DATABASE);
       this.#usualMs.set(verb, await timed(...(await this.#arguments(verb))));
-      if (CURES.has(verb)) await this.#archive.cured();
+      if (CURES.has(verb)) await this.#archive.cured(verb);
       await this.#learn(before);
       await this.#dropDatabases();
     }
@@ -200,7 +200,7 @@ class Killer {
     else {
       assert.equal(run.code, 0, `${args.join(' ')} failed, and nobody had killed it`);
       this.#usualMs.set(verb, run.tookMs); // the machine is less busy than it was
-      if (CURES.has(verb)) await this.#archive.cured();
+      if (CURES.has(verb)) await this.#archive.cured(verb);
       await this.#learn(before);
     }
     await this.#dropDatabases();
@@ -337,7 +337,7 @@ class Killer {
     if (verb === 'copy') assert.deepEqual(await this.#missing(), []);
     if (verb === 'heal')
       assert.ok((result as unknown as HealResult).snapshots.every(each => each.state === 'healed'));
-    if (CURES.has(verb)) await this.#archive.cured();
+    if (CURES.has(verb)) await this.#archive.cured(result);
   }
 
   /** What the killed still had running on the server ends by itself. */

@@ -2,7 +2,7 @@
 import { asTidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { endDeadCompactions } from '../../repository/compactions.ts';
-import { forgetUnlessHeld } from '../../repository/forgetting.ts';
+import { Forgetting, forgetUnlessHeld } from '../../repository/forgetting.ts';
 import { Lease } from '../../repository/lease.ts';
 import { snapshotOf } from '../../repository/manifest.ts';
 import { replaceHold } from '../../repository/repair/damagedHolds.ts';
@@ -55,6 +55,7 @@ export async function repair(request: RepairRequest): Promise<RepairResult> {
   planned.objects.unshift(...keys);
   const idle = planned.objects.length === 0 && planned.snapshots.length === 0;
   const hopeless = [...planned.objects, ...planned.snapshots].every(each => each.state === 'lost');
+  if (idle && !dryRun) await endTwins(opened.place, prospect.diagnosis);
   if (dryRun || idle || (hopeless && planned.forgets.length === 0)) return planned;
   if (!(await request.confirm(planned))) {
     throw usageError(
@@ -165,9 +166,32 @@ async function carryOut(
     }
   }
   const snapshots = planned.snapshots.map(each => judged(each, after.sick, healed));
+  await endTwins(place, after);
   const result = { ...planned, objects: objects.map(each => judgedObject(each, after)), snapshots };
   if (request.forgetLost) await forgetLost(place, result);
   return result;
+}
+
+/**
+ * A heal that was killed leaves a snapshot twice, and what it had brought may have made the damaged one whole: then the one
+ * whose name is greater goes.
+ */
+async function endTwins({ repository }: OpenPlace, { sick }: Diagnosis): Promise<void> {
+  const damaged = new Set(sick.map(({ copy }) => copy.name));
+  const stays = new Map<string, string>();
+  for (const name of (await repository.snapshotNames()).filter(name => !damaged.has(name))) {
+    const first = stays.get(snapshotOf(name));
+    if (first === undefined) {
+      stays.set(snapshotOf(name), name);
+      continue;
+    }
+    const forgetting = await Forgetting.begin(repository);
+    try {
+      await forgetting.replace(name, first);
+    } finally {
+      await forgetting.end();
+    }
+  }
 }
 
 /** What is left in the repository itself: manifests first, since they say which packs are needed. */

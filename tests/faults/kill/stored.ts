@@ -79,12 +79,16 @@ export class Stored {
     }
   }
 
-  /** After heal or repair: each is there, once, and nothing is damaged as far as is known. Reading them comes after. */
-  async cured(): Promise<void> {
+  /**
+   * After heal or repair: each is there, once, and nothing is damaged as far as is known. Reading them comes after.
+   *
+   * @param said what the command has said, for whoever has to find out why it is not so.
+   */
+  async cured(said: unknown): Promise<void> {
     const names = await this.names();
     for (const sick of this.sick) {
       const found = names.filter(name => snapshotOf(name) === snapshotOf(sick));
-      assert.equal(found.length, 1, `${snapshotOf(sick)} is there as ${found}`);
+      assert.equal(found.length, 1, `${snapshotOf(sick)} is there as ${found}: ${JSON.stringify(said)}`);
     }
     this.sick.clear();
     const damaged = (await lookForDamage({ repository: this.repository } as never)).filter(
