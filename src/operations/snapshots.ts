@@ -89,11 +89,11 @@ async function locate(strategy: Strategy, given: string, options: LocateOptions)
   const newer = isDatabase ? `; it may have a newer snapshot of ${given}` : '';
   for (const { repository, error } of failures)
     options.note(`warning: repository ${repository} can't be read: ${error.message} [${error.code}]${newer}`);
-  const all: Located['places'] = [];
-  for (const place of places)
-    for (const name of await place.repository.snapshotNames()) all.push({ place, name });
+  const listed = new Map<OpenPlace, string[]>();
+  for (const place of places) listed.set(place, await place.repository.snapshotNames());
+  const all = [...listed].flatMap(([place, names]) => names.map(name => ({ place, name })));
   const snapshot = isDatabase
-    ? await latestOf(strategy, places, given)
+    ? await latestOf(strategy, listed, given)
     : snapshotMeant(
         all.map(each => each.name),
         given,
@@ -102,14 +102,18 @@ async function locate(strategy: Strategy, given: string, options: LocateOptions)
 }
 
 /** The newest anywhere. One that can be read nowhere might be newer: then somebody has to say which one they want. */
-async function latestOf(strategy: Strategy, places: readonly OpenPlace[], database: string): Promise<string> {
+async function latestOf(
+  strategy: Strategy,
+  listed: ReadonlyMap<OpenPlace, string[]>,
+  database: string,
+): Promise<string> {
   databaseOf(strategy, database);
   const read = new Set<string>();
   const unread = new Map<string, TidemarkError>();
   let newest: string | undefined;
-  for (const { repository } of places) {
+  for (const [{ repository }, names] of listed) {
     const damaged = (name: string, error: TidemarkError) => void unread.set(snapshotOf(name), error);
-    for await (const manifest of newestFirst(repository, { damaged })) {
+    for await (const manifest of newestFirst(repository, { names, damaged })) {
       read.add(manifest.snapshot);
       if (manifest.database !== database) continue;
       if (newest === undefined || manifest.snapshot > newest) newest = manifest.snapshot;
