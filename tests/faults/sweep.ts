@@ -5,6 +5,7 @@
  *
  *   node tests/faults/sweep.ts                       each position with one fault, which the seed and the position choose
  *   node tests/faults/sweep.ts --all                 each position with each fault
+ *   node tests/faults/sweep.ts --all --operation compact --from 40 --to 80
  *   node tests/faults/sweep.ts --only 'prune:17:lost, gone'
  */
 import assert from 'node:assert/strict';
@@ -25,6 +26,9 @@ export interface SweepOptions {
   injected?: readonly Injected[];
   /** Names of operations; all unless given. */
   operations?: readonly string[];
+  /** Only positions from `from` on, and before `to`. */
+  from?: number;
+  to?: number;
   /** Just this one run. */
   only?: { position: number; injected: Injected };
   log(line: string): void;
@@ -121,9 +125,10 @@ async function countCalls(operation: Operation, prepared: SweepSite): Promise<nu
   }
 }
 
-function runsOf({ every = 1 }: Operation, positions: number, { seed, injected }: SweepOptions): Run[] {
+function runsOf({ every = 1 }: Operation, positions: number, options: SweepOptions): Run[] {
+  const { seed, injected, from = 0, to = positions } = options;
   const runs: Run[] = [];
-  for (let position = 0; position < positions; position++) {
+  for (let position = from; position < Math.min(to, positions); position++) {
     if (injected) runs.push(...injected.map(each => ({ position, injected: each })));
     else if ((position + seed) % every === 0)
       runs.push({
@@ -209,6 +214,8 @@ async function main(): Promise<void> {
       seed: { type: 'string' },
       only: { type: 'string' },
       operation: { type: 'string', multiple: true },
+      from: { type: 'string' },
+      to: { type: 'string' },
     },
   });
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
@@ -217,7 +224,10 @@ async function main(): Promise<void> {
   const [name, position, injected] = values.only?.split(':') ?? [];
   const only = injected === undefined ? undefined : { position: Number(position), injected };
   const operations = name === undefined ? values.operation : [name];
-  const swept = await sweep({ seed, injected: values.all ? INJECTED : undefined, operations, only, log });
+  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+  const range = { from: number(values.from), to: number(values.to) };
+  const injecting = values.all ? INJECTED : undefined;
+  const swept = await sweep({ seed, injected: injecting, operations, only, log, ...range });
   log(table(swept));
   const failures = swept.reduce((sum, each) => sum + each.failures.length, 0);
   log(failures === 0 ? 'nothing was lost' : `${failures} runs went wrong`);
