@@ -1,9 +1,12 @@
 /** Damage of real repositories: what `tidemark repair` makes whole again, and what it names as lost, to the table. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HealResult } from '../src/operations/heal/index.ts';
 import type { RepairResult } from '../src/operations/repair/outcome.ts';
 import type { VerifyResult } from '../src/operations/verify/index.ts';
@@ -374,4 +377,81 @@ test('a snapshot that a heal which was killed has left twice, damaged and whole,
     await writeFile(pathOf(site, `snapshots/${name}`), await readFile(pathOf(site, `forgotten/${name}`)));
   assert.deepEqual((await repaired(site, 0, '--yes')).snapshots, []);
   assert.deepEqual(await readdir(pathOf(site, 'snapshots')), names);
+});
+
+test('killed at any moment it leaves what could be restored, and goes on when it is run again', async t => {
+  const made = await shop(t);
+  const { site, database } = made;
+  const first = await backup(site);
+  await query(database.url, "update item set note = note || 'x' where id between 100 and 200");
+  const second = await backup(site);
+  for (const snapshot of [first, second])
+    for (const object of await packs(site, snapshot)) await change(site, object, cut);
+  await verified(site, 3, '--all');
+  const lost = async () => {
+    const { snapshots } = JSON.parse((await site.run('verify', '--all', '--json')).stdout) as VerifyResult;
+    return snapshots.flatMap(each => each.lost?.tables.map(({ table }) => `${each.snapshot} ${table}`) ?? []);
+  };
+  let before = await lost();
+  const started = performance.now();
+  await repaired(site, 3, '--dry-run');
+  const takesMs = performance.now() - started;
+  for (const share of [0.7, 1, 1.3]) {
+    const program = join(import.meta.dirname, '../bin/tidemark');
+    const child = spawn(program, ['repair', 'main', '--yes'], {
+      cwd: site.folder,
+      detached: true,
+      stdio: 'ignore',
+    });
+    const ended = once(child, 'close');
+    await Promise.race([delay(takesMs * share), ended]);
+    try {
+      process.kill(-child.pid!, 'SIGKILL'); // the program, and what it started
+    } catch {}
+    await ended;
+    await rm(pathOf(site, 'leases'), { recursive: true, force: true }); // as if half an hour had gone by
+    const after = await lost();
+    assert.ok(
+      after.every(each => before.includes(each)),
+      `${share}: ${after} after ${before}`,
+    );
+    before = after;
+  }
+  const { snapshots } = await repaired(site, 0, '--yes');
+  assert.ok(snapshots.every(each => each.state === 'rebuilt'));
+  await verified(site, 0, '--all');
+  await restoresAs(made, second);
+});
+
+test('what nobody needs may be damaged without harm', async t => {
+  const { site, database } = await shop(t);
+  const first = await backup(site);
+  await query(
+    database.url,
+    'drop table item, "Sales"."Order"; select lo_unlink(oid) from pg_largeobject_metadata; create table t as select 1 as i',
+  );
+  await backup(site);
+  await verified(site, 0, '--all');
+  await site.json('forget', first, '--yes');
+  await site.json('prune', '--yes');
+  await mkdir(pathOf(site, `leases/${first}`), { recursive: true });
+  await writeFile(pathOf(site, `leases/${first}/000001`), '{');
+  await mkdir(pathOf(site, `unfinished/${first}`), { recursive: true });
+  await writeFile(pathOf(site, `unfinished/${first}/000001`), 'no object');
+  await mkdir(pathOf(site, 'compactions'), { recursive: true });
+  await writeFile(pathOf(site, `compactions/${first}`), 'no object');
+  const kinds = new Set<string>();
+  for (const name of (await everything(site)).keys()) {
+    const [kind] = name.split('/');
+    if (!['checks', 'condemned', 'forgotten'].includes(kind!)) continue;
+    kinds.add(kind!);
+    await change(site, name, flipped);
+  }
+  assert.deepEqual([...kinds].sort(), ['checks', 'condemned', 'forgotten']);
+  assert.deepEqual((await repaired(site, 0, '--yes')).objects, []);
+  await verified(site, 0, '--all');
+  await backup(site);
+  await rm(pathOf(site, `leases/${first}`), { recursive: true });
+  await site.json('prune', '--yes');
+  await verified(site, 0, '--all');
 });
