@@ -12,7 +12,7 @@ import { type Measured, measureApart } from './measured.ts';
 import { OPERATIONS } from './operations.ts';
 
 /** More than this is a failure. */
-const MEMORY_MAX_BYTES = 640 * 2 ** 20;
+const MEMORY_MAX_BYTES = 800 * 2 ** 20;
 
 /** Of a thousand requests, in dollars, as S3 charges for its standard class in most of America; deletions are free. */
 const WRITING_PRICE = 0.005;
