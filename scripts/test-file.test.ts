@@ -39,13 +39,15 @@ test('tests inside suites and tests are counted once, those that hold failed one
 
 test('skipped tests say why', async () => {
   const result = await run(
-    `test('one', { skip: 'no network' }, () => {}); test('two', { todo: true }, () => {});`,
+    `test('one', { skip: 'no network' }, () => {}); test('two', { todo: true }, () => {});
+     describe('all', { skip: 'no server' }, () => { test('three', () => {}); });`,
   );
   assert.deepEqual(
     result.tests.map(({ outcome, reason }) => [outcome, reason]),
     [
       ['skipped', 'no network'],
       ['skipped', 'no reason given'],
+      ['skipped', 'no server'],
     ],
   );
 });

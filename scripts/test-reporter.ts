@@ -10,7 +10,7 @@ export interface TestResult {
   reason?: string;
 }
 
-/** A reporter for `node --test-reporter`. Suites, and tests that failed only because one inside did, are not counted. */
+/** A reporter for `node --test-reporter`. Suites, unless they are skipped whole, and tests that failed only because one inside did, are not counted. */
 export default async function* report(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const inside: string[] = [];
   for await (const { type, data } of source) {
@@ -18,7 +18,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     const { details, nesting, skip, todo } = data;
     const error = 'error' in details ? details.error : undefined;
-    if (details.type === 'suite' && !ownFailure(error)) continue;
+    if (details.type === 'suite' && !ownFailure(error) && skip === undefined) continue;
     if (error && !ownFailure(error)) continue;
     const name = [...inside.slice(0, nesting), data.name].join(' › ');
     const result: TestResult = { name, outcome: 'passed', durationMs: details.duration_ms };

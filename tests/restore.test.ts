@@ -75,6 +75,11 @@ test('a restore that fails leaves no database behind', async t => {
   const failed = await site.run('restore', 'shop', '--new', `${name}_2`);
   assert.equal(failed.code, 2);
   assert.match(failed.stderr, /goner.*\n.*--roles/);
+  const target = await freshDatabase(await server(15));
+  await query(target.url, 'create table precious (a int)');
+  const unclean = await site.run('restore', 'shop', '--to', target.url, '--clean', '--yes');
+  assert.match(unclean.stderr, /ROLES_MISSING/);
+  await query(target.url, 'select * from precious');
   assert.deepEqual(
     (await databases()).filter(other => other.startsWith(`${name}_`)),
     [],

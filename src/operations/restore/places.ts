@@ -13,7 +13,7 @@ import {
 } from '../../restore/database/target.ts';
 import { isTableRestore, type RestoredTable, type RestoreRequest } from './request.ts';
 import { restoreTables } from './tables.ts';
-import { restoreWhole } from './whole.ts';
+import { requireRestorable, restoreWhole } from './whole.ts';
 
 export interface Outcome {
   target: string;
@@ -27,6 +27,7 @@ export async function intoTarget(request: RestoreRequest, selected: Selected): P
   const { target } = request;
   if (isTableRestore(request)) return intoUse(request, selected);
   if (target.kind === 'to') {
+    if (target.clean) await requireRestorable(request, selected, target.settings);
     await requireEmpty(target.settings, target.clean);
     const tables = await restoreWhole(request, selected, target.settings);
     return { target: describeSettings(target.settings), tables, safety: null };

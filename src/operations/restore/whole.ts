@@ -9,6 +9,22 @@ import type { RestoredTable, RestoreRequest } from './request.ts';
 import { readProfile, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
 
+/** Refuses, before anything is removed for it, what the target's server could not take. */
+export async function requireRestorable(
+  request: RestoreRequest,
+  selected: Selected,
+  into: ConnectionSettings,
+): Promise<void> {
+  const session = await Session.open(into, 'tidemark restore');
+  try {
+    const profile = await readProfile(session);
+    requireReadableStrings(request.snapshot.archive, profile);
+    if (!request.roles) requireRoles(request, selected.entries, profile);
+  } finally {
+    await session.close();
+  }
+}
+
 /** Fills an empty database: roles if asked for, then objects and rows, then what belongs to the database itself. */
 export async function restoreWhole(
   request: RestoreRequest,
