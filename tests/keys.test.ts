@@ -14,9 +14,11 @@ import { removeKey } from '../src/operations/key/remove.ts';
 import { rotateKey } from '../src/operations/key/rotate.ts';
 import { checkKeys } from '../src/repository/checkKeys.ts';
 import { newKeyText } from '../src/repository/keys.ts';
+import { Repository } from '../src/repository/repository.ts';
 import { unsealAge } from '../src/repository/secrets/age.ts';
 import { parseSlot, plainObject, type Secret } from '../src/repository/slots.ts';
 import { localKind } from '../src/storage/local.ts';
+import type { Storage, StoredObject } from '../src/storage/storage.ts';
 import { type Call, WrappedStorage } from '../src/storage/wrap/wrapped.ts';
 import { KeySite } from './support/keySite.ts';
 import { readBack, smallBackup } from './support/smallBackup.ts';
@@ -295,6 +297,35 @@ test('a backup that began before the epoch did ends well', async t => {
   // Who has it open since before the epoch sees that something began, and doesn't take it for damage.
   await assert.rejects(running.manifest(later.snapshot), { code: 'EPOCH_UNKNOWN' });
 });
+
+test('a repository opens while an epoch begins', async t => {
+  const site = await made(t);
+  const beginning = new BetweenLooks(await site.bare(), async () => void (await epoch(site)));
+  const repository = await Repository.open(beginning, await site.keyFile());
+  assert.equal(repository.keys.newest, 1);
+});
+
+/** Lets something happen after epochs were listed for the first time. */
+class BetweenLooks extends WrappedStorage {
+  readonly #happens: () => Promise<void>;
+  #looked = false;
+
+  constructor(inner: Storage, happens: () => Promise<void>) {
+    super(inner);
+    this.#happens = happens;
+  }
+
+  protected around<T>(_call: Call, run: () => Promise<T>): Promise<T> {
+    return run();
+  }
+
+  protected override async *aroundList({ name }: Call, run: () => AsyncIterable<StoredObject>) {
+    yield* run();
+    if (!name.startsWith('epochs/') || this.#looked) return;
+    this.#looked = true;
+    await this.#happens();
+  }
+}
 
 test('who owns the storage does not get into the next epoch', async t => {
   const site = await made(t);

@@ -5,6 +5,9 @@ import { EpochKeys, RepositoryKeys } from './keys.ts';
 import type { Secret } from './secrets/secret.ts';
 import { epochOf, type KeySlot, macHolds, parseSlot, unwrapKey } from './slots.ts';
 
+/** How often it is looked again where epochs begin while a repository is opened. */
+const ATTEMPTS = 3;
+
 /** An object under `keys/`, and what it holds or why it can't be read. */
 export interface StoredSlot {
   object: string;
@@ -53,7 +56,23 @@ export async function openKeys(
   repositoryId: string,
   secret: Secret,
 ): Promise<RepositoryKeys> {
-  const newest = await newestEpoch(storage);
+  for (let attempt = 1; ; attempt++) {
+    const newest = await newestEpoch(storage);
+    try {
+      return await openUpTo(newest, storage, repositoryId, secret);
+    } catch (error) {
+      // Slots of an epoch that began meanwhile were passed over, and those before it may be gone.
+      if (attempt === ATTEMPTS || (await newestEpoch(storage)) === newest) throw error;
+    }
+  }
+}
+
+async function openUpTo(
+  newest: number,
+  storage: Storage,
+  repositoryId: string,
+  secret: Secret,
+): Promise<RepositoryKeys> {
   const stored = await readSlots(storage);
   if (stored.length === 0) throw keysMissing(storage);
   let damage = stored.find(each => each.fault)?.fault;
