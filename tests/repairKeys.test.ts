@@ -57,11 +57,14 @@ test('repository.json comes back from any bit that flipped in it, and from its i
   const bytes = await readFile(path);
   const { id } = JSON.parse(bytes.toString()) as { id: string };
   const version = bytes.indexOf('"format": ') + 10;
+  // What stands around the id may become a digit of it.
+  const flips = [bytes.indexOf(id) - 1, bytes.indexOf(id) + id.length].flatMap(at => [[at, 4], [at, 6]]); // biome-ignore format: pairs
+  for (let at = 0; at < bytes.length; at += 1 + Math.floor(next() * 4))
+    if (at !== version) flips.push([at, Math.floor(next() * 8)]); // a later format is no damage
   let beyond = 0;
-  for (let at = 0; at < bytes.length; at += 1 + Math.floor(next() * 4)) {
-    if (at === version) continue; // a later format is no damage
+  for (const [at, bit] of flips as [number, number][]) {
     const changed = Buffer.from(bytes);
-    changed[at]! ^= 1 << Math.floor(next() * 8);
+    changed[at]! ^= 1 << bit;
     await writeFile(path, changed);
     const planned = await repaired(site, { dryRun: true });
     assert.ok((await readFile(path)).equals(changed), 'a dry run changes nothing');

@@ -15,7 +15,8 @@ import { epochOf, macHolds, parseSlot, plainObject, type Secret, unwrapKey } fro
 
 /** What keeps a repository from being opened though its key is right, or from being found. */
 const OPENING_FAULTS = new Set(['HEADER_DAMAGED', 'OBJECT_DAMAGED', 'REPOSITORY_MISSING', 'KEY_WRONG']);
-const ID = /[0-9a-f]{32}/g;
+/** Wherever it may begin: a digit before it may have been a quotation mark. */
+const ID = /(?=([0-9a-f]{32}))/g;
 const HEX = '0123456789abcdef';
 /** Folders in which there may be an object of an epoch. */
 const SEALED = ['snapshots/', 'forgotten/', 'checks/', 'revisions/', 'holds/', 'condemned/', 'unfinished/'];
@@ -77,7 +78,8 @@ async function textOf(storage: Storage): Promise<string> {
 
 /** The likely ones first; then those in which one digit of what is there is another. */
 function* guesses(text: string, ids: readonly string[]): Iterable<{ id: string; likely: boolean }> {
-  for (const id of new Set([...ids, ...(text.toLowerCase().match(ID) ?? [])])) yield { id, likely: true };
+  const found = Array.from(text.toLowerCase().matchAll(ID), match => match[1]!);
+  for (const id of new Set([...ids, ...found])) yield { id, likely: true };
   const written = /"id"\s*:\s*"([\s\S]{32})"/.exec(text)?.[1] ?? '';
   for (let at = 0; at < written.length; at++)
     for (const digit of HEX)
