@@ -375,7 +375,14 @@ test('a snapshot that a heal which was killed has left twice, damaged and whole,
   const forgotten = (await readdir(pathOf(site, 'forgotten'))).filter(name => name.startsWith(first));
   for (const name of forgotten)
     await writeFile(pathOf(site, `snapshots/${name}`), await readFile(pathOf(site, `forgotten/${name}`)));
-  assert.deepEqual((await repaired(site, 0, '--yes')).snapshots, []);
+  const twice = await readdir(pathOf(site, 'snapshots'));
+  assert.equal(twice.length, 2);
+  const { objects: planned } = await repaired(site, 3, '--dry-run');
+  assert.deepEqual(planned.map(each => [each.code, each.state]), [['SNAPSHOT_TWICE', 'pending']]); // biome-ignore format: rows
+  assert.deepEqual(await readdir(pathOf(site, 'snapshots')), twice, 'a dry run ends none');
+  const ended = await repaired(site, 0, '--yes');
+  assert.deepEqual(ended.objects.map(each => [each.code, each.state]), [['SNAPSHOT_TWICE', 'repaired']]); // biome-ignore format: rows
+  assert.deepEqual(ended.snapshots, []);
   assert.deepEqual(await readdir(pathOf(site, 'snapshots')), names);
 });
 

@@ -20,9 +20,11 @@ import {
   type Prospect,
   plannedObjects,
   plannedSnapshot,
+  plannedTwin,
   type RepairedObject,
   type RepairedSnapshot,
   type RepairResult,
+  type Twin,
 } from './outcome.ts';
 
 export interface RepairRequest {
@@ -55,7 +57,6 @@ export async function repair(request: RepairRequest): Promise<RepairResult> {
   planned.objects.unshift(...keys);
   const idle = planned.objects.length === 0 && planned.snapshots.length === 0;
   const hopeless = [...planned.objects, ...planned.snapshots].every(each => each.state === 'lost');
-  if (idle && !dryRun) await endTwins(opened.place, prospect.diagnosis);
   if (dryRun || idle || (hopeless && planned.forgets.length === 0)) return planned;
   if (!(await request.confirm(planned))) {
     throw usageError(
@@ -92,7 +93,8 @@ async function foresee(request: RepairRequest, place: OpenPlace, alone: boolean)
   const { sources, failures } = alone
     ? { sources: new Map<string, string[]>(), failures: [] }
     : await sourcesOf(request, diagnosis);
-  return { diagnosis, foreseen, sources, failures };
+  const twins = await findTwins(place, diagnosis);
+  return { diagnosis, foreseen, sources, failures, twins };
 }
 
 function workOf({ packs, sick }: Diagnosis, signal: AbortSignal) {
@@ -166,8 +168,13 @@ async function carryOut(
     }
   }
   const snapshots = planned.snapshots.map(each => judged(each, after.sick, healed));
-  await endTwins(place, after);
-  const result = { ...planned, objects: objects.map(each => judgedObject(each, after)), snapshots };
+  const known = objects.filter(each => each.code !== 'SNAPSHOT_TWICE');
+  const ended = await endTwins(place, await findTwins(place, after));
+  const result = {
+    ...planned,
+    objects: [...known.map(each => judgedObject(each, after)), ...ended],
+    snapshots,
+  };
   if (request.forgetLost) await forgetLost(place, result);
   return result;
 }
@@ -176,22 +183,31 @@ async function carryOut(
  * A heal that was killed leaves a snapshot twice, and what it had brought may have made the damaged one whole: then the one
  * whose name is greater goes.
  */
-async function endTwins({ repository }: OpenPlace, { sick }: Diagnosis): Promise<void> {
+async function findTwins({ repository }: OpenPlace, { sick }: Diagnosis): Promise<Twin[]> {
   const damaged = new Set(sick.map(({ copy }) => copy.name));
   const stays = new Map<string, string>();
+  const twins: Twin[] = [];
   for (const name of (await repository.snapshotNames()).filter(name => !damaged.has(name))) {
-    const first = stays.get(snapshotOf(name));
-    if (first === undefined) {
-      stays.set(snapshotOf(name), name);
-      continue;
-    }
-    const forgetting = await Forgetting.begin(repository);
+    const by = stays.get(snapshotOf(name));
+    if (by === undefined) stays.set(snapshotOf(name), name);
+    else twins.push({ name, by });
+  }
+  return twins;
+}
+
+async function endTwins({ repository }: OpenPlace, twins: readonly Twin[]): Promise<RepairedObject[]> {
+  const ended: RepairedObject[] = [];
+  for (const twin of twins) {
+    const object = plannedTwin(twin);
     try {
-      await forgetting.replace(name, first);
-    } finally {
-      await forgetting.end();
+      const forgetting = await Forgetting.begin(repository);
+      await forgetting.replace(twin.name, twin.by).finally(() => forgetting.end());
+      ended.push({ ...object, state: 'repaired' });
+    } catch (error) {
+      ended.push({ ...object, state: 'failed', error: asTidemarkError(error) });
     }
   }
+  return ended;
 }
 
 /** What is left in the repository itself: manifests first, since they say which packs are needed. */

@@ -56,10 +56,26 @@ export interface Prospect {
   /** Other repositories that have a snapshot whole, by its id; none where it is there whole, beside the damaged one. */
   sources: ReadonlyMap<string, string[]>;
   failures: RepositoryFailure[];
+  twins: Twin[];
+}
+
+/** One of two manifests of a snapshot, both whole as far as is known: `name` is to end, `by` stays. */
+export interface Twin {
+  name: string;
+  by: string;
+}
+
+export function plannedTwin({ name, by }: Twin): RepairedObject {
+  const fault = `the snapshot is there twice, and counts twice: snapshots/${by} is the same`;
+  const remedy = 'this one ends, the other stays';
+  return {
+    ...{ object: `snapshots/${name}`, fault, code: 'SNAPSHOT_TWICE', remedy },
+    ...{ state: 'pending', error: null },
+  };
 }
 
 /** Each damaged object, and what can be done about it. */
-export function plannedObjects({ diagnosis, foreseen }: Prospect): RepairedObject[] {
+export function plannedObjects({ diagnosis, foreseen, twins }: Prospect): RepairedObject[] {
   const { packs, cleared, unreadable, holds, sick } = diagnosis;
   const objects: RepairedObject[] = [];
   for (const [name, { code, message }] of packs) {
@@ -93,7 +109,7 @@ export function plannedObjects({ diagnosis, foreseen }: Prospect): RepairedObjec
     const object = `holds/${snapshot}/${id}`;
     objects.push({ object, fault, code: 'HOLD_UNREADABLE', remedy, state: 'pending', error: null });
   }
-  return objects;
+  return [...objects, ...twins.map(plannedTwin)];
 }
 
 function plannedManifest({ object, error, instead }: UnreadableManifest): RepairedObject {

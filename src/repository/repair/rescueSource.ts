@@ -118,10 +118,7 @@ export class RescueSource implements RewriteSource {
       const some = chunks.slice(from, to);
       const leastBytes = Math.max(...some.map(({ offset, length }) => offset + length));
       const content = await this.segment(name, segment, SEGMENT_KIND.data, leastBytes);
-      for (const { offset, length, id } of some) {
-        const chunk = content?.subarray(offset, offset + length);
-        yield chunk && idOf(chunk, idKey).equals(id) ? chunk : await this.#elsewhere(id);
-      }
+      for (const place of some) yield proved(content, place, idKey) ?? (await this.#elsewhere(place.id));
       from = to;
     }
   }
@@ -133,11 +130,10 @@ export class RescueSource implements RewriteSource {
     const { session, number } = chunk.packs[0]!;
     const name = packName(session, number);
     if (!this.#damaged.has(name)) return readOne(this.#readerOf(table), chunk);
-    const [segment, offset, length] = [chunk.segment[0]!, chunk.offset[0]!, chunk.length[0]!];
-    const content = await this.segment(name, segment, SEGMENT_KIND.data, offset + length);
-    const found = content?.subarray(offset, offset + length);
-    const idKey = this.#repository.keys.of(table, session).chunkIdKey();
-    return found && idOf(found, idKey).equals(id) ? found : undefined;
+    const place = { offset: chunk.offset[0]!, length: chunk.length[0]!, id };
+    const leastBytes = place.offset + place.length;
+    const content = await this.segment(name, chunk.segment[0]!, SEGMENT_KIND.data, leastBytes);
+    return proved(content, place, this.#repository.keys.of(table, session).chunkIdKey());
   }
 
   #readerOf(table: PackTable): SnapshotReader {
@@ -162,8 +158,16 @@ async function readOne(reader: SnapshotReader, one: ChunkList): Promise<Buffer |
   return undefined;
 }
 
-function idOf(chunk: Buffer, idKey: Buffer): Buffer {
-  return hash('sha256', Buffer.concat([chunk, idKey]), 'buffer').subarray(0, ID_BYTES);
+/** A chunk of a segment; undefined where its bytes are not those of its id. */
+function proved(
+  content: Buffer | undefined,
+  { offset, length, id }: Pick<IdentifiedPlace, 'offset' | 'length' | 'id'>,
+  idKey: Buffer,
+): Buffer | undefined {
+  const chunk = content?.subarray(offset, offset + length);
+  if (!chunk) return undefined;
+  const own = hash('sha256', Buffer.concat([chunk, idKey]), 'buffer').subarray(0, ID_BYTES);
+  return own.equals(id) ? chunk : undefined;
 }
 
 function lost(where: string): Error {
