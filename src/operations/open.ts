@@ -41,24 +41,6 @@ export async function openRepository(
   }
 }
 
-/** All repositories of a strategy that can be opened, and why the others can't. */
-export interface OpenedRepositories {
-  opened: { name: string; repository: Repository }[];
-  failures: { repository: string; error: TidemarkError }[];
-}
-
-export async function openAll(strategy: Strategy): Promise<OpenedRepositories> {
-  const all: OpenedRepositories = { opened: [], failures: [] };
-  for (const name of strategy.repositories.keys()) {
-    try {
-      all.opened.push({ name, repository: await openRepository(strategy, name) });
-    } catch (error) {
-      all.failures.push({ repository: name, error: asTidemarkError(error) });
-    }
-  }
-  return all;
-}
-
 /** An open repository, and what a worker thread needs to open it too. */
 export interface OpenPlace {
   name: string;
@@ -83,6 +65,27 @@ export function placeOf(strategy: Strategy, name: string, opened: Repository): O
     storage: storagePlace(repositoryOf(strategy, name)),
     failed: error => blamed.gave(error) || (error instanceof TidemarkError && error.code === 'LEASE_LOST'),
   };
+}
+
+/** Repositories of a strategy that can be opened, and why the others can't. */
+export interface OpenedRepositories {
+  opened: OpenPlace[];
+  failures: { repository: string; error: TidemarkError }[];
+}
+
+export async function openAll(
+  strategy: Strategy,
+  names: Iterable<string> = strategy.repositories.keys(),
+): Promise<OpenedRepositories> {
+  const all: OpenedRepositories = { opened: [], failures: [] };
+  for (const name of names) {
+    try {
+      all.opened.push(await openPlace(strategy, name));
+    } catch (error) {
+      all.failures.push({ repository: name, error: asTidemarkError(error) });
+    }
+  }
+  return all;
 }
 
 /** Whether rows that are stored in this class can't be read before they have been thawed. */

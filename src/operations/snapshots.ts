@@ -8,7 +8,7 @@ import {
   isFrozen,
   type OpenedRepositories,
   type OpenPlace,
-  openPlace,
+  openAll,
   repositoryOf,
 } from './open.ts';
 import { Reading } from './reading.ts';
@@ -34,15 +34,12 @@ export interface OpenPlaces {
 export async function openPlaces(strategy: Strategy, only?: string): Promise<OpenPlaces> {
   const names = only === undefined ? [...strategy.repositories.keys()] : [repositoryOf(strategy, only).name];
   const far = (name: string) => distance(repositoryOf(strategy, name));
-  const places: OpenPlace[] = [];
-  const failures: RepositoryFailure[] = [];
-  for (const repository of names.sort((a, b) => far(a) - far(b))) {
-    try {
-      places.push(await openPlace(strategy, repository));
-    } catch (error) {
-      failures.push({ repository, snapshot: null, error: asTidemarkError(error) });
-    }
-  }
+  const all = await openAll(
+    strategy,
+    names.sort((a, b) => far(a) - far(b)),
+  );
+  const places = all.opened;
+  const failures = all.failures.map((each): RepositoryFailure => ({ ...each, snapshot: null }));
   if (places.length === 0 && failures.length > 0) throw allFailed('no repository can be read', failures);
   return { places, failures };
 }
@@ -184,7 +181,10 @@ export async function openGiven(strategy: Strategy, given: string, options: Loca
   return openLocated(await locate(strategy, given, options), options.note, async () => undefined);
 }
 
-/** Reads what is given, found and opened; while `work` lasts, nothing that it needs is freed. */
+/**
+ * Reads what is given, found and opened; while `work` lasts, nothing that it needs is freed. Where `work` meets damage, the
+ * error says in which other repositories the snapshot is.
+ */
 export async function readGiven<T>(
   strategy: Strategy,
   given: string,
@@ -196,13 +196,15 @@ export async function readGiven<T>(
   const { reading, ...found } = await openLocated(await locate(strategy, given, options), note, begin);
   try {
     return await work(found);
+  } catch (error) {
+    throw elsewhere(error, found);
   } finally {
     await reading?.end();
   }
 }
 
 /** What to do about a snapshot that turned out to be damaged in one place, where it is in others too. */
-export function elsewhere(error: unknown, { places }: Located, tried: OpenPlace): unknown {
+function elsewhere(error: unknown, { located: { places }, place: tried }: Found): unknown {
   const others = [...new Set(places.map(each => each.place.name))].filter(name => name !== tried.name);
   const hurt = error instanceof TidemarkError && (error.kind === 'fault' || error.code === 'SNAPSHOT_FROZEN');
   if (others.length === 0 || !(hurt || tried.failed(error))) return error;

@@ -1,6 +1,6 @@
 import { usageError } from '../../base/errors.ts';
 import { exportSnapshot } from '../../operations/export.ts';
-import { elsewhere, readGiven } from '../../operations/snapshots.ts';
+import { readGiven } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
@@ -40,14 +40,10 @@ export const command: CliCommand = {
       repository: options.repository as string | undefined,
       note: (line: string) => output.note(line),
     };
-    await readGiven(await strategy(), what as string, where, async ({ located, place, opened }) => {
-      const failed = (error: unknown) => {
-        signal.throwIfAborted();
-        throw elsewhere(error, located, place);
-      };
+    await readGiven(await strategy(), what as string, where, async ({ opened }) => {
       if (!options.schemaOnly) {
         const thawing = thawOptions(options, progress, signal);
-        await requireReadable(opened, thawing, options.thaw === true).catch(failed);
+        await requireReadable(opened, thawing, options.thaw === true);
       }
       const result = await exportSnapshot({
         snapshot: opened,
@@ -57,7 +53,7 @@ export const command: CliCommand = {
         only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
         reporter: progress,
         signal,
-      }).catch(failed);
+      });
       const summary =
         `exported ${result.snapshot} as ${result.format}: ${formatCount(result.tables)} tables, ` +
         `${formatCount(result.rows)} rows, ${formatBytes(result.bytes)}, ${formatSeconds(result.seconds)}`;

@@ -5,7 +5,7 @@ import { connectionOf, databaseOf } from '../../operations/open.ts';
 import type { RestoreTarget } from '../../operations/restore/request.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { safetyPlan } from '../../operations/restore/safety.ts';
-import { elsewhere, type Found, readGiven } from '../../operations/snapshots.ts';
+import { type Found, readGiven } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { resolveSettings } from '../../postgres/settings/settings.ts';
 import type { Strategy } from '../../strategy/spec.ts';
@@ -56,17 +56,13 @@ export const command: CliCommand = {
 
 async function restoreFound(
   context: Context,
-  { located, place, opened }: Found,
+  { place, opened }: Found,
   options: Record<string, unknown>,
 ): Promise<void> {
   const { output, progress, signal } = context;
-  const failed = (error: unknown) => {
-    signal.throwIfAborted();
-    throw elsewhere(error, located, place);
-  };
   if (!options.schemaOnly) {
     const thawing = thawOptions(options, progress, signal);
-    await requireReadable(opened, thawing, options.thaw === true).catch(failed);
+    await requireReadable(opened, thawing, options.thaw === true);
   }
   const target = await targetOf(context, opened.manifest.database, options);
   const result = await restore({
@@ -86,7 +82,7 @@ async function restoreFound(
       for (const line of plan) output.note(line);
       return !destructive || options.yes === true || context.ask('Go on?');
     },
-  }).catch(failed);
+  });
   const rows = result.tables.reduce((sum, each) => sum + each.rows, 0);
   output.result(result, () => [
     ...result.notes.map(note => `note: ${note}`),

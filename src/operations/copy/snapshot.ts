@@ -94,8 +94,7 @@ async function copyInto(request: CopyRequest): Promise<Manifest | undefined> {
     signal.throwIfAborted();
     await commitUnder(lease, repository, copy);
     await session.checkpoints.finish();
-    // The copy exists; two of it do no harm, and the next copy of the snapshot ends one.
-    if (replaces === undefined) await keepOne(repository, manifest.snapshot).catch(() => {});
+    if (replaces === undefined) await keepOne(request, to);
     return copy;
   } catch (error) {
     await session?.checkpoints.abandon();
@@ -225,9 +224,16 @@ function compare({ snapshot, counts }: Manifest, rows: number, bytes: number): v
   );
 }
 
-/** Where two copied a snapshot at once, one of the two copies is enough; unless somebody holds it already. */
-async function keepOne(repository: Repository, snapshot: string): Promise<void> {
-  await forgetUnlessHeld(repository, (await namesOf(repository, snapshot)).slice(1));
+/** Where two copied a snapshot at once, one of the two copies is enough. That it can't be ended makes none of them worse. */
+async function keepOne({ manifest, reporter }: CopyRequest, { name, repository }: OpenPlace): Promise<void> {
+  const { snapshot } = manifest;
+  try {
+    await forgetUnlessHeld(repository, (await namesOf(repository, snapshot)).slice(1));
+  } catch (error) {
+    const { message, code } = asTidemarkError(error);
+    const remedy = `if it is there twice, 'tidemark repair ${name}' ends one`;
+    reporter.note(`warning: ${snapshot} is stored in ${name}, but ${message} [${code}]; ${remedy}`);
+  }
 }
 
 async function namesOf(repository: Repository, snapshot: string): Promise<string[]> {
