@@ -12,7 +12,7 @@ import { listKeys } from '../src/operations/key/list.ts';
 import type { OwnerOptions } from '../src/operations/key/owner.ts';
 import { removeKey } from '../src/operations/key/remove.ts';
 import { rotateKey } from '../src/operations/key/rotate.ts';
-import { checkKeys } from '../src/repository/checkKeys.ts';
+import { checkKeyObject, checkKeys } from '../src/repository/checkKeys.ts';
 import { newKeyText } from '../src/repository/keys.ts';
 import { Repository } from '../src/repository/repository.ts';
 import { unsealAge } from '../src/repository/secrets/age.ts';
@@ -354,26 +354,39 @@ test('a slot of any kind that is damaged is found, and hurts no other', async t 
   for (const file of await site.objects('keys')) {
     const object = site.path(`repository/keys/${file}`);
     const whole = await readFile(object);
-    for (const field of [
-      '"slot": "',
-      '"epoch": ',
-      '"sealed": "',
-      '"nonce": "',
-      '"wrapped": "',
-      '"older": "',
-      '"mac": "',
-    ]) {
-      const at = whole.indexOf(field) + field.length + (field.includes('sealed') ? 60 : 0);
-      if (whole.indexOf(field) === -1) continue;
-      const flipped = Buffer.from(whole);
-      flipped[at]! ^= 1;
-      await writeFile(object, flipped);
-      const other = file.startsWith('first') ? ageSecret(identity) : undefined;
-      const { faults } = await checkKeys(await site.open(other));
-      const found = faults.map(each => each.object);
-      assert.deepEqual(found, [`keys/${file}`], field);
-    }
+    const flipped = Buffer.from(whole);
+    flipped[whole.indexOf('"wrapped": "') + 12]! ^= 1;
+    await writeFile(object, flipped);
+    const other = file.startsWith('first') ? ageSecret(identity) : undefined;
+    const { faults } = await checkKeys(await site.open(other));
+    const found = faults.map(each => each.object);
+    assert.deepEqual(found, [`keys/${file}`]);
     await writeFile(object, whole);
+  }
+});
+
+test('no bit of a slot or of the object of an epoch can be another without being noticed', async t => {
+  const site = await made(t);
+  const identity = await generateX25519Identity();
+  await add(site, { age: [await identityToRecipient(identity)] });
+  await add(site, { passphraseEnv: 'WORDS' }, { WORDS });
+  await epoch(site, { with: ['passphrase-env=WORDS'] }, { WORDS });
+  const { keys } = await site.open();
+  const objects = ['keys', 'epochs'].map(async folder =>
+    (await site.objects(folder)).map(file => `${folder}/${file}`),
+  );
+  for (const object of (await Promise.all(objects)).flat()) {
+    const whole = await readFile(site.path(`repository/${object}`));
+    checkKeyObject(object, whole, keys);
+    for (let bit = 0; bit < whole.length * 8; bit++) {
+      const flipped = Buffer.from(whole);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      assert.throws(
+        () => checkKeyObject(object, flipped, keys),
+        { kind: 'fault' },
+        `${object}:\n${flipped.toString('latin1')}`,
+      );
+    }
   }
 });
 

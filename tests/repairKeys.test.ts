@@ -14,6 +14,9 @@ import { KeySite } from './support/keySite.ts';
 import { readBack, smallBackup } from './support/smallBackup.ts';
 
 const BLOCKS = { a: 'one', b: 'two' };
+const seed = Number(process.env.TIDEMARK_SEED ?? Math.floor(Math.random() * 2 ** 31));
+console.log(`seed: run again with TIDEMARK_SEED=${seed}`);
+const next = random(seed);
 const signal = new AbortController().signal;
 
 async function made(t: TestContext): Promise<KeySite> {
@@ -48,9 +51,6 @@ async function isWhole(site: KeySite): Promise<void> {
 }
 
 test('repository.json comes back from any bit that flipped in it, and from its id', async t => {
-  const seed = Number(process.env.TIDEMARK_SEED ?? Math.floor(Math.random() * 2 ** 31));
-  console.log(`seed: run again with TIDEMARK_SEED=${seed}`);
-  const next = random(seed);
   const site = await made(t);
   await smallBackup(await site.open(), BLOCKS);
   const path = site.path('repository/repository.json');
@@ -121,7 +121,7 @@ test('an epoch’s object is written again once something proves the key to be i
   await isWhole(site);
 });
 
-test('a slot of another secret can’t be made again; where only its form is wrong it can', async t => {
+test('a slot of another secret can’t be made again; where only its form or a bit is wrong it can', async t => {
   const site = await made(t);
   await addKey({
     strategy: await site.strategy(),
@@ -134,6 +134,14 @@ test('a slot of another secret can’t be made again; where only its form is wro
   await writeFile(path, JSON.stringify(JSON.parse(bytes.toString())));
   assert.deepEqual(objectsOf(await repaired(site)), [['keys/second.json', 'repaired']]);
   assert.ok((await readFile(path)).equals(bytes));
+  const bits = ['"slot": "', '"wrapped": "', '"mac": "', 'ac": "'].map(each => bytes.indexOf(each) * 8);
+  for (const bit of [...bits, ...Array.from({ length: 8 }, () => Math.floor(next() * bytes.length * 8))]) {
+    const flipped = Buffer.from(bytes);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    await writeFile(path, flipped);
+    assert.deepEqual(objectsOf(await repaired(site)), [['keys/second.json', 'repaired']], `bit ${bit}`);
+    assert.ok((await readFile(path)).equals(bytes), `bit ${bit}`);
+  }
   await writeFile(path, bytes.subarray(0, 50));
   const result = await repaired(site);
   assert.deepEqual(objectsOf(result), [['keys/second.json', 'lost']]);

@@ -13,10 +13,12 @@ import {
   epochOf,
   type KeySlot,
   macHolds,
+  mayBeWhole,
   plainObject,
   SLOT_NAME,
   type SlotOwner,
   unwrapKey,
+  vouchingEpoch,
   wrapKey,
 } from './slots.ts';
 
@@ -46,10 +48,11 @@ export async function judgeSlots(
     const state = (): SlotState => {
       if (!slot || slot.slot !== name) return 'damaged';
       const epoch = epochOf(slot);
-      if (epoch > newest) return 'unfinished';
-      if (keys && epoch <= keys.newest && slot.mac !== undefined && !macHolds(keys.at(epoch), slot)) {
-        return epoch > 0 ? 'unfinished' : 'damaged';
+      if (keys && !mayBeWhole(slot, keys)) {
+        const left = epoch > 0 && slot.mac !== undefined && vouchingEpoch(slot, keys) === undefined;
+        return left ? 'unfinished' : 'damaged';
       }
+      if (epoch > newest) return 'unfinished';
       return epoch < newest ? 'retired' : 'current';
     };
     return { ...stored, name, state: state() };
@@ -187,9 +190,12 @@ async function writeCarried(
 }
 
 /** Slots that claim to be of the epoch, but are left from a start of it that failed. */
-async function removeLeft({ storage }: Repository, keys: EpochKeys, epoch: number): Promise<void> {
-  for (const { object, slot } of await readSlots(storage))
-    if (slot && epochOf(slot) === epoch && !macHolds(keys, slot)) await storage.remove(object);
+async function removeLeft({ storage, keys }: Repository, own: EpochKeys, epoch: number): Promise<void> {
+  for (const { object, slot } of await readSlots(storage)) {
+    if (!slot || epochOf(slot) !== epoch || macHolds(own, slot)) continue;
+    // A damaged one of an epoch before may say so too.
+    if (vouchingEpoch(slot, keys) === undefined) await storage.remove(object);
+  }
 }
 
 async function removeReplaced(storage: Storage, slots: BegunEpoch['slots'], epoch: number): Promise<void> {

@@ -2,7 +2,7 @@ import { asTidemarkError, faultError, type TidemarkError } from '../base/errors.
 import { epochName, openOlder, parseEpoch } from './epochs.ts';
 import type { RepositoryKeys } from './keys.ts';
 import { HEADER, type Header, type Repository } from './repository.ts';
-import { epochOf, macHolds, parseObject, parseSlot, plainObject } from './slots.ts';
+import { macHolds, mayBeWhole, parseObject, parseSlot, plainObject } from './slots.ts';
 
 const HINT = 'restore the object from another copy';
 
@@ -27,7 +27,7 @@ export async function checkKeys({ storage, keys }: Repository): Promise<KeyFindi
     try {
       const bytes = await storage.get(object);
       findings.bytesRead += bytes.length;
-      checkObject(object, bytes, keys);
+      checkKeyObject(object, bytes, keys);
     } catch (error) {
       findings.faults.push({ object, error: asTidemarkError(error) });
     }
@@ -35,7 +35,8 @@ export async function checkKeys({ storage, keys }: Repository): Promise<KeyFindi
   return findings;
 }
 
-function checkObject(object: string, bytes: Buffer, keys: RepositoryKeys): void {
+/** Throws the fault of an object that opens a repository; `keys` are those of the epochs that are open. */
+export function checkKeyObject(object: string, bytes: Buffer, keys: RepositoryKeys): void {
   if (!plainObject(rewritten(object, bytes, keys)).equals(bytes)) {
     throw faultError('OBJECT_DAMAGED', `${object} is not as tidemark writes it`, HINT);
   }
@@ -58,12 +59,11 @@ function checkHeader(bytes: Buffer): object {
 
 function checkSlot(object: string, bytes: Buffer, keys: RepositoryKeys): object {
   const slot = parseSlot(bytes, object);
-  const epoch = epochOf(slot);
   if (`keys/${slot.slot}.json` !== object)
     throw faultError('KEY_SLOT_DAMAGED', `${object} holds the slot ${slot.slot}`, HINT);
-  if (epoch <= keys.newest && slot.mac !== undefined && !macHolds(keys.at(epoch), slot)) {
+  if (!mayBeWhole(slot, keys)) {
     const hint = `${HINT}; where nobody can, 'tidemark key remove' it and add another`;
-    throw faultError('KEY_SLOT_DAMAGED', `${object} is not as it was written: its mac is wrong`, hint);
+    throw faultError('KEY_SLOT_DAMAGED', `${object} is not as it was written: no mac proves it`, hint);
   }
   return slot;
 }

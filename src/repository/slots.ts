@@ -7,7 +7,7 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { faultError, type TidemarkError } from '../base/errors.ts';
-import { type EpochKeys, newKeyText, parseKeyText } from './keys.ts';
+import { type EpochKeys, newKeyText, parseKeyText, type RepositoryKeys } from './keys.ts';
 import { recipientsOf, sealForAge, unsealAge } from './secrets/age.ts';
 import { type Kdf, passphraseKey, SCRYPT } from './secrets/passphrase.ts';
 import { SERVICES, type Secret, type ServiceName, type SlotOwner } from './secrets/secret.ts';
@@ -40,6 +40,8 @@ export interface KeySlot {
 /** What a slot may be called. */
 export const SLOT_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
+const FIELDS =
+  'tidemark format slot kind epoch kdf recipients key sealed nonce wrapped older replaces mac'.split(' ');
 const NONCE_BYTES = 12;
 const WRAPPED_BYTES = 48;
 const MAC_BYTES = 32;
@@ -224,6 +226,26 @@ export function macHolds<T extends { mac?: string }>(keys: EpochKeys, object: T)
   const { mac, ...rest } = object;
   const given = decoded(mac);
   return given?.length === MAC_BYTES && timingSafeEqual(given, macOf(keys, rest));
+}
+
+/**
+ * Whether a slot can be as it was written, by the keys of the epochs that are open. One without a mac has no field of which
+ * docs/format.md does not know: it would be the mac's, under a damaged name. One that names an epoch that is not open is
+ * believed, unless another epoch vouches for all the rest.
+ */
+export function mayBeWhole(slot: KeySlot, keys: RepositoryKeys): boolean {
+  if (slot.mac === undefined) return Object.keys(slot).every(field => FIELDS.includes(field));
+  const epoch = vouchingEpoch(slot, keys);
+  return epoch === undefined ? epochOf(slot) > keys.newest : epoch === epochOf(slot);
+}
+
+/** The epoch that the slot was written for, by its mac; what a damaged one says of its epoch can be another. */
+export function vouchingEpoch(slot: KeySlot, keys: RepositoryKeys): number | undefined {
+  for (let epoch = keys.newest; epoch >= 0; epoch--) {
+    const written = epoch === epochOf(slot) ? slot : { ...slot, epoch };
+    if (macHolds(keys.at(epoch), written)) return epoch;
+  }
+  return undefined;
 }
 
 function macOf(keys: EpochKeys, value: object): Buffer {

@@ -11,13 +11,24 @@ import { openKeys, readSlots } from '../openKeys.ts';
 import { HEADER, type Header, Repository, readHeader } from '../repository.ts';
 import { isLoss } from '../rewrite.ts';
 import { objectEpoch } from '../seal.ts';
-import { epochOf, macHolds, parseSlot, plainObject, type Secret, unwrapKey } from '../slots.ts';
+import {
+  epochOf,
+  type KeySlot,
+  macHolds,
+  parseSlot,
+  plainObject,
+  type Secret,
+  unwrapKey,
+  vouchingEpoch,
+} from '../slots.ts';
 
 /** What keeps a repository from being opened though its key is right, or from being found. */
 const OPENING_FAULTS = new Set(['HEADER_DAMAGED', 'OBJECT_DAMAGED', 'REPOSITORY_MISSING', 'KEY_WRONG']);
 /** Wherever it may begin: a digit before it may have been a quotation mark. */
 const ID = /(?=([0-9a-f]{32}))/g;
 const HEX = '0123456789abcdef';
+/** The largest slot in which every bit is tried: half a second's work. */
+const SLOT_BYTES_MAX = 8192;
 /** Folders in which there may be an object of an epoch. */
 const SEALED = ['snapshots/', 'forgotten/', 'checks/', 'revisions/', 'holds/', 'condemned/', 'unfinished/'];
 
@@ -140,15 +151,37 @@ async function bytesFor(repository: Repository, object: string): Promise<Buffer 
   return plainObject(newEpochObject(keys.at(epoch), older, written));
 }
 
-/** Only its form is wrong: what it says is what was said, as its mac proves. */
+/** What was written, where only its form or one bit is wrong: its mac proves it. */
 async function slotFor({ storage, keys }: Repository, object: string): Promise<Buffer | null> {
   try {
-    const slot = parseSlot(await storage.get(object), object);
-    const right = `keys/${slot.slot}.json` === object && epochOf(slot) <= keys.newest;
-    return right && macHolds(keys.at(epochOf(slot)), slot) ? plainObject(slot) : null;
+    for (const bytes of withinOneBit(await storage.get(object))) {
+      const slot = slotOf(bytes, object);
+      if (slot && vouchingEpoch(slot, keys) === epochOf(slot)) return plainObject(slot);
+    }
+    return null;
   } catch (error) {
     if (isLoss(error)) return null;
     throw error;
+  }
+}
+
+function slotOf(bytes: Buffer, object: string): KeySlot | undefined {
+  try {
+    const slot = parseSlot(bytes, object);
+    return `keys/${slot.slot}.json` === object ? slot : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes, then every one of which they are a flipped bit away; only the bytes where they are many. */
+function* withinOneBit(bytes: Buffer): Iterable<Buffer> {
+  yield bytes;
+  if (bytes.length > SLOT_BYTES_MAX) return;
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const other = Buffer.from(bytes);
+    other[bit >> 3]! ^= 1 << (bit & 7);
+    yield other;
   }
 }
 
