@@ -2,7 +2,6 @@ import { ahead } from '../../base/ahead.ts';
 import { ChunkIndex } from '../chunkIndex.ts';
 import { type ChunkList, ChunkListBuilder, decodeChunkList, ID_BYTES } from '../chunkList.ts';
 import type { ListRef } from '../chunkWriter.ts';
-import { packName } from '../keys.ts';
 import type { Manifest } from '../manifest.ts';
 import type { IdentifiedPlace } from '../movedChunks.ts';
 import { readParts } from '../parts.ts';
@@ -44,12 +43,12 @@ export class OtherPlaces {
   /**
    * Goes through the lists of these snapshots, the newest first, until all are found.
    *
-   * @param lost whether nothing can be read of this segment of a pack, by `packName`: what lies there is passed over.
+   * @param readable whether the right bytes can be had there; where they can't, it goes on looking.
    */
   async search(
     repository: Repository,
     names: readonly string[],
-    lost: (name: string, segment: number) => boolean,
+    readable: (place: OtherPlace) => Promise<boolean>,
     signal?: AbortSignal,
   ): Promise<void> {
     this.#index = new ChunkIndex([decodeChunkList(this.#lost.encode(), 'what is lost')]);
@@ -60,18 +59,22 @@ export class OtherPlaces {
       signal?.throwIfAborted();
       const { sessions, epochs, packs } = manifest;
       const table = { sessions, epochs, packs };
-      for await (const list of listsOf(repository, manifest, known)) this.#take(table, list, lost);
+      for await (const list of listsOf(repository, manifest, known)) await this.#take(table, list, readable);
     }
   }
 
-  #take(table: PackTable, list: ChunkList, lost: (name: string, segment: number) => boolean): void {
-    const names = list.packs.map(({ session, number }) => packName(session, number));
+  async #take(
+    table: PackTable,
+    list: ChunkList,
+    readable: (place: OtherPlace) => Promise<boolean>,
+  ): Promise<void> {
     const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.byteLength);
     for (let i = 0; i < list.count; i++) {
       const found = this.#index.find(ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES));
       if (found === -1 || this.#places[found]) continue;
-      if (lost(names[list.pack[i]!]!, list.segment[i]!)) continue;
-      this.#places[found] = { table, chunk: oneOf(list, i) };
+      const place = { table, chunk: oneOf(list, i) };
+      if (!(await readable(place))) continue;
+      this.#places[found] = place;
       this.#missing--;
     }
   }

@@ -177,6 +177,32 @@ test('what is missing comes from where the same bytes were stored again; what is
   await allWhole(site, [BLOCKS, { ...BLOCKS, other: 'd|e' }]);
 });
 
+test('of several other places the one counts that can be read, whatever is known of them', async () => {
+  const site = await fresh();
+  const contents: Blocks[] = ['a', 'd', 'f'].map(other => ({ plain: 'one text', other }));
+  const plain: string[] = [];
+  for (const blocks of contents) {
+    // Without these packs nothing is built on the snapshots before.
+    const saved = await Promise.all(plain.map(each => site.clock.get(each)));
+    for (const each of plain) await site.clock.remove(each);
+    const { snapshot, packs } = await backup(site, blocks);
+    plain.push(`packs/${packName(snapshot, packs[0]![1])}`);
+    for (const [i, bytes] of saved.entries()) await site.clock.put(plain[i]!, [bytes]);
+  }
+  await site.clock.remove(plain[0]!);
+  // Nobody knows yet that the newest is damaged too.
+  await change(site, plain[2]!, bytes => bytes.subarray(0, 50));
+  assert.deepEqual((await foreseen(site, [plain[0]!]))[0], []);
+  assert.equal((await rebuild(site, [plain[0]!])).length, 1);
+  const [first] = await site.repository.manifests();
+  assert.deepEqual(await readBack(site.repository, first!), contents[0]);
+
+  const rebuilt = objectsOf(first!).filter(each => !each.includes(first!.snapshot));
+  for (const each of rebuilt) await change(site, each, bytes => bytes.subarray(0, 50));
+  await site.clock.remove(plain[1]!);
+  assert.deepEqual((await foreseen(site, [plain[1]!]))[1], ['plain'], 'what can be read nowhere is lost');
+});
+
 test('what is lost in one damaged pack comes from what is left of another', async () => {
   const site = await fresh();
   const blocks = { one: 'the same text', two: 'the same text', three: 'other' };

@@ -18,7 +18,7 @@ import { currentRevision, listRevisions, nextRevision } from '../revisions.ts';
 import { isLoss, Rewrite, type Rewritten } from '../rewrite.ts';
 import { RewriteSession } from '../rewriteSession.ts';
 import { DEFAULT_LEVEL, SEGMENT_KIND } from '../seal.ts';
-import { OtherPlaces } from './otherPlaces.ts';
+import { type OtherPlace, OtherPlaces } from './otherPlaces.ts';
 import { type DamagedPack, findDamaged } from './packRescue.ts';
 import { RescueSource } from './rescueSource.ts';
 
@@ -110,8 +110,6 @@ class Round {
   readonly #surveyed: string[] = [];
   /** Segments that are lost where they lay: pack, by its index, and segment. */
   readonly #lost = new Set<string>();
-  /** Those that can be read. */
-  readonly #found = new Set<string>();
   /** Something was found of the snapshot that is being looked at. */
   #gains = false;
 
@@ -193,8 +191,7 @@ class Round {
       for (const [segment, bytes] of leastBytes) {
         const name = packName(ref[0], ref[1]);
         const content = await this.#source.segment(name, segment, SEGMENT_KIND.data, bytes);
-        const whole = content !== undefined && content.length >= bytes;
-        (whole ? this.#found : this.#lost).add(`${name} ${segment}`);
+        if (content === undefined || content.length < bytes) this.#lost.add(`${name} ${segment}`);
       }
       for (const place of places) {
         if (!this.#lost.has(`${packName(ref[0], ref[1])} ${place.segment}`)) continue;
@@ -203,13 +200,14 @@ class Round {
       }
     }
     if (!any) return;
-    const { damaged, signal } = this.#work;
     const names = await this.#repository.snapshotNames();
-    // Of the packs of this round it is known which segments are lost.
-    const ours = new Set(this.#packs.map(({ ref }) => packName(ref[0], ref[1])));
-    const lost = (name: string, segment: number) =>
-      ours.has(name) ? !this.#found.has(`${name} ${segment}`) : damaged.has(name);
-    await this.#others.search(this.#repository, names, lost, signal);
+    await this.#others.search(this.#repository, names, place => this.#readable(place), this.#work.signal);
+  }
+
+  async #readable(place: OtherPlace): Promise<boolean> {
+    const { session, number } = place.chunk.packs[0]!;
+    if (this.#lost.has(`${packName(session, number)} ${place.chunk.segment[0]}`)) return false;
+    return (await this.#source.at(place)) !== undefined;
   }
 
   async #lostOf(manifest: Manifest): Promise<LostStreams> {

@@ -10,7 +10,7 @@ import { type PackTable, SnapshotReader } from '../reader.ts';
 import type { Repository } from '../repository.ts';
 import { isLoss, type RewriteSource } from '../rewrite.ts';
 import { SEGMENT_KIND, type SegmentKind } from '../seal.ts';
-import { type OtherPlaces, oneOf } from './otherPlaces.ts';
+import { type OtherPlace, type OtherPlaces, oneOf } from './otherPlaces.ts';
 import { type DamagedPack, PackRescue } from './packRescue.ts';
 
 /** Damaged packs held in memory, whole. */
@@ -125,12 +125,15 @@ export class RescueSource implements RewriteSource {
 
   async #elsewhere(id: Uint8Array): Promise<Buffer | undefined> {
     const other = this.#others.find(id);
-    if (!other) return undefined;
-    const { table, chunk } = other;
+    return other && this.at(other);
+  }
+
+  /** A chunk where it lies too; undefined where its bytes can't be had there. */
+  async at({ table, chunk }: OtherPlace): Promise<Buffer | undefined> {
     const { session, number } = chunk.packs[0]!;
     const name = packName(session, number);
     if (!this.#damaged.has(name)) return readOne(this.#readerOf(table), chunk);
-    const place = { offset: chunk.offset[0]!, length: chunk.length[0]!, id };
+    const place = { offset: chunk.offset[0]!, length: chunk.length[0]!, id: chunk.ids };
     const leastBytes = place.offset + place.length;
     const content = await this.segment(name, chunk.segment[0]!, SEGMENT_KIND.data, leastBytes);
     return proved(content, place, this.#repository.keys.of(table, session).chunkIdKey());

@@ -10,6 +10,7 @@ import { server } from '../../support/servers.ts';
 import { smallBackup } from '../../support/smallBackup.ts';
 import { COMPACT } from './compaction.ts';
 import { keyChanges } from './keyChanges.ts';
+import { mendings } from './mending.ts';
 import { readings } from './reading.ts';
 import { digestOf, type Place, SweepSite } from './site.ts';
 
@@ -212,5 +213,11 @@ export const OPERATIONS: readonly Operation[] = [
   PRUNE,
   COMPACT,
   ...keyChanges(() => siteOf(1)),
+  ...mendings(async () => {
+    const site = await siteOf(2, ['main', 'archive']);
+    await bring(site, []);
+    await site.learn();
+    return site;
+  }),
   ...readings(() => siteOf(2), { database: DATABASE, url, sum: sumOf }),
 ] as Operation[];
