@@ -5,6 +5,8 @@ import { Lease } from './lease.ts';
 import { newSessionId, snapshotOf } from './manifest.ts';
 import type { Repository } from './repository.ts';
 
+const FORGOTTEN_AT_ONCE = 16;
+
 /**
  * Forgets snapshots, never one that is held. Its lease tells whoever places a hold that it is at work: they wait until it
  * has ended, and see then what has become of the snapshot. docs/recovery.md, "Holds".
@@ -32,6 +34,24 @@ export class Forgetting {
    */
   async forget(name: string): Promise<void> {
     await this.#lease.hold();
+    await this.#forget(name);
+  }
+
+  /**
+   * The same for several at once. All have ended when it returns or throws: what one of them threw, the others forgotten.
+   *
+   * @returns those that are held, and stay.
+   */
+  async forgetUnlessHeld(names: readonly string[]): Promise<string[]> {
+    await this.#lease.hold();
+    const ended = await Promise.allSettled(names.map(name => this.#forget(name)));
+    const reasons = ended.map(each => (each.status === 'rejected' ? each.reason : undefined));
+    const isHeld = (error: unknown) => (error as { code?: string })?.code === 'SNAPSHOT_HELD';
+    for (const reason of reasons) if (reason !== undefined && !isHeld(reason)) throw reason;
+    return names.filter((_, i) => isHeld(reasons[i]));
+  }
+
+  async #forget(name: string): Promise<void> {
     const { storage } = this.#repository;
     const snapshot = snapshotOf(name);
     const holds = await readHolds(this.#repository, await storage.now(), snapshot);
@@ -86,7 +106,7 @@ export async function refuseLocked(repository: Repository, name: string): Promis
 /**
  * Forgets snapshots, by the names of their manifests, unless they are held.
  *
- * @param before called before each; what it throws ends the whole.
+ * @param before called before every few of them; what it throws ends the whole.
  * @returns those that are held, and stay.
  */
 export async function forgetUnlessHeld(
@@ -98,12 +118,9 @@ export async function forgetUnlessHeld(
   if (names.length === 0) return held;
   const forgetting = await Forgetting.begin(repository);
   try {
-    for (const name of names) {
+    for (let from = 0; from < names.length; from += FORGOTTEN_AT_ONCE) {
       await before();
-      await forgetting.forget(name).catch(error => {
-        if ((error as { code?: string }).code !== 'SNAPSHOT_HELD') throw error;
-        held.push(name);
-      });
+      held.push(...(await forgetting.forgetUnlessHeld(names.slice(from, from + FORGOTTEN_AT_ONCE))));
     }
   } finally {
     await forgetting.end();

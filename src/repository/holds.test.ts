@@ -6,9 +6,10 @@ import { type TestContext, test } from 'node:test';
 import { ClockedStorage } from '../../tests/support/clockedStorage.ts';
 import { readBack, smallBackup } from '../../tests/support/smallBackup.ts';
 import { LocalStorage } from '../storage/local.ts';
+import { type Call, WrappedStorage } from '../storage/wrap/wrapped.ts';
 import { collect } from './collect.ts';
 import { GRACE_MS, planCollection } from './collectionPlan.ts';
-import { Forgetting } from './forgetting.ts';
+import { Forgetting, forgetUnlessHeld } from './forgetting.ts';
 import { readHoldings } from './holdings.ts';
 import { holdText, placeHold, readHolds, releaseHold, standing } from './holds.ts';
 import { newKeyText } from './keys.ts';
@@ -18,13 +19,14 @@ import { Repository } from './repository.ts';
 const START = new Date('2026-11-21T02:00:00Z');
 const HOUR_MS = 3600 * 1000;
 const TEXT = { reason: 'case 17', until: null, by: 'ann@desk' };
+const keyText = newKeyText();
 const IMPATIENT = { tries: 3, pause: async () => {} };
 
 async function fresh(t: TestContext): Promise<{ repository: Repository; clock: ClockedStorage }> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-holds-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const clock = new ClockedStorage(new LocalStorage(folder), START);
-  const secret = { kind: 'key', text: newKeyText(), where: 'the test' } as const;
+  const secret = { kind: 'key', text: keyText, where: 'the test' } as const;
   return { repository: await Repository.create(clock, secret, START), clock };
 }
 
@@ -206,4 +208,25 @@ test('what an object lock keeps is not forgotten, nor half so', async t => {
   clock.pass(HOUR_MS);
   await forget(repository, snapshot);
   assert.deepEqual(await repository.snapshotNames(), []);
+});
+
+test('many are forgotten at once; one that is held stays, and one that fails lets the others end', async t => {
+  const { repository, clock } = await fresh(t);
+  const names: string[] = [];
+  for (let i = 0; i < 20; i++) names.push((await smallBackup(repository, { a: `${i}` })).snapshot);
+  await placeHold(repository, names[3]!, TEXT);
+  assert.deepEqual(await forgetUnlessHeld(repository, names.slice(0, 18)), [names[3]]);
+  assert.deepEqual(await repository.snapshotNames(), [names[3], ...names.slice(18)]);
+
+  const [broken, whole] = names.slice(18);
+  const failing = new (class extends WrappedStorage {
+    protected async around<T>({ method, name }: Call, run: () => Promise<T>): Promise<T> {
+      if (method === 'remove' && name === `snapshots/${broken}`) throw new Error('no');
+      return run();
+    }
+  })(clock);
+  const other = await Repository.open(failing, { kind: 'key', text: keyText, where: 'the test' });
+  await assert.rejects(forgetUnlessHeld(other, [broken!, whole!, names[3]!]), { message: 'no' });
+  assert.deepEqual(await repository.snapshotNames(), [names[3], broken]);
+  for await (const { name } of clock.list('leases/')) assert.fail(`${name} was left`);
 });
