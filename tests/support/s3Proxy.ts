@@ -58,6 +58,7 @@ export class S3Proxy {
     const proxy = new S3Proxy(target, user);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
+    proxy.#server.unref(); // with no test chosen, it may start after it was to end
     return proxy;
   }
 

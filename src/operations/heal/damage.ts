@@ -7,45 +7,62 @@ import type { OpenPlace } from '../open.ts';
 import { ALL_LOST, type Lost } from '../verify/lost.ts';
 import { type RunOptions, VerifyRun } from '../verify/run.ts';
 
-/** A snapshot in one repository, as far as it is known without reading it back. */
-export interface HeldCopy {
+/** A snapshot in one repository that is known not to be whole. */
+export interface SickCopy {
   /** Of its manifest. */
   name: string;
   snapshot: string;
   /** Null where it can't be read. */
   manifest: Manifest | null;
-  /** What is wrong with it, in words; empty where nothing is known. */
+  /** What is wrong with it, in words. */
   faults: string[];
   /** Packs that it needs and that are damaged, missing or cut, as `packName` has them. */
   packs: string[];
 }
 
+/** Memory: a name of each snapshot, and the manifests of the sick. */
+export interface Health {
+  /** Oldest first. */
+  sick: SickCopy[];
+  /** Names of manifests of which nothing bad is known. */
+  sound: string[];
+}
+
 /**
  * Looks at every snapshot of a repository: whether its manifest can be read, its packs are there with the sizes they had,
- * and none was found damaged by a verify. Oldest first.
+ * and none was found damaged by a verify, or is among `damagedToo` (as `packName` has them).
  */
-export async function lookForDamage({ repository }: OpenPlace): Promise<HeldCopy[]> {
+export async function lookForDamage(
+  { repository }: Pick<OpenPlace, 'repository'>,
+  damagedToo: ReadonlySet<string> = new Set(),
+): Promise<Health> {
   const checks = await PackChecks.read(repository);
-  const packs = await PackCatalog.list(repository.storage);
-  const copies: HeldCopy[] = [];
+  const catalog = await PackCatalog.list(repository.storage);
+  const health: Health = { sick: [], sound: [] };
   const damaged = (name: string, error: TidemarkError) => {
     if (error.kind !== 'fault') throw error;
     const faults = [`its manifest can't be read [${error.code}]`];
-    copies.push({ name, snapshot: snapshotOf(name), manifest: null, faults, packs: [] });
+    health.sick.push({ name, snapshot: snapshotOf(name), manifest: null, faults, packs: [] });
   };
   for await (const manifest of repository.read(await repository.snapshotNames(), { damaged })) {
+    const name = manifestName(manifest);
     const known = new Set(checks.hurting(manifest).map(each => packName(each.session, each.number)));
+    if (damagedToo.size > 0)
+      for (const [session, number] of manifest.packs)
+        if (damagedToo.has(packName(session, number))) known.add(packName(session, number));
     const gone = manifest.packs
-      .filter(pack => !packs.holds(pack))
+      .filter(pack => !catalog.holds(pack))
       .map(([session, number]) => packName(session, number))
       .filter(name => !known.has(name));
     const faults: string[] = [];
     if (known.size > 0) faults.push(`${known.size} of its packs are damaged`);
     if (gone.length > 0) faults.push(`${gone.length} of its packs are missing or cut`);
-    const name = manifestName(manifest);
-    copies.push({ name, snapshot: manifest.snapshot, manifest, faults, packs: [...known, ...gone] });
+    const { snapshot } = manifest;
+    if (faults.length === 0) health.sound.push(name);
+    else health.sick.push({ name, snapshot, manifest, faults, packs: [...known, ...gone] });
   }
-  return copies.sort((a, b) => (a.name < b.name ? -1 : 1));
+  health.sick.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return health;
 }
 
 /**
@@ -54,7 +71,7 @@ export async function lookForDamage({ repository }: OpenPlace): Promise<HeldCopy
  */
 export async function lossesOf(
   { name, repository, storage }: OpenPlace,
-  copies: readonly HeldCopy[],
+  copies: readonly SickCopy[],
   { reporter, signal }: Pick<RunOptions, 'reporter' | 'signal'>,
 ): Promise<Map<string, Lost | null>> {
   const suspects = new Set(copies.flatMap(copy => copy.packs));

@@ -1,7 +1,7 @@
 import { asTidemarkError, faultError, type TidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { Forgetting, forgetUnlessHeld } from '../../repository/forgetting.ts';
-import { manifestName } from '../../repository/manifest.ts';
+import { type Manifest, manifestName } from '../../repository/manifest.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { storedAs } from '../copy/index.ts';
 import { copySnapshot } from '../copy/snapshot.ts';
@@ -61,7 +61,8 @@ export async function heal(request: HealRequest): Promise<HealResult> {
   if (from !== null) repositoryOf(strategy, from);
   const { places, failures } = await openPlaces(strategy);
   const patients = choosePatients(await survey(places), request);
-  const snapshots = patients.map(describe);
+  const snapshots: HealedSnapshot[] = [];
+  for (const each of patients) snapshots.push(await describe(each));
   await nameLost(request, patients, snapshots);
   const result = { dryRun, snapshots, failures };
   const curable = snapshots.filter(each => each.state === 'pending');
@@ -89,12 +90,16 @@ export async function heal(request: HealRequest): Promise<HealResult> {
   return result;
 }
 
-function describe({ place, copy, twin, sources }: Patient): HealedSnapshot {
+async function describe({ place, copy, twin, sources }: Patient): Promise<HealedSnapshot> {
   const from = twin === null ? sources.map(each => each.place.name) : [];
   const { snapshot, manifest, faults } = copy;
-  const database = (manifest ?? sources[0]?.manifest)?.database ?? null;
+  const database = (manifest ?? (await readable(sources[0])))?.database ?? null;
   const state = twin === null && from.length === 0 ? 'lost' : 'pending';
   return { snapshot, repository: place.name, database, faults, from, state, error: null, lost: null };
+}
+
+async function readable(source: Patient['sources'][number] | undefined): Promise<Manifest | undefined> {
+  return source?.place.repository.manifest(source.name).catch(() => undefined); // bringing it says why
 }
 
 /** What is lost of those that no repository has whole. */
@@ -132,11 +137,12 @@ async function healOne(request: HealRequest, patient: Patient): Promise<Tidemark
 /** The name of the manifest that it got, after every byte was read back. */
 async function bring(request: HealRequest, { place, copy, sources }: Patient): Promise<string> {
   let last: unknown;
-  for (const { place: from, manifest } of sources) {
+  for (const { place: from, name: source } of sources) {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       request.signal.throwIfAborted();
       try {
         const { jobs, version, reporter, signal } = request;
+        const manifest = await from.repository.manifest(source);
         const how = { ...storedAs(request.strategy, manifest, place.name), jobs, version, reporter, signal };
         const copied = await copySnapshot({ from, to: place, manifest, replaces: copy.name, ...how });
         if (!copied) throw gone(copy.name, place);

@@ -2,7 +2,7 @@ import type { Reporter } from '../../base/progress.ts';
 import { packName } from '../../repository/keys.ts';
 import { type DamagedHold, findDamagedHolds } from '../../repository/repair/damagedHolds.ts';
 import { findUnreadable, type UnreadableManifest } from '../../repository/repair/rebuildManifests.ts';
-import { type HeldCopy, lookForDamage } from '../heal/damage.ts';
+import { type Health, lookForDamage, type SickCopy } from '../heal/damage.ts';
 import type { OpenPlace } from '../open.ts';
 import { ALL_LOST, type Lost } from '../verify/lost.ts';
 import { VerifyRun } from '../verify/run.ts';
@@ -12,7 +12,7 @@ const LOOKS = 4;
 
 /** A snapshot that is not as it was written. */
 export interface SickSnapshot {
-  copy: HeldCopy;
+  copy: SickCopy;
   /** What can't be restored as things are; null where everything can. */
   lost: Lost | null;
 }
@@ -38,9 +38,8 @@ export interface DiagnoseOptions {
 
 /** Looks at every manifest, and again at every pack that is known to be damaged, missing or cut. */
 export async function diagnose(place: OpenPlace, options: DiagnoseOptions): Promise<Diagnosis> {
-  const copies = await lookForDamage(place);
-  const { suspects, losses, packs } = await lookAtPacks(place, copies, options);
-  const sick = copies.flatMap((copy): SickSnapshot[] => {
+  const { suspects, losses, packs, health } = await lookAtPacks(place, options);
+  const sick = health.sick.flatMap((copy): SickSnapshot[] => {
     if (copy.manifest === null) return [{ copy, lost: ALL_LOST }];
     const needs = namesOf(copy).some(name => packs.has(name));
     return needs || losses.get(copy.name) ? [{ copy, lost: losses.get(copy.name) ?? null }] : [];
@@ -55,17 +54,22 @@ export async function diagnose(place: OpenPlace, options: DiagnoseOptions): Prom
   };
 }
 
+interface PackLooks {
+  health: Health;
+  suspects: Set<string>;
+  losses: Map<string, Lost | null>;
+  packs: Diagnosis['packs'];
+}
+
 /** The packs that are suspected, and those that turn out to be damaged while their snapshots are looked at. */
 async function lookAtPacks(
   { name, repository, storage }: OpenPlace,
-  copies: readonly HeldCopy[],
   { reporter, signal, record }: DiagnoseOptions,
-): Promise<{ suspects: Set<string>; losses: Map<string, Lost | null>; packs: Diagnosis['packs'] }> {
-  const suspects = new Set(copies.flatMap(copy => copy.packs));
+): Promise<PackLooks> {
+  let health = await lookForDamage({ repository });
+  const suspects = new Set(health.sick.flatMap(copy => copy.packs));
   for (let look = 1; ; look++) {
-    const names = copies
-      .filter(copy => copy.manifest !== null && namesOf(copy).some(each => suspects.has(each)))
-      .map(copy => copy.name);
+    const names = health.sick.filter(copy => copy.manifest !== null).map(copy => copy.name);
     const run = new VerifyRun({ reporter, signal, coverageMs: 0 });
     const chosen = { name, repository, storage, names };
     if (names.length > 0)
@@ -75,10 +79,14 @@ async function lookAtPacks(
       if (object.startsWith('packs/')) packs.set(object.slice('packs/'.length), { code, message });
     const known = suspects.size;
     for (const each of packs.keys()) suspects.add(each);
-    if (suspects.size > known && look < LOOKS) continue;
-    return { suspects, packs, losses: new Map(names.map((each, i) => [each, run.snapshots[i]!.lost])) };
+    if (suspects.size > known && look < LOOKS) {
+      health = await lookForDamage({ repository }, suspects);
+      continue;
+    }
+    const losses = new Map(names.map((each, i) => [each, run.snapshots[i]!.lost]));
+    return { health, suspects, packs, losses };
   }
 }
 
-const namesOf = ({ manifest }: HeldCopy): string[] =>
+const namesOf = ({ manifest }: SickCopy): string[] =>
   (manifest?.packs ?? []).map(([session, number]) => packName(session, number));

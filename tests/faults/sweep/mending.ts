@@ -121,8 +121,8 @@ async function record(site: SweepSite): Promise<void> {
 }
 
 async function damaged(site: SweepSite): Promise<string[]> {
-  const copies = await lookForDamage({ repository: await site.open() } as never);
-  return copies.filter(each => each.faults.length > 0).map(each => each.name);
+  const { sick } = await lookForDamage({ repository: await site.open() });
+  return sick.map(each => each.name);
 }
 
 /** Every snapshot is there once, and is whole. */
