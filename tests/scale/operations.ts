@@ -4,6 +4,7 @@ import { command as listCommand } from '../../src/cli/commands/list.ts';
 import { checkNewest } from '../../src/operations/checkCopies.ts';
 import { copy } from '../../src/operations/copy/index.ts';
 import { forget } from '../../src/operations/forget.ts';
+import { heal } from '../../src/operations/heal/index.ts';
 import { hold } from '../../src/operations/hold.ts';
 import { listKeys } from '../../src/operations/key/list.ts';
 import { openRepository } from '../../src/operations/open.ts';
@@ -15,6 +16,7 @@ import { WritingSession } from '../../src/operations/writing/session.ts';
 import { Lease } from '../../src/repository/lease.ts';
 import { keepLocks } from '../../src/repository/lockKeeping.ts';
 import { newSessionId } from '../../src/repository/manifest.ts';
+import { recordLooks } from '../../src/repository/packChecks.ts';
 import type { Strategy } from '../../src/strategy/spec.ts';
 import type { Site, SiteOptions } from './site.ts';
 import { databaseName, REAL_DATABASE } from './world.ts';
@@ -160,9 +162,7 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'prune, a day later',
     async run(site) {
       await pruned(site, false);
-      for (const each of Object.values(site.requests))
-        Object.assign(each, new (each.constructor as new () => object)());
-      site.time.passedMs = 0;
+      countAnew(site);
       site.main.pass(DAY_MS + 1);
       return { freed: (await pruned(site, false)).freed.packs };
     },
@@ -177,6 +177,23 @@ export const OPERATIONS: readonly Operation[] = [
       return { locked: await keepLocks(repository, await repository.snapshotNames()) };
     },
   },
+  {
+    name: 'heal --dry-run, one pack',
+    site: { lacks: 50 },
+    async run(site) {
+      const strategy = await site.strategy();
+      const repository = await openRepository(strategy, 'main');
+      const [session, number] = (await repository.manifest(site.world.session(0))).packs.at(-1)!;
+      await recordLooks(repository, [{ session, number, code: 'SEGMENT_DAMAGED', whole: true }]);
+      countAnew(site);
+      const { snapshots } = await heal({
+        ...{ strategy, given: [], from: null, dryRun: true, jobs: 1, version: 'simulated' },
+        ...{ reporter: SILENT, signal, confirm: async () => false },
+      });
+      if (snapshots.some(each => each.state !== 'pending')) throw new Error(JSON.stringify(snapshots));
+      return { damaged: snapshots.length };
+    },
+  },
   { name: 'copy --dry-run, 50 new', site: { lacks: 50 }, run: copying },
   { name: 'copy --dry-run, all new', run: copying },
   {
@@ -184,6 +201,13 @@ export const OPERATIONS: readonly Operation[] = [
     run: async site => ({ slots: (await listKeys(await site.strategy(), 'main')).slots.length }),
   },
 ];
+
+/** What came before is not measured. */
+function countAnew(site: Site): void {
+  for (const each of Object.values(site.requests))
+    Object.assign(each, new (each.constructor as new () => object)());
+  site.time.passedMs = 0;
+}
 
 async function forgetOne(site: Site, dryRun: boolean): Promise<Record<string, number>> {
   const result = await forget({

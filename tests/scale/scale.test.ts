@@ -43,6 +43,7 @@ const LAWS: Record<string, Law> = {
   'prune --dry-run': { get: 1, packLists: 1 },
   prune: { get: 1, packLists: 1 },
   'prune, a day later': { get: 1, packLists: 1 },
+  'heal --dry-run, one pack': { get: 2, packLists: 2 },
   'copy --dry-run, 50 new': { get: 1, packLists: 0 },
   'copy --dry-run, all new': { get: 1, packLists: 0 },
   'key list': { get: 0, packLists: 0 },
