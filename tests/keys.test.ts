@@ -20,6 +20,7 @@ import { parseSlot, plainObject, type Secret } from '../src/repository/slots.ts'
 import { localKind } from '../src/storage/local.ts';
 import type { Storage, StoredObject } from '../src/storage/storage.ts';
 import { type Call, WrappedStorage } from '../src/storage/wrap/wrapped.ts';
+import { ClockedStorage } from './support/clockedStorage.ts';
 import { KeySite } from './support/keySite.ts';
 import { readBack, smallBackup } from './support/smallBackup.ts';
 
@@ -428,6 +429,24 @@ test('a slot that is locked stays, and the error says what was done', async t =>
     owner: {},
   });
   assert.deepEqual(rotated.removed, ['first'], 'the next change of keys finishes it');
+});
+
+test('who slept so long at the question that others may have changed the keys changes none', async t => {
+  const site = await made(t);
+  await add(site, { age: [await identityToRecipient(await generateX25519Identity())] });
+  const clock = new ClockedStorage(await site.bare(), new Date('2026-11-21T02:00:00Z'));
+  mock.method(localKind, 'open', async () => clock);
+  t.after(() => mock.restoreAll());
+  const slots = await states(site);
+  const request = { strategy: await site.strategy(), repository: 'main' };
+  const confirm = async () => {
+    clock.pass(31 * 60 * 1000);
+    return true;
+  };
+  const lost = { code: 'LEASE_LOST', hint: /run the command again/ };
+  await assert.rejects(removeKey({ ...request, slot: 'age', confirm }), lost);
+  await assert.rejects(rotateEpoch({ ...request, with: [], retire: [], confirm }), lost);
+  assert.deepEqual(await states(site), slots);
 });
 
 class LockedKeys extends WrappedStorage {

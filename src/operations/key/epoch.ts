@@ -55,6 +55,7 @@ export async function rotateEpoch(request: BeginEpochRequest): Promise<NewEpoch>
         'nothing was done; confirm it, or say --yes',
       );
     }
+    await opened.stillAlone();
     const { epoch, slots } = await beginEpoch(opened.repository, carried, new Date());
     return { repository: name, epoch, slots, retired: [...request.retire] };
   });

@@ -19,6 +19,8 @@ export interface OpenedKeys {
   slots: JudgedSlot[];
   /** Slots that had been replaced before, by an operation that was cut off, and were removed just now. */
   finished: string[];
+  /** To be called before what was decided is done. LEASE_LOST where others may have changed keys meanwhile. */
+  stillAlone(): Promise<void>;
 }
 
 /** Runs `work` while nobody else changes keys. Keys that are retired are refused: KEY_RETIRED. */
@@ -38,7 +40,8 @@ export async function changingKeys<T>(
       const slots = await judged(repository, storage, epoch);
       const finished = await finishReplacing(repository, slots, slot => opensWith(slot, repository, secret));
       const left = slots.filter(each => !finished.includes(each.name));
-      return await work({ strategy, spec, repository, secret, slots: left, finished });
+      const stillAlone = () => lease.hold();
+      return await work({ strategy, spec, repository, secret, slots: left, finished, stillAlone });
     } finally {
       await lease.release();
     }

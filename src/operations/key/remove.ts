@@ -36,6 +36,7 @@ export async function removeKey(request: RemoveKeyRequest): Promise<RemovedKey> 
         'nothing was done; confirm it, or say --yes',
       );
     }
+    await opened.stillAlone();
     await removeSlot(opened.repository, slot);
     return planned;
   });

@@ -65,6 +65,7 @@ async function rotate(request: RotateKeyRequest, opened: OpenedKeys, undo: Undo)
   const ready = await strategyOpens(slot, old, opened);
   if (!ready) return { ...done, slot: slot.slot, keyFile, next: switchOver(spec.name) };
   const removed = [...finished];
+  await opened.stillAlone();
   for (const name of superseded(slots, old.slot, slot.slot)) {
     await removeSlot(repository, name);
     removed.push(name);
