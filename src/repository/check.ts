@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { asTidemarkError, faultError } from '../base/errors.ts';
+import { release } from '../base/release.ts';
 import type { Storage } from '../storage/storage.ts';
 import { decodeChunkList, ID_BYTES } from './chunkList.ts';
 import { packName, type RepositoryKeys } from './keys.ts';
@@ -62,6 +63,7 @@ export async function checkPack(storage: Storage, keys: RepositoryKeys, job: Pac
     const bytes = await storage.get(name, { offset: 0, length: job.sizeBytes });
     if (found && found.sizeBytes !== job.sizeBytes) check.lengthened(found.sizeBytes);
     check.whole(bytes);
+    release(bytes);
   } catch (error) {
     check.fault(error, check.allOwners());
   }
@@ -201,6 +203,7 @@ class PackCheck {
         this.#misplaced(places);
         decodeChunkList(content, where);
       }
+      release(content);
     } catch (error) {
       this.fault(error, [...this.#ownersOf(places), ...lists]);
     }

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { faultError, TidemarkError } from '../base/errors.ts';
+import { release } from '../base/release.ts';
 
 /** Sealing of segments and objects, docs/format.md ("Segments", "Manifests"). */
 
@@ -74,8 +75,10 @@ export function openSegment(
   const body = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
   try {
     decipher.final();
-    const content = body[0] === 1 ? expand(body.subarray(1), plainBytes) : body.subarray(1);
-    if (body[0]! <= 1 && content.length === plainBytes) return content;
+    const form = body[0]!;
+    const content = form === 1 ? expand(body.subarray(1), plainBytes) : body.subarray(1);
+    if (form === 1) release(body);
+    if (form <= 1 && content.length === plainBytes) return content;
   } catch (error) {
     throw sealBroken(where, error);
   }

@@ -12,7 +12,8 @@
  * - Errors are TidemarkErrors. Temporary ones carry `retry` (base/errors.ts), with the server's word on when, and are
  *   retried by wrap/retry.ts, not here; parts of one call (blocks, pages) may be, a few times. Every call ends: a server
  *   that falls silent is STORAGE_TIMEOUT, and temporary.
- * - Methods may be called concurrently; none keeps or changes the buffers it is given after it has resolved.
+ * - Methods may be called concurrently; none keeps or changes the buffers it is given after it has resolved, or those it gives.
+ *   What `get` gives is the caller's alone.
  */
 export interface Storage {
   /** For people: the place without credentials. */
