@@ -53,9 +53,12 @@ export function sealSegment(
   cipher.setAAD(segmentLabel(kind, content.length));
   const sealed = Buffer.allocUnsafeSlow(1 + body.length + TAG_BYTES);
   cipher.update(Buffer.of(stored ? 1 : 0)).copy(sealed, 0);
-  cipher.update(body).copy(sealed, 1);
+  const encrypted = cipher.update(body);
+  encrypted.copy(sealed, 1);
   cipher.final();
   cipher.getAuthTag().copy(sealed, 1 + body.length);
+  release(encrypted);
+  release(compressed);
   return sealed;
 }
 
