@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { faultError } from '../base/errors.ts';
+import { release } from '../base/release.ts';
 import type { Storage } from '../storage/storage.ts';
 import { type ChunkList, decodeChunkList, ID_BYTES } from './chunkList.ts';
 import type { ListRef } from './chunkWriter.ts';
@@ -145,7 +146,9 @@ export class SnapshotReader {
     const placed = pack.segments[index];
     if (!placed || placed.kind !== kind) throw outside(where);
     const sealed = await this.#get(name, placed.offset, placed.storedBytes);
-    return openSegment(pack.key, index, kind, sealed, placed.plainBytes, where);
+    const content = openSegment(pack.key, index, kind, sealed, placed.plainBytes, where);
+    release(sealed);
+    return content;
   }
 
   #openPack(session: string, number: number): Promise<OpenPack> {
