@@ -53,7 +53,8 @@ interface LockedPackage {
 }
 
 /**
- * Whether what npm has noted of its last work is what the lock file asks for: another branch may have asked for more.
+ * Whether what npm has noted of its last work is there, and is what the lock file asks for: another branch may have asked for
+ * more.
  * Optional packages are asked for where they fit this machine.
  */
 function isInstalled(folder: string): boolean {
@@ -61,7 +62,7 @@ function isInstalled(folder: string): boolean {
   const installed = packagesIn(join(folder, 'node_modules/.package-lock.json'));
   delete wanted['']; // the folder itself
   return Object.entries(wanted).every(([path, { integrity, optional, os, cpu }]) => {
-    if (installed[path]) return installed[path].integrity === integrity;
+    if (installed[path] && existsSync(join(folder, path))) return installed[path].integrity === integrity;
     const fits =
       (os ?? [process.platform]).includes(process.platform) && (cpu ?? [process.arch]).includes(process.arch);
     return optional === true && !fits;
