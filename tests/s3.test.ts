@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import {
+  GetObjectCommand,
   GetObjectRetentionCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { type Ran, tidemark } from './support/cli.ts';
@@ -105,6 +107,47 @@ test('init, back up twice, verify, restore on another machine, forget, prune', a
   await made.json('prune', '--yes');
   assert.equal((await made.json('verify', '--all')).ok, true);
 });
+
+test('damage in a bucket: rebuilt from what is left, healed from another bucket', async () => {
+  const credentials = `credentials: { access_key_id: "\${S3_ID}", secret_access_key: "\${S3_SECRET}" }`;
+  const plan = 'plans:\n  daily: { database: db, schedule: manual, store: [main] }\n';
+  const storage = `"s3://rephlo/second?endpoint=${rgw.endpoint}"`;
+  const made = site('rephlo/hurt', {
+    more: `  archive:\n    storage: ${storage}\n    key: { file: ./archive.key }\n    ${credentials}\n${plan}`,
+  });
+  await made.json('init');
+  await made.json('backup', 'db');
+  await made.json('copy', '--from', 'main', '--to', 'archive', '--all');
+  const verified = async () => (await made.run('verify', '--all', '--repository', 'main')).code;
+  const repaired = async (...args: string[]) => {
+    const ran = await made.run(...args, '--yes', '--json');
+    assert.equal(ran.code, 0, ran.stdout + ran.stderr);
+    return (JSON.parse(ran.stdout) as { snapshots: { state: string }[] }).snapshots.map(each => each.state);
+  };
+
+  await changeLargest('hurt/packs/', bytes => bytes.subarray(0, bytes.length - 10));
+  assert.equal(await verified(), 3);
+  assert.deepEqual(await repaired('repair', 'main'), ['rebuilt']);
+  assert.equal(await verified(), 0);
+  await changeLargest('hurt/packs/', bytes => {
+    bytes[bytes.length >> 1]! ^= 1;
+    return bytes;
+  });
+  assert.equal(await verified(), 3);
+  assert.deepEqual(await repaired('heal', '--all'), ['healed']);
+  assert.equal(await verified(), 0);
+});
+
+/** Writes something else in place of the newest of the largest objects in a folder. */
+async function changeLargest(Prefix: string, how: (bytes: Buffer) => Buffer): Promise<void> {
+  const Bucket = 'rephlo';
+  const { Contents } = await stock.send(new ListObjectsV2Command({ Bucket, Prefix }));
+  const large = Contents!.filter(({ Size }) => Size! > 100_000).map(({ Key }) => Key!);
+  const Key = large.sort().at(-1)!;
+  const { Body } = await stock.send(new GetObjectCommand({ Bucket, Key }));
+  const bytes = Buffer.from(await Body!.transformToByteArray());
+  await stock.send(new PutObjectCommand({ Bucket, Key, Body: how(bytes) }));
+}
 
 test('a second init does not touch a repository that is there', async () => {
   const made = site('rephlo/twice');
