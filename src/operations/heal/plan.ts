@@ -63,8 +63,8 @@ export function choosePatients(surveyed: readonly Surveyed[], { given, from, tar
 }
 
 /** Of these snapshots, where they are with no damage known. */
-function soundOnes(
-  surveyed: readonly Surveyed[],
+export function soundOnes(
+  surveyed: readonly Pick<Surveyed, 'place' | 'sound'>[],
   snapshots: ReadonlySet<string>,
 ): Map<string, Patient['sources']> {
   const found = new Map<string, Patient['sources']>();

@@ -21,6 +21,8 @@ export interface SickSnapshot {
 export interface Diagnosis {
   /** Oldest first. */
   sick: SickSnapshot[];
+  /** Names of manifests of which nothing bad is known. */
+  sound: string[];
   /** Damaged packs, by `packName`, and what is wrong with each. */
   packs: Map<string, { code: string; message: string }>;
   /** Packs that are recorded as damaged, and are right. */
@@ -47,6 +49,7 @@ export async function diagnose(place: OpenPlace, options: DiagnoseOptions): Prom
   const lost = sick.filter(({ copy }) => copy.manifest === null).map(({ copy }) => copy.name);
   return {
     sick,
+    sound: health.sound,
     packs,
     cleared: [...suspects].filter(name => !packs.has(name)).sort(),
     unreadable: await findUnreadable(place.repository, lost),

@@ -10,8 +10,9 @@ import { findUnreadable, rebuildManifests } from '../../repository/repair/rebuil
 import { foreseeRebuild, type LostStreams, rebuildPacks } from '../../repository/repair/rebuildPacks.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { type HealedSnapshot, heal } from '../heal/index.ts';
+import { soundOnes, survey } from '../heal/plan.ts';
 import type { OpenPlace } from '../open.ts';
-import type { RepositoryFailure } from '../snapshots.ts';
+import { openPlaces } from '../snapshots.ts';
 import { isWholeStill, type Lost, lostOf, nameOfPart } from '../verify/lost.ts';
 import { type Diagnosis, diagnose } from './diagnose.ts';
 import { openForRepair, plannedKeys, repairKeys } from './open.ts';
@@ -116,26 +117,32 @@ function lostStreams({ archive, globals, parts }: LostStreams, now: Lost | null)
   return isWholeStill(lost) ? null : lost;
 }
 
-/** Which other repositories have which of the damaged snapshots whole. */
+/** Which other repositories have which of the damaged snapshots whole; none, where one beside it is. */
 async function sourcesOf(
-  request: RepairRequest,
-  { sick }: Diagnosis,
-): Promise<{ sources: Map<string, string[]>; failures: RepositoryFailure[] }> {
+  { strategy, repository }: RepairRequest,
+  { sick, sound }: Diagnosis,
+): Promise<Pick<Prospect, 'sources' | 'failures'>> {
   const sources = new Map<string, string[]>();
   if (sick.length === 0) return { sources, failures: [] };
-  const { snapshots, failures } = await healHere(request, true);
-  for (const { snapshot, from, state } of snapshots) if (state === 'pending') sources.set(snapshot, from);
+  const { places, failures } = await openPlaces(strategy);
+  const others = await survey(places.filter(place => place.name !== repository));
+  const found = soundOnes(others, new Set(sick.map(({ copy }) => copy.snapshot)));
+  for (const [snapshot, places] of found)
+    sources.set(
+      snapshot,
+      places.map(({ place }) => place.name),
+    );
+  for (const name of sound)
+    if (sick.some(({ copy }) => copy.snapshot === snapshotOf(name))) sources.set(snapshotOf(name), []);
   return { sources, failures };
 }
 
 /** Heals what is damaged in this repository, without asking again. */
-async function healHere(
-  request: RepairRequest,
-  dryRun: boolean,
-): Promise<{ snapshots: HealedSnapshot[]; failures: RepositoryFailure[] }> {
+async function healHere(request: RepairRequest): Promise<HealedSnapshot[]> {
   const { strategy, repository: target, jobs, version, reporter, signal } = request;
-  const how = { strategy, given: [], from: null, target, dryRun, jobs, version, reporter, signal };
-  return heal({ ...how, confirm: async () => true });
+  const how = { strategy, given: [], from: null, target, dryRun: false, jobs, version, reporter, signal };
+  const { snapshots } = await heal({ ...how, confirm: async () => true });
+  return snapshots.filter(each => each.state !== 'lost');
 }
 
 function plan({ repository, dryRun, forgetLost }: RepairRequest, prospect: Prospect): RepairResult {
@@ -158,8 +165,7 @@ async function carryOut(
   let after = await look();
   let healed: HealedSnapshot[] = [];
   if (after.sick.some(({ copy }) => prospect.sources.has(copy.snapshot))) {
-    const { snapshots } = await healHere(request, false);
-    healed = snapshots.filter(each => each.state !== 'lost');
+    healed = await healHere(request);
     after = await look();
     // What was brought may have what others lack.
     if (after.packs.size > 0) {

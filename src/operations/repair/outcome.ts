@@ -1,4 +1,4 @@
-import type { TidemarkError } from '../../base/errors.ts';
+import { faultError, type TidemarkError } from '../../base/errors.ts';
 import type { UnreadableManifest } from '../../repository/repair/rebuildManifests.ts';
 import type { HealedSnapshot } from '../heal/index.ts';
 import type { RepositoryFailure } from '../snapshots.ts';
@@ -147,5 +147,11 @@ export function judged(
   const database = planned.database ?? heal?.database ?? null;
   const error = heal?.error ?? null;
   if (!still) return { ...planned, database, state: heal ? 'healed' : 'rebuilt', lost: null, error };
-  return { ...planned, database, state: error ? 'failed' : 'lost', lost: still.lost, error };
+  const why = error ?? (planned.state === 'pending' ? notMended(planned) : null);
+  return { ...planned, database, state: why ? 'failed' : 'lost', lost: still.lost, error: why };
+}
+
+/** It could be made whole a moment ago, so nobody may call it lost. */
+function notMended({ snapshot }: RepairedSnapshot): TidemarkError {
+  return faultError('NOT_REPAIRED', `snapshot ${snapshot} is still damaged`, 'run the command again');
 }
