@@ -1,5 +1,5 @@
 /** `tidemark repair`: makes whole what can be made whole in one repository, and names what is lost. docs/recovery.md, "Repair". */
-import { asTidemarkError, usageError } from '../../base/errors.ts';
+import { asTidemarkError, faultError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { endDeadCompactions } from '../../repository/compactions.ts';
 import { Forgetting, forgetUnlessHeld } from '../../repository/forgetting.ts';
@@ -175,10 +175,11 @@ async function carryOut(
   }
   const snapshots = planned.snapshots.map(each => judged(each, after.sick, healed));
   const known = objects.filter(each => each.code !== 'SNAPSHOT_TWICE');
+  const had = new Set(planned.snapshots.map(each => each.snapshot));
   const ended = await endTwins(place, await findTwins(place, after));
   const result = {
     ...planned,
-    objects: [...known.map(each => judgedObject(each, after)), ...ended],
+    objects: [...known.map(each => judgedObject(each, after, had)), ...ended],
     snapshots,
   };
   if (request.forgetLost) await forgetLost(place, result);
@@ -252,13 +253,24 @@ async function replaceHolds(
   });
 }
 
-/** An object that nothing needs any more is repaired; what it is worth, its snapshots say. */
-function judgedObject(planned: RepairedObject, { packs, unreadable }: Diagnosis): RepairedObject {
+/**
+ * An object that nothing needs any more is repaired; what it is worth, its snapshots say. What a snapshot needs that nobody
+ * knew of when this began can't be called lost: nothing was tried for it.
+ */
+function judgedObject(planned: RepairedObject, after: Diagnosis, known: ReadonlySet<string>): RepairedObject {
   if (planned.state === 'failed') return planned;
-  const [folder, ...rest] = planned.object.split('/');
-  const still =
-    folder === 'packs' ? packs.has(rest.join('/')) : unreadable.some(each => each.object === planned.object);
-  return { ...planned, state: still ? 'lost' : 'repaired' };
+  const { packs, unreadable, sick } = after;
+  if (!planned.object.startsWith('packs/')) {
+    const still = unreadable.some(each => each.object === planned.object);
+    return { ...planned, state: still ? 'lost' : 'repaired' };
+  }
+  const name = planned.object.slice('packs/'.length);
+  if (!packs.has(name)) return { ...planned, state: 'repaired' };
+  const users = sick.filter(({ copy }) => copy.packs.includes(name)).map(({ copy }) => copy.snapshot);
+  const other = users.find(each => !known.has(each));
+  if (other === undefined) return { ...planned, state: 'lost' };
+  const message = `${planned.object} is needed by snapshot ${other}, which nobody knew of before`;
+  return { ...planned, state: 'failed', error: faultError('NOT_REPAIRED', message, 'run the command again') };
 }
 
 const isLost = ({ state, lost }: RepairedSnapshot): boolean => state === 'lost' && lost !== null;
