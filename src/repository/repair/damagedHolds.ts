@@ -28,11 +28,13 @@ export async function findDamagedHolds(repository: Repository): Promise<DamagedH
 }
 
 /**
- * Places another hold, without end, and only then removes the damaged one. Throws as `placeHold` does: SNAPSHOT_GONE where
+ * Places another hold, without end, unless that was done before, and only then removes the damaged one. Throws as `placeHold` does: SNAPSHOT_GONE where
  * the snapshot is not there.
  */
 export async function replaceHold(repository: Repository, { snapshot, id }: DamagedHold): Promise<void> {
   const reason = `in place of hold ${id}, which was damaged: its reason and its end are lost`;
-  await placeHold(repository, snapshot, { reason, until: null, by: 'tidemark repair' });
+  const holds = await readHolds(repository, await repository.storage.now(), snapshot);
+  if (!holds.get(snapshot)?.some(each => each.reason === reason))
+    await placeHold(repository, snapshot, { reason, until: null, by: 'tidemark repair' });
   await releaseHold(repository, snapshot, id);
 }
