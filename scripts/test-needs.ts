@@ -53,9 +53,8 @@ interface LockedPackage {
 }
 
 /**
- * Whether what npm has noted of its last work is there, and is what the lock file asks for: another branch may have asked for
- * more.
- * Optional packages are asked for where they fit this machine.
+ * Whether what npm has noted of its last work is there, and is what the lock file asks for: another branch may have asked
+ * for more. Optional packages are asked for where they fit this machine.
  */
 function isInstalled(folder: string): boolean {
   const wanted = packagesIn(join(folder, 'package-lock.json'));

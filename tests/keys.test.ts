@@ -346,12 +346,18 @@ test('who owns the storage does not get into the next epoch', async t => {
   assert.deepEqual(begun.slots, [{ slot: 'first-2', replaces: 'first' }]);
 });
 
-test('a slot of any kind that is damaged is found, and hurts no other', async t => {
+/** With slots of the kinds key, age and passphrase, of an epoch that has begun. */
+async function ofThreeKinds(t: TestContext): Promise<{ site: KeySite; identity: string }> {
   const site = await made(t);
   const identity = await generateX25519Identity();
   await add(site, { age: [await identityToRecipient(identity)] });
   await add(site, { passphraseEnv: 'WORDS' }, { WORDS });
   await epoch(site, { with: ['passphrase-env=WORDS'] }, { WORDS });
+  return { site, identity };
+}
+
+test('a slot of any kind that is damaged is found, and hurts no other', async t => {
+  const { site, identity } = await ofThreeKinds(t);
   for (const file of await site.objects('keys')) {
     const object = site.path(`repository/keys/${file}`);
     const whole = await readFile(object);
@@ -367,11 +373,7 @@ test('a slot of any kind that is damaged is found, and hurts no other', async t 
 });
 
 test('no bit of a slot or of the object of an epoch can be another without being noticed', async t => {
-  const site = await made(t);
-  const identity = await generateX25519Identity();
-  await add(site, { age: [await identityToRecipient(identity)] });
-  await add(site, { passphraseEnv: 'WORDS' }, { WORDS });
-  await epoch(site, { with: ['passphrase-env=WORDS'] }, { WORDS });
+  const { site } = await ofThreeKinds(t);
   const { keys } = await site.open();
   const objects = ['keys', 'epochs'].map(async folder =>
     (await site.objects(folder)).map(file => `${folder}/${file}`),

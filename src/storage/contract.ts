@@ -27,6 +27,9 @@ export const LAWS: Readonly<Record<string, Law>> = {
       assert.ok((await storage.get(`packs/a/${size}`)).equals(bytes), `${size} bytes`);
       assert.equal((await storage.stat(`packs/a/${size}`))?.sizeBytes, size);
     }
+    // What is given is the caller's alone.
+    (await storage.get('packs/a/65537')).fill(7);
+    assert.notDeepEqual((await storage.get('packs/a/65537')).subarray(0, 99), Buffer.alloc(99, 7));
     await storage.put('none', []);
     assert.equal((await storage.get('none')).length, 0);
     const pieces = Array.from({ length: 3000 }, (_, i) => randomBytes(i % 7 === 0 ? 0 : i % 700));

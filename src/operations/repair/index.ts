@@ -126,14 +126,14 @@ async function sourcesOf(
   if (sick.length === 0) return { sources, failures: [] };
   const { places, failures } = await openPlaces(strategy);
   const others = await survey(places.filter(place => place.name !== repository));
-  const found = soundOnes(others, new Set(sick.map(({ copy }) => copy.snapshot)));
+  const damaged = new Set(sick.map(({ copy }) => copy.snapshot));
+  const found = soundOnes(others, damaged);
   for (const [snapshot, places] of found)
     sources.set(
       snapshot,
       places.map(({ place }) => place.name),
     );
-  for (const name of sound)
-    if (sick.some(({ copy }) => copy.snapshot === snapshotOf(name))) sources.set(snapshotOf(name), []);
+  for (const name of sound) if (damaged.has(snapshotOf(name))) sources.set(snapshotOf(name), []);
   return { sources, failures };
 }
 
