@@ -43,9 +43,6 @@ type Rule = (
   profile: TargetProfile,
 ) => { statement: string | null; note?: string } | null;
 
-/** Column options that only some minor releases know (Debian's 15.20 stores pg_attver; others refuse it). */
-const VERSIONED_COLUMN = /^ALTER TABLE (?:ONLY )?[^;]*? ALTER COLUMN [^;]*? SET \(pg_attver=\d+\);\n*/gm;
-
 const LZ4_COLUMN = /^ALTER TABLE (?:ONLY )?[^\n]* ALTER COLUMN [^\n]* SET COMPRESSION lz4;\n*/gm;
 
 /** pg_dump 18 says a NOT NULL of an inherited column as a constraint of the table, which older servers don't parse. */
@@ -71,13 +68,6 @@ const RULES: Rule[] = [
     if (columns.length === 0 || name === undefined) return null;
     const after = columns.map(column => `ALTER TABLE ONLY ${name} ALTER COLUMN ${column} SET NOT NULL;\n`);
     return { statement: `${kept.replace(/,\n\)/, '\n)')}\n${after.join('')}` };
-  },
-  (_entry, statement) => {
-    if (!statement.includes('pg_attver=')) return null;
-    const kept = statement.replace(VERSIONED_COLUMN, '');
-    return kept === statement
-      ? null
-      : { statement: kept, note: 'the internal column option pg_attver was left out' };
   },
   (entry, _statement, { superuser }) => {
     if (superuser || entry.desc !== 'COMMENT' || !entry.tag.startsWith('EXTENSION ')) return null;

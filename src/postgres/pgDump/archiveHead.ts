@@ -4,6 +4,8 @@
  */
 import { invariant } from '../../base/errors.ts';
 import type { Archive } from '../archive/entry.ts';
+import { withoutInternalOptions } from '../archive/internalOptions.ts';
+import { writeArchive } from '../archive/write.ts';
 import type { ConnectionSettings } from '../settings/settings.ts';
 import { readNativeHead } from './nativeHead.ts';
 import { clientTooOld, type Environment, findPgDump, type PgDumpTool } from './tool.ts';
@@ -25,7 +27,7 @@ export interface ArchiveRequest {
 }
 
 export interface ArchiveHead {
-  /** Header and table of contents byte for byte, no data. */
+  /** Header and table of contents, no data: byte for byte, but for what only this server knows (internalOptions.ts). */
   bytes: Buffer;
   archive: Archive;
   tool: PgDumpTool;
@@ -46,8 +48,15 @@ export async function readArchiveHead(request: ArchiveRequest): Promise<ArchiveH
   const tool = request.tool ?? (await findPgDump(serverMajor, environment));
   if (tool.major < serverMajor) throw clientTooOld(serverMajor, [tool]);
   const options = pgDumpOptions(request);
-  const head = { settings: request.settings, options, signal, tool };
-  return tool.kind === 'wasm' ? readWasmHead(head) : readNativeHead({ ...head, environment });
+  const read = { settings: request.settings, options, signal, tool };
+  const head = await (tool.kind === 'wasm' ? readWasmHead(read) : readNativeHead({ ...read, environment }));
+  return portable(head);
+}
+
+/** Without what another server would not take; else byte for byte as pg_dump wrote it. */
+function portable(head: ArchiveHead): ArchiveHead {
+  const archive = withoutInternalOptions(head.archive);
+  return archive === head.archive ? head : { ...head, archive, bytes: writeArchive(archive) };
 }
 
 function pgDumpOptions(request: ArchiveRequest): string[] {
