@@ -1,14 +1,7 @@
-import { homedir } from 'node:os';
 import { usageError } from '../../base/errors.ts';
-import { backupDatabase } from '../../operations/backup/index.ts';
-import { connectionOf, databaseOf } from '../../operations/open.ts';
-import type { RestoreTarget } from '../../operations/restore/request.ts';
+import { chooseTarget } from '../../operations/restore/chooseTarget.ts';
 import { restore } from '../../operations/restore/restore.ts';
-import { safetyPlan } from '../../operations/restore/safety.ts';
 import { type Found, readGiven } from '../../operations/snapshots.ts';
-import { requireReadable } from '../../operations/thaw.ts';
-import { resolveSettings } from '../../postgres/settings/settings.ts';
-import type { Strategy } from '../../strategy/spec.ts';
 import type { CliCommand, Context } from '../command.ts';
 import { parseJobs } from '../jobs.ts';
 import { formatCount, formatSeconds } from '../output.ts';
@@ -60,15 +53,19 @@ async function restoreFound(
   options: Record<string, unknown>,
 ): Promise<void> {
   const { output, progress, signal } = context;
-  if (!options.schemaOnly) {
-    const thawing = thawOptions(options, progress, signal);
-    await requireReadable(opened, thawing, options.thaw === true);
-  }
-  const target = await targetOf(context, opened.manifest.database, options);
+  const choice = {
+    new: options.new as string | undefined,
+    to: options.to as string | undefined,
+    clean: options.clean === true,
+    inPlace: options.inPlace === true,
+  };
+  const safety = { version: context.version, reporter: progress, signal };
+  const target = await chooseTarget(context.strategy, opened.manifest.database, choice, safety);
   const result = await restore({
     snapshot: opened,
     storage: place.storage,
     target,
+    thaw: { ...thawOptions(options, progress, signal), order: options.thaw === true },
     tables: (options.table as string[] | undefined) ?? [],
     only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
     beside: options.as as string | undefined,
@@ -99,42 +96,4 @@ function requireOf({ opened }: Found, wanted: string): void {
     `snapshot ${snapshot} is of ${database}, not of ${wanted}`,
     `tidemark list ${wanted}`,
   );
-}
-
-async function targetOf(
-  context: Context,
-  database: string,
-  options: Record<string, unknown>,
-): Promise<RestoreTarget> {
-  const given = ['new', 'to', 'inPlace'].filter(name => options[name] !== undefined);
-  if (given.length !== 1) {
-    throw usageError(
-      'TARGET_NEEDED',
-      given.length === 0 ? 'where to restore is not said' : 'more than one target is given',
-      'give one of --new NAME, --to URL, --in-place',
-    );
-  }
-  if (typeof options.to === 'string') {
-    const settings = await resolveSettings({ url: options.to }, context.environment, homedir());
-    return { kind: 'to', settings, clean: options.clean === true };
-  }
-  const loaded = await context.strategy({ databases: [database] });
-  const settings = await connectionOf(loaded, databaseOf(loaded, database));
-  if (typeof options.new === 'string') return { kind: 'new', name: options.new, server: settings };
-  return { kind: 'inPlace', settings, safety: () => safetySnapshot(context, loaded, database) };
-}
-
-async function safetySnapshot(context: Context, strategy: Strategy, database: string): Promise<string> {
-  const { snapshot } = await backupDatabase(strategy, database, safetyPlan(strategy, database), {
-    once: true,
-    schemaOnly: false,
-    dataOnly: false,
-    rolePasswords: null,
-    jobs: null,
-    version: context.version,
-    reporter: context.progress,
-    signal: context.signal,
-  });
-  context.output.note(`safety snapshot ${snapshot} of the present state is stored`);
-  return snapshot;
 }

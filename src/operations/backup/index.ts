@@ -25,6 +25,8 @@ export interface BackupOptions {
   dataOnly: boolean;
   rolePasswords: boolean | null;
   jobs: number | null;
+  /** Where the database is, if not where the strategy says; the snapshot names the strategy's all the same. */
+  connection?: ConnectionSettings;
   /** Into the first repository that can be written, and no other. */
   once?: boolean;
   version: string;
@@ -77,7 +79,7 @@ export async function backupDatabase(
   plan: PlanSpec | null,
   options: BackupOptions,
 ): Promise<BackupResult> {
-  const settings = await connectionOf(strategy, databaseOf(strategy, database));
+  const settings = options.connection ?? (await connectionOf(strategy, databaseOf(strategy, database)));
   const run = new PlanRun(strategy, database, plan, options);
   const captured = await run.capture(settings);
   if (!options.once) await run.catchUp(await run.copy(captured, settings), captured.manifest);

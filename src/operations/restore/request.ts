@@ -1,16 +1,22 @@
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { StoragePlace } from '../../storage/index.ts';
+import type { ThawOptions } from '../thaw.ts';
 import type { OpenSnapshot } from './snapshot.ts';
 
 export type RestoreTarget =
   | { kind: 'new'; name: string; server: ConnectionSettings }
   | { kind: 'to'; settings: ConnectionSettings; clean: boolean }
-  | { kind: 'inPlace'; settings: ConnectionSettings; safety(): Promise<string> };
+  | { kind: 'inPlace'; settings: ConnectionSettings; safety: TakeSafety };
+
+/** Takes a safety snapshot of all of the database that is there under this connection; resolves to its id. */
+export type TakeSafety = (connection: ConnectionSettings) => Promise<string>;
 
 export interface RestoreRequest {
   snapshot: OpenSnapshot;
   storage: StoragePlace;
+  /** What to do about rows that lie in a cold class; none where the storage has no such. */
+  thaw?: ThawOptions & { order: boolean };
   target: RestoreTarget;
   /** Patterns; empty restores everything. */
   tables: string[];

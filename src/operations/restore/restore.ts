@@ -2,9 +2,10 @@ import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isEmptySelection, type Selected, selectEntries } from '../../postgres/archive/select.ts';
+import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
-import { intoTarget } from './places.ts';
 import { destroys, type RestoreRequest, type RestoreResult } from './request.ts';
+import { intoTarget } from './targets.ts';
 
 /** Brings a snapshot, or tables of it, back: shows the plan, asks, does it, counts. */
 export async function restore(request: RestoreRequest): Promise<RestoreResult> {
@@ -22,6 +23,8 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
       'nothing was done; confirm it, or say --yes',
     );
   }
+  if (request.thaw && request.only !== 'schema')
+    await requireReadable(snapshot, request.thaw, request.thaw.order);
   signal.throwIfAborted();
   const outcome = await intoTarget({ ...request, reporter: noting(request.reporter, notes) }, selected);
   return {

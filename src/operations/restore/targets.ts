@@ -39,7 +39,8 @@ export async function intoTarget(request: RestoreRequest, selected: Selected): P
 async function intoUse(request: RestoreRequest, selected: Selected): Promise<Outcome> {
   const { target } = request;
   invariant(target.kind !== 'new', 'a new database is not in use');
-  const safety = target.kind === 'inPlace' && request.beside === undefined ? await target.safety() : null;
+  const safety =
+    target.kind === 'inPlace' && request.beside === undefined ? await target.safety(target.settings) : null;
   const tables = await restoreTables(request, selected.entries, target.settings);
   return { target: describeSettings(target.settings), tables, safety };
 }
@@ -67,7 +68,7 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
   const { target } = request;
   invariant(target.kind === 'inPlace', 'not in place');
   const { settings } = target;
-  const safety = await target.safety();
+  const safety = await target.safety(settings);
   try {
     const { working, tables } = await underWorkingName(request, selected, settings, settings.database);
     const left = await swapDatabases(settings, working).catch(dropWorking(request, settings, working));

@@ -1,0 +1,72 @@
+import { homedir } from 'node:os';
+import { usageError } from '../../base/errors.ts';
+import type { Reporter } from '../../base/progress.ts';
+import { resolveSettings } from '../../postgres/settings/settings.ts';
+import type { Strategy } from '../../strategy/spec.ts';
+import { backupDatabase } from '../backup/index.ts';
+import { connectionOf, databaseOf } from '../open.ts';
+import type { RestoreTarget } from './request.ts';
+import { safetyPlan } from './safety.ts';
+
+/** What was said about where to restore: exactly one of `new`, `to` and `inPlace`. */
+export interface TargetChoice {
+  new?: string;
+  to?: string;
+  clean: boolean;
+  inPlace: boolean;
+}
+
+export interface SafetyOptions {
+  version: string;
+  reporter: Reporter;
+  signal: AbortSignal;
+}
+
+/**
+ * Where a restore goes.
+ *
+ * @param strategy reads the strategy; secrets of the databases that it is asked for must be there.
+ * @param database whose snapshot is restored: `--new` and `--in-place` go to its server.
+ * @throws TidemarkError TARGET_NEEDED unless exactly one target is given.
+ */
+export async function chooseTarget(
+  strategy: (uses: { databases: string[] }) => Promise<Strategy>,
+  database: string,
+  choice: TargetChoice,
+  options: SafetyOptions,
+): Promise<RestoreTarget> {
+  const given = [choice.new !== undefined, choice.to !== undefined, choice.inPlace].filter(Boolean).length;
+  if (given !== 1) {
+    throw usageError(
+      'TARGET_NEEDED',
+      given === 0 ? 'no restore target given' : 'more than one restore target given',
+      'give one of --new NAME, --to URL, --in-place',
+    );
+  }
+  if (choice.to !== undefined) {
+    const { environment } = await strategy({ databases: [] });
+    const settings = await resolveSettings({ url: choice.to }, environment as NodeJS.ProcessEnv, homedir());
+    return { kind: 'to', settings, clean: choice.clean };
+  }
+  const loaded = await strategy({ databases: [database] });
+  const settings = await connectionOf(loaded, databaseOf(loaded, database));
+  if (choice.new !== undefined) return { kind: 'new', name: choice.new, server: settings };
+  const plan = safetyPlan(loaded, database);
+  return {
+    kind: 'inPlace',
+    settings,
+    async safety(connection) {
+      const { snapshot } = await backupDatabase(loaded, database, plan, {
+        connection,
+        once: true,
+        schemaOnly: false,
+        dataOnly: false,
+        rolePasswords: null,
+        jobs: null,
+        ...options,
+      });
+      options.reporter.note(`safety snapshot ${snapshot} is stored`);
+      return snapshot;
+    },
+  };
+}
