@@ -190,7 +190,7 @@ test('the command tells what is wrong on standard output, and by exit code 3', a
   const result = JSON.parse(good.stdout) as VerifyResult;
   assert.deepEqual([result.ok, result.faults], [true, []]);
   assert.ok(result.objects >= 4 && result.bytesRead > 0 && result.seconds > 0);
-  assert.match(run('shop', '--all').stderr, /VERIFY_TWICE/);
+  assert.match(run('shop', '--all').stderr, /OPTIONS_CONTRADICT/);
   assert.equal(run('20990101').status, 2);
 
   const other = await backUp();

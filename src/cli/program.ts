@@ -1,8 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError } from 'commander';
 import { asTidemarkError, usageError } from '../base/errors.ts';
+import { checkValues, watchOptions } from './arguments.ts';
 import type { CliCommand, CliGroup, Context } from './command.ts';
 import { COMMANDS, SUMMARIES } from './commands/index.ts';
+import { checkContradictions } from './contradictions.ts';
 import { EXIT } from './exit.ts';
 import { makeOutput, reportError, watchOutput } from './output.ts';
 import { ProgressLine } from './progress.ts';
@@ -29,8 +31,7 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
       const context = makeContext(options, environment, version, interrupt.signal);
       code = (await definition.run(context, args, options)) ?? EXIT.done;
     };
-    if (command && 'commands' in command) addGroup(program, command, run);
-    else if (command) addCommand(program, command, run(command));
+    if (command) addDefinition(program, command, run, argv);
     await program.parseAsync(argv, { from: 'user' });
     await requireWritten();
     return code;
@@ -54,7 +55,7 @@ function usageOf({ message }: CommanderError): object {
   return { code: 'USAGE', message: message.replace(/^error: /, ''), hint: 'see --help' };
 }
 
-function makeProgram(version: string): Command {
+export function makeProgram(version: string): Command {
   return new Command('tidemark')
     .description('Backs up PostgreSQL and proves that the backup can be recovered.')
     .version(version)
@@ -63,16 +64,27 @@ function makeProgram(version: string): Command {
     .addHelpText('after', '\nStart with: tidemark init "$DATABASE_URL"   or watch: tidemark demo');
 }
 
-type Action = (args: unknown[], options: Record<string, unknown>) => Promise<void>;
+export type Action = (args: unknown[], options: Record<string, unknown>) => Promise<void>;
 
-function addGroup(program: Command, group: CliGroup, run: (definition: CliCommand) => Action): void {
-  const parent = program.command(group.name).summary(group.summary).description(group.summary);
+/** @param argv the words of the command line, which are checked before the command runs. */
+export function addDefinition(
+  program: Command,
+  definition: CliCommand | CliGroup,
+  run: (definition: CliCommand) => Action,
+  argv: readonly string[],
+): void {
+  if (!('commands' in definition)) {
+    addCommand(program, definition, run(definition), argv);
+    return;
+  }
+  const { name, summary, commands } = definition;
+  const parent = program.command(name).summary(summary).description(summary);
   parent.exitOverride().showHelpAfterError('(see --help)');
   parent.addHelpText('after', '\nEach has --help, --json and --config.');
-  for (const definition of group.commands) addCommand(parent, definition, run(definition));
+  for (const each of commands) addCommand(parent, each, run(each), argv);
 }
 
-function addCommand(program: Command, definition: CliCommand, action: Action): void {
+function addCommand(program: Command, definition: CliCommand, action: Action, argv: readonly string[]): void {
   const command = program
     .command(definition.name)
     .summary(definition.summary)
@@ -81,6 +93,11 @@ function addCommand(program: Command, definition: CliCommand, action: Action): v
   definition.define(command);
   command.option('--config <file>', 'the strategy file', DEFAULT_STRATEGY);
   command.option('--json', 'print one JSON object on stdout');
+  watchOptions(command);
+  command.hook('preAction', () => {
+    checkValues(command, argv);
+    checkContradictions(command);
+  });
   command.action(async (...all: unknown[]) => action(all.slice(0, -2), command.opts()));
 }
 

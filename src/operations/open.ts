@@ -1,7 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
-import { type ConnectionSettings, resolveSettings } from '../postgres/settings/settings.ts';
+import { resolveNamed } from '../postgres/settings/named.ts';
+import {
+  type ConnectionSettings,
+  resolveSettings,
+  type SettingsSource,
+} from '../postgres/settings/settings.ts';
 import { Repository } from '../repository/repository.ts';
 import type { Secret } from '../repository/slots.ts';
 import { openStorage, type StoragePlace } from '../storage/index.ts';
@@ -213,14 +218,27 @@ function secretMissing(missing: readonly string[], what: string): TidemarkError 
 }
 
 export async function connectionOf(strategy: Strategy, database: DatabaseSpec): Promise<ConnectionSettings> {
-  const { connection, missing } = database;
-  if (missing.length > 0) throw secretMissing(missing, `database ${database.name}`);
+  const source = await connectionSource(database);
+  return resolveSettings(source, strategy.environment as NodeJS.ProcessEnv, homedir());
+}
+
+/** As `connectionOf`, for a database that will be overwritten: the strategy itself names its host and database. */
+export async function targetConnectionOf(
+  strategy: Strategy,
+  database: DatabaseSpec,
+): Promise<ConnectionSettings> {
+  const source = await connectionSource(database);
+  const what = `the connection of ${database.name} in the strategy`;
+  return resolveNamed(source, strategy.environment as NodeJS.ProcessEnv, homedir(), what);
+}
+
+async function connectionSource({ name, connection, missing }: DatabaseSpec): Promise<SettingsSource> {
+  if (missing.length > 0) throw secretMissing(missing, `database ${name}`);
   const { urlFile, passwordFile, port, ...given } = connection;
-  const source = {
+  return {
     ...given,
     ...(urlFile ? { url: (await readKeyFile(urlFile)).trim() } : {}),
     ...(passwordFile ? { password: (await readKeyFile(passwordFile)).replace(/\r?\n$/, '') } : {}),
     ...(port === undefined ? {} : { port: String(port) }),
   };
-  return resolveSettings(source, strategy.environment as NodeJS.ProcessEnv, homedir());
 }

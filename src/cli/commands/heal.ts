@@ -26,8 +26,8 @@ export const command: CliCommand = {
   },
   async run({ output, progress, signal, strategy, ask, version }, [given], options) {
     const snapshots = given as string[];
-    if ((options.all === true) === snapshots.length > 0)
-      throw usageError('HEAL_WHAT', 'it has to be said what to heal', 'give snapshots, or --all');
+    if (options.all !== true && snapshots.length === 0)
+      throw usageError('HEAL_WHAT', 'no snapshot is given', 'name one or more snapshots, or use --all');
     const result = await heal({
       strategy: await strategy(),
       given: snapshots,

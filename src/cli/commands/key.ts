@@ -1,6 +1,5 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { usageError } from '../../base/errors.ts';
 import { addKey } from '../../operations/key/add.ts';
 import { type PlannedEpoch, rotateEpoch } from '../../operations/key/epoch.ts';
 import { makeKit, writeKit } from '../../operations/key/kit.ts';
@@ -117,9 +116,6 @@ const rotate: CliCommand = {
   async run(context, [repository], options) {
     const owner = ownerOf(options);
     if (options.epoch === true) return begin(context, repository as string, options);
-    if (options.with !== undefined || options.retire !== undefined) {
-      throw usageError('KEY_OPTION', '--with and --retire are for an epoch', 'say --epoch too');
-    }
     const rotated = await rotateKey({
       strategy: await context.strategy({ databases: [], repositories: [repository as string] }),
       repository: repository as string,
@@ -137,13 +133,6 @@ async function begin(
   options: Record<string, unknown>,
 ): Promise<undefined> {
   const { output, strategy, ask } = context;
-  if (options.slot !== undefined || Object.values(ownerOf(options)).some(each => each !== undefined)) {
-    throw usageError(
-      'KEY_OPTION',
-      'an epoch is for all slots',
-      'leave out --slot and the new secret; name secrets of slots with --with',
-    );
-  }
   const begun = await rotateEpoch({
     strategy: await strategy({ databases: [], repositories: [repository] }),
     repository,

@@ -44,8 +44,8 @@ export const command: CliCommand = {
 
 function parseLast(given: unknown): number | undefined {
   if (given === undefined) return undefined;
-  const last = Number(given);
-  if (Number.isSafeInteger(last) && last > 0) return last;
+  const last = /^\d{1,9}$/.test(String(given)) ? Number(given) : 0;
+  if (last > 0) return last;
   throw usageError('LAST_INVALID', `--last ${String(given)} is no count`, 'give a number from 1 on');
 }
 

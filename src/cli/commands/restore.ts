@@ -2,6 +2,7 @@ import { usageError } from '../../base/errors.ts';
 import { chooseTarget } from '../../operations/restore/chooseTarget.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { type Found, readGiven } from '../../operations/snapshots.ts';
+import type { Strategy } from '../../strategy/spec.ts';
 import type { CliCommand, Context } from '../command.ts';
 import { parseJobs } from '../jobs.ts';
 import { formatCount, formatSeconds } from '../output.ts';
@@ -13,7 +14,7 @@ export const command: CliCommand = {
   define(command) {
     command
       .addHelpText('before', 'WHAT is a database of the strategy (its latest snapshot) or a snapshot’s id.\n')
-      .option('--snapshot <id>', 'which snapshot of the database', 'latest')
+      .option('--snapshot <id>', 'which snapshot of the database (default: latest, its newest whole one)')
       .option('--repository <name>', 'from this repository; otherwise the nearest that has the snapshot')
       .option('--new <name>', 'into a new database of that name on the source’s server')
       .option('--to <url>', 'into the database at this URL, which must be empty')
@@ -33,8 +34,7 @@ export const command: CliCommand = {
   },
   async run(context, [what], options) {
     const strategy = await context.strategy();
-    const id = options.snapshot as string;
-    const given = strategy.databases.has(what as string) && id !== 'latest' ? id : (what as string);
+    const given = givenSnapshot(strategy, what as string, options.snapshot as string | undefined);
     const where = {
       repository: options.repository as string | undefined,
       note: (line: string) => context.output.note(line),
@@ -86,6 +86,17 @@ async function restoreFound(
     `restored ${result.snapshot} into ${result.target}: ${formatCount(result.tables.length)} tables, ` +
       `${formatCount(rows)} rows, ${formatSeconds(result.seconds)}`,
   ]);
+}
+
+/** The snapshot, or the database whose latest one is meant. */
+function givenSnapshot(strategy: Strategy, what: string, snapshot: string | undefined): string {
+  if (snapshot === undefined) return what;
+  if (strategy.databases.has(what)) return snapshot === 'latest' ? what : snapshot;
+  throw usageError(
+    'SNAPSHOT_TWICE',
+    `${what} is no database of the strategy, and --snapshot is given too`,
+    'give a database with --snapshot, or a snapshot alone',
+  );
 }
 
 function requireOf({ opened }: Found, wanted: string): void {

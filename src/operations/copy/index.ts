@@ -86,7 +86,7 @@ export async function copy(command: CopyCommand): Promise<CopyResult> {
   return { from: command.from, to: command.to, dryRun, snapshots, there, seconds };
 }
 
-function refuseNonsense({ strategy, from, to, given, database, all }: CopyCommand): void {
+function refuseNonsense({ strategy, from, to }: CopyCommand): void {
   repositoryOf(strategy, from);
   repositoryOf(strategy, to);
   if (from === to) {
@@ -95,10 +95,6 @@ function refuseNonsense({ strategy, from, to, given, database, all }: CopyComman
       `${from} is both source and target`,
       'give two repositories of the strategy',
     );
-  }
-  if (given.length > 0 && (database !== null || all)) {
-    const also = database === null ? '--all' : '--database';
-    throw usageError('COPY_TWICE', `snapshots are given, and ${also}`, 'give one or the other');
   }
 }
 

@@ -1,10 +1,10 @@
 import { homedir } from 'node:os';
 import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import { resolveSettings } from '../../postgres/settings/settings.ts';
+import { resolveNamed } from '../../postgres/settings/named.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { backupDatabase } from '../backup/index.ts';
-import { connectionOf, databaseOf } from '../open.ts';
+import { connectionOf, databaseOf, targetConnectionOf } from '../open.ts';
 import type { RestoreTarget } from './request.ts';
 import { safetyPlan } from './safety.ts';
 
@@ -45,12 +45,19 @@ export async function chooseTarget(
   }
   if (choice.to !== undefined) {
     const { environment } = await strategy({ databases: [] });
-    const settings = await resolveSettings({ url: choice.to }, environment as NodeJS.ProcessEnv, homedir());
+    const settings = await resolveNamed(
+      { url: choice.to },
+      environment as NodeJS.ProcessEnv,
+      homedir(),
+      '--to',
+    );
     return { kind: 'to', settings, clean: choice.clean };
   }
   const loaded = await strategy({ databases: [database] });
-  const settings = await connectionOf(loaded, databaseOf(loaded, database));
-  if (choice.new !== undefined) return { kind: 'new', name: choice.new, server: settings };
+  const spec = databaseOf(loaded, database);
+  if (choice.new !== undefined)
+    return { kind: 'new', name: choice.new, server: await connectionOf(loaded, spec) };
+  const settings = await targetConnectionOf(loaded, spec);
   const plan = safetyPlan(loaded, database);
   return {
     kind: 'inPlace',

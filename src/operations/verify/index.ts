@@ -45,9 +45,6 @@ const COVERAGE_MS = 30 * 86_400_000;
 export async function verify(request: VerifyRequest): Promise<VerifyResult> {
   const started = performance.now();
   const { strategy, given, all, budget, coverageMs = COVERAGE_MS } = request;
-  if (all && given.length > 0) {
-    throw usageError('VERIFY_TWICE', 'snapshots are given, and --all', 'give one or the other');
-  }
   const run = new VerifyRun({ ...request, coverageMs });
   // Within a budget all is meant where nothing is given.
   const choice = { ...request, all: all || (budget !== undefined && given.length === 0) };

@@ -137,7 +137,8 @@ export function passwordFor(settings: ConnectionSettings, host: HostAddress): st
   );
 }
 
-function givenKeywords({ url, ...parts }: SettingsSource): Keywords {
+/** What a source says itself, without variables, service files and defaults. */
+export function givenKeywords({ url, ...parts }: SettingsSource): Keywords {
   const keywords = url === undefined ? {} : parseConnectionString(url.trim());
   for (const [keyword, value] of Object.entries(parts)) {
     if (value === undefined || value === null) continue;
