@@ -17,7 +17,7 @@ function bringWith(t: TestContext, environment: Record<string, string>): string[
     rmSync(cache, { recursive: true });
   });
   process.env = { ...before, ...environment };
-  const lacks = bringDebianPrograms(cache);
+  const lacks = bringDebianPrograms({ cache });
   assert.deepEqual(readdirSync(cache), []);
   return lacks;
 }

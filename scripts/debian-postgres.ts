@@ -24,14 +24,15 @@ import { DebianPackages, type Suite } from './debian-packages.ts';
 export type BroughtMajor = 17 | 18 | 19;
 
 const CLIENTS = ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'];
-/** By package name: whichever minor version the suites have, or no longer a candidate. npm has no server of 19. */
+const SERVER = ['postgres', 'initdb'];
+/**
+ * By package name: whichever minor version the suites have, or no longer a candidate. npm has no server of 19, and its
+ * servers are often behind by minor versions, which change what is stored.
+ */
 const WANTED: Record<BroughtMajor, { packages: string[]; programs: string[] }> = {
-  17: { packages: ['postgresql-client-17'], programs: CLIENTS },
+  17: { packages: ['postgresql-17', 'postgresql-client-17'], programs: [...CLIENTS, ...SERVER] },
   18: { packages: ['postgresql-client-18'], programs: CLIENTS },
-  19: {
-    packages: ['postgresql-19', 'postgresql-client-19'],
-    programs: [...CLIENTS, 'postgres', 'initdb'],
-  },
+  19: { packages: ['postgresql-19', 'postgresql-client-19'], programs: [...CLIENTS, ...SERVER] },
 };
 export const BROUGHT = Object.keys(WANTED).map(Number) as BroughtMajor[];
 
@@ -64,9 +65,14 @@ export function howToGet(major: BroughtMajor): string {
   return `run npm test where apt-get reaches Debian's trixie, sid and experimental, or install it in ${where}`;
 }
 
-/** Brings those that are missing; returns why any could not be had, each with what would get it. */
-export function bringDebianPrograms(cache = CACHE): string[] {
-  const missing = BROUGHT.filter(major => debianPrograms(major, cache) === undefined);
+/**
+ * Brings those that are missing; returns why any could not be had, each with what would get it. `newest`: those that were
+ * brought before are brought again; where that fails, they stay.
+ */
+export function bringDebianPrograms({ cache = CACHE, newest = false } = {}): string[] {
+  const wanted = (major: BroughtMajor): boolean =>
+    debianPrograms(major, cache) === undefined || (newest && existsSync(join(cache, folderName(major))));
+  const missing = BROUGHT.filter(wanted);
   if (missing.length === 0) return [];
   console.error(`bringing PostgreSQL ${missing.join(', ')} to test with, into ${cache} (apt-get download) …`);
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-packages-'));
@@ -94,19 +100,25 @@ function bring(major: BroughtMajor, packages: DebianPackages, cache: string): st
     layOut(packages.unpack(WANTED[major].packages), made, major);
     writeScripts(made, top, major);
     for (const program of WANTED[major].programs) tryOut(made, program, major);
+    if (existsSync(top)) renameSync(top, `${made}-before`);
     renameSync(made, top);
+    rmSync(`${made}-before`, { recursive: true, force: true });
     return undefined;
   } catch (error) {
-    // Another run may have been quicker.
-    return debianPrograms(major, cache) === undefined ? lackOf(major, error) : undefined;
+    if (debianPrograms(major, cache) === undefined) return lackOf(major, error);
+    // Another run may have been quicker, or what was there before stays.
+    return `PostgreSQL ${major} is as it was brought before: ${reasonOf(error)}`;
   } finally {
     if (made) rmSync(made, { recursive: true, force: true });
   }
 }
 
 function lackOf(major: BroughtMajor, error: unknown): string {
-  const why = error instanceof Error ? error.message : String(error);
-  return `without PostgreSQL ${major}, whose tests are skipped: ${why}; ${howToGet(major)}`;
+  return `without PostgreSQL ${major}, whose tests are skipped: ${reasonOf(error)}; ${howToGet(major)}`;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function folderName(major: BroughtMajor): string {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { bringDebianPrograms } from './debian-postgres.ts';
 
 const TOP = join(import.meta.dirname, '..');
-const SERVERS = join(TOP, 'tests/servers');
-const STOCK_15 = '/usr/lib/postgresql/15/bin';
+/** The npm packages of servers to test with. */
+export const SERVERS = join(TOP, 'tests/servers');
+/** Debian's own PostgreSQL. */
+export const STOCK_15 = '/usr/lib/postgresql/15/bin';
 /** What the tests run of it: the server, and clients to compare with. */
 const STOCK_PROGRAMS = [
   'postgres',
@@ -29,11 +31,14 @@ const DEBIAN_PACKAGES =
 /** Programs are wanted, not their services: without this, some start as they are installed (invoke-rc.d(8)). */
 const NO_SERVICES = '/usr/sbin/policy-rc.d';
 
-/** Installs what the tests need and is not there; returns what can't be had, with the command that would get it. */
-export function prepareTests(): string[] {
-  const lacks = [serverPackages(), stockPrograms()].filter(lack => lack !== undefined);
+/**
+ * Installs what the tests need and is not there; returns what can't be had, with the command that would get it.
+ * `newest`: what is there is brought to its newest version too.
+ */
+export function prepareTests({ newest = false } = {}): string[] {
+  const lacks = [serverPackages(), stockPrograms(newest)].filter(lack => lack !== undefined);
   // Without these only the tests that need them are skipped, which say so.
-  for (const lack of bringDebianPrograms()) console.error(lack);
+  for (const lack of bringDebianPrograms({ newest })) console.error(lack);
   return lacks;
 }
 
@@ -72,7 +77,7 @@ function packagesIn(lockFile: string): Record<string, LockedPackage> {
   return existsSync(lockFile) ? JSON.parse(readFileSync(lockFile, 'utf8')).packages : {};
 }
 
-function stockPrograms(): string | undefined {
+function stockPrograms(newest: boolean): string | undefined {
   const isRoot = process.geteuid?.() === 0;
   const wanted = [
     ...STOCK_PROGRAMS.map(program => join(STOCK_15, program)),
@@ -82,12 +87,15 @@ function stockPrograms(): string | undefined {
     ...(isRoot ? EXFAT_PROGRAMS : []),
   ];
   const missing = (): string[] => wanted.filter(program => !existsSync(program));
-  if (missing().length === 0) return undefined;
+  if (missing().length === 0 && !(newest && isRoot)) return undefined;
   const command = `apt-get update && apt-get install -y --no-install-recommends ${DEBIAN_PACKAGES}`;
   if (existsSync('/etc/debian_version') && isRoot) {
     console.error(`installing ${DEBIAN_PACKAGES} (apt-get) …`);
-    if (withoutServices(() => run('sh', ['-c', command], TOP)) && missing().length === 0) return undefined;
+    const done = withoutServices(() => run('sh', ['-c', command], TOP));
+    if (!done && newest) return `apt-get could not bring the newest of ${DEBIAN_PACKAGES}; run: ${command}`;
+    if (done && missing().length === 0) return undefined;
   }
+  if (missing().length === 0) return undefined; // not Debian: what is there is tested with
   return `the tests need ${missing().join(', ')}; run: ${command}`;
 }
 

@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { installedPgDumps } from '../src/postgres/pgDump/tool.ts';
 import { makeSite, type Site } from './support/cli.ts';
-import { clientTool, type Database, freshDatabase, pgDumpText, query } from './support/databases.ts';
+import {
+  clientTool,
+  type Database,
+  freshDatabase,
+  pgDumpText,
+  query,
+  withoutInternalOptions,
+} from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';
 import {
   type ClientMajor,
@@ -37,7 +44,7 @@ const CASES: Case[] = [
   { from: 16, client: 17, to: 16, stock: 17 },
   { from: 17, client: 17, to: 17, stock: 17, exports: true },
   { from: 17, client: 18, to: 18, stock: 18 },
-  { from: 17, to: 18, stock: 18, exports: true },
+  { from: 17, to: 19, stock: 19, exports: true },
   { from: 18, client: 18, to: 18, stock: 18, exports: true },
   { from: 18, to: 18, stock: 19, exports: true },
   { from: 15, client: 19, to: 19, stock: 19 },
@@ -47,6 +54,7 @@ const CASES: Case[] = [
 /** What the stock programs complain of themselves. */
 const COMPLAINTS: [complaint: RegExp, servers: Major[]][] = [
   [/unrecognized configuration parameter "transaction_timeout"/, [15, 16]],
+  [/compression method lz4 not supported/, [18]],
   [/cannot attach index "parted_of_17_\w+" as a partition of index "no_clash"/, [17, 18, 19]],
 ];
 const EXCEPT_UNORDERED = UNORDERED_TABLES.flatMap(pattern => ['--exclude-table-data', pattern]);
@@ -98,9 +106,16 @@ async function capture(given: Case): Promise<Captured> {
   await site.json('backup', 'zoo');
   const dump = join(site.folder, 'stock.dump');
   await clientTool('pg_dump', ['-Fc', '-Z0', '-d', source.url, '-f', dump], { major: stock });
+  const script = await clientTool('pg_restore', ['-f', '-', dump], { major: stock });
+  await writeFile(dump, withoutInternalOptions(script));
   const restored = await emptyDatabase(given);
-  await pgRestore(given, restored, [dump]);
+  await psqlScript(given, restored, dump);
   return { site, source, expected: await textOf(given, restored.url) };
+}
+
+function psqlScript(given: Case, into: Database, file: string): Promise<string> {
+  const options = { major: given.stock, allowed: allowedOn(given) };
+  return clientTool('psql', ['-Xq', '-d', into.url, '-f', file], options);
 }
 
 function pgRestore(given: Case, into: Database, args: string[]): Promise<string> {
@@ -147,8 +162,7 @@ for (const given of CASES) {
       await pgRestore(given, bySection, [...step, at('directory')]);
     assert.equal(difference(expected, await textOf(given, bySection.url)), '');
     const byPsql = await emptyDatabase(given);
-    const script = ['-Xq', '-d', byPsql.url, '-f', at('plain')];
-    await clientTool('psql', script, { major: stock, allowed: allowedOn(given) });
+    await psqlScript(given, byPsql, at('plain'));
     assert.equal(difference(expected, await textOf(given, byPsql.url)), '');
     await loadsParts(given, source, at);
   });
@@ -202,6 +216,39 @@ for (const from of [15, 18] as const) {
       await fingerprint((await server(from)).url('escapes again')),
     ];
     assert.equal(difference(seen[0]!, seen[1]!), '');
+  });
+}
+
+for (const client of [17, 18, undefined] as const) {
+  const whose = client ? `pg_dump ${client}` : 'the WebAssembly pg_dump';
+  test(`what a server keeps in its columns' options for itself, by ${whose}: in no definition, and in no note`, {
+    skip: debianLacks(17, 18) || (!client && hidden(17)),
+  }, async () => {
+    const source = await freshDatabase(await server(17));
+    await query(
+      source.url,
+      'create table t (a integer, b text); alter table t alter a set (n_distinct = 5); create materialized view m as select * from t; insert into t values (1)',
+    );
+    const env: Record<string, string> = client
+      ? { TIDEMARK_PG_DUMP: join(clientPrograms(client), 'pg_dump') }
+      : {};
+    const site = await makeSite({ db: source.url }, '', [], env);
+    sites.push(site);
+    await site.json('backup', 'db');
+    const options =
+      "select attname, attoptions::text from pg_attribute where attrelid = 't'::regclass and attnum > 0";
+    for (const to of [15, 16, 18] as const) {
+      const into = await freshDatabase(await server(to));
+      const { notes } = await site.json<{ notes: string[] }>('restore', 'db', '--to', into.url);
+      assert.deepEqual(notes, []);
+      const [first] = await query<{ attoptions: string }>(into.url, options);
+      assert.match(first!.attoptions, /n_distinct=5/);
+    }
+    const file = join(site.folder, 'custom');
+    await site.json('export', 'db', '--format', 'custom', '-o', file);
+    const exported = await freshDatabase(await server(18));
+    await clientTool('pg_restore', ['--exit-on-error', '-d', exported.url, file], { major: 18 });
+    assert.doesNotMatch(await clientTool('pg_restore', ['-f', '-', file], { major: 18 }), /pg_attver/);
   });
 }
 

@@ -123,6 +123,20 @@ export async function pgDumpText(url: string, args: string[] = [], major?: Clien
   );
 }
 
+const NAME = String.raw`(?:"(?:[^"]|"")*"|[\w$]+)`;
+const INTERNAL_OPTION = new RegExp(
+  String.raw`^(ALTER (?:FOREIGN )?TABLE ONLY ${NAME}\.${NAME} ALTER COLUMN ${NAME} SET \()pg_attver=\d+(, |\);\n)`,
+  'gm',
+);
+
+/**
+ * A script of stock pg_restore without the column option that 15.20, 17.12 and others of November 2026 keep for themselves:
+ * pg_dumps that don't know of it write down what other servers then refuse.
+ */
+export function withoutInternalOptions(script: string): string {
+  return script.replace(INTERNAL_OPTION, (_all, start, end) => (end === ', ' ? start : ''));
+}
+
 const VOLATILE_LINE = /^(\\(un)?restrict [A-Za-z0-9]+|-- (Dumped (from|by)|Started on|Completed on) .*)\n/gm;
 
 export function normalizeDump(dump: string): string {

