@@ -24,10 +24,12 @@ const PGBOUNCER = '/usr/sbin/pgbouncer';
 const CEPH_PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'osdmaptool'];
 /** An SSH server, and its users' passwords. */
 const SSH_PROGRAMS = ['/usr/sbin/sshd', '/usr/bin/openssl'];
+/** Sources of the C library's locales, which tests compile for their servers. */
+const LOCALES = '/usr/share/i18n/locales/de_DE';
 /** A file system without hard links; only root can mount one. */
 const EXFAT_PROGRAMS = ['/usr/sbin/mkfs.exfat', '/usr/sbin/mount.exfat-fuse'];
 const DEBIAN_PACKAGES =
-  'postgresql-15 pgbouncer ceph-mon ceph-osd radosgw openssh-server openssl exfatprogs exfat-fuse';
+  'postgresql-15 pgbouncer ceph-mon ceph-osd radosgw openssh-server openssl exfatprogs exfat-fuse locales';
 /** Programs are wanted, not their services: without this, some start as they are installed (invoke-rc.d(8)). */
 const NO_SERVICES = '/usr/sbin/policy-rc.d';
 
@@ -84,6 +86,7 @@ function stockPrograms(newest: boolean): string | undefined {
     PGBOUNCER,
     ...CEPH_PROGRAMS.map(program => join('/usr/bin', program)),
     ...SSH_PROGRAMS,
+    LOCALES,
     ...(isRoot ? EXFAT_PROGRAMS : []),
   ];
   const missing = (): string[] => wanted.filter(program => !existsSync(program));

@@ -7,6 +7,7 @@ const profile = (serverMajor: number): TargetProfile => ({
   serverMajor,
   superuser: true,
   lz4: true,
+  memberOf: new Set<string>(),
   roles: new Set(),
 });
 

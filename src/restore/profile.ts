@@ -10,6 +10,8 @@ export interface TargetProfile {
   lz4: boolean;
   /** Roles of the target. */
   roles: ReadonlySet<string>;
+  /** Roles whose privileges the connection's has. */
+  memberOf: ReadonlySet<string>;
 }
 
 export interface Adapted {
@@ -69,10 +71,9 @@ const RULES: Rule[] = [
     const after = columns.map(column => `ALTER TABLE ONLY ${name} ALTER COLUMN ${column} SET NOT NULL;\n`);
     return { statement: `${kept.replace(/,\n\)/, '\n)')}\n${after.join('')}` };
   },
-  (entry, _statement, { superuser }) => {
-    if (superuser || entry.desc !== 'COMMENT' || !entry.tag.startsWith('EXTENSION ')) return null;
-    return { statement: null, note: 'left out, only the extension’s owner may comment on it' };
-  },
+  // They come once all else is there, and are compared first: see extensionComments.ts.
+  (entry, _statement, { superuser }) =>
+    superuser || !isExtensionComment(entry) ? null : { statement: null },
   (entry, _statement, { superuser, roles }) => {
     const owner = entry.owner ?? '';
     if (entry.desc !== 'DEFAULT ACL' || (roles.has(owner) && (superuser || !PROVIDER_ROLES.has(owner))))
@@ -80,6 +81,10 @@ const RULES: Rule[] = [
     return { statement: null, note: `left out, default privileges of the provider’s role ${owner}` };
   },
 ];
+
+export function isExtensionComment({ desc, tag }: ArchiveEntry): boolean {
+  return desc === 'COMMENT' && tag.startsWith('EXTENSION ');
+}
 
 /** Administrators of managed servers, whose default privileges nobody else may set. */
 const PROVIDER_ROLES = new Set([

@@ -12,20 +12,17 @@ export interface ContractOptions {
   clockMs?: number;
   /** Laws that can't be kept there, and why. */
   broken?: Readonly<Record<string, string>>;
-  /** Puts something into a place, past our code. */
-  plant?(place: string, name: string): Promise<void>;
 }
 
 /** `open` gives a storage that is empty at first; given the same place again, another handle on the same objects. */
 export function storageContract(kind: string, open: Open, options: ContractOptions = {}): void {
-  const { clockMs = 20, broken = {}, plant } = options;
+  const { clockMs = 20, broken = {} } = options;
   for (const [i, [name, law]] of Object.entries(LAWS).entries()) {
     test(`${kind}: ${name}`, { skip: broken[name] ?? false }, async () => {
       const place = `place-${i}`;
       const storage = await open(place);
       try {
-        const planted = plant && ((name: string) => plant(place, name));
-        await law({ storage, clockMs, again: () => open(place), plant: planted });
+        await law({ storage, clockMs, again: () => open(place) });
       } finally {
         await storage.close();
       }

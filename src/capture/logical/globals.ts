@@ -9,6 +9,18 @@ export interface Globals {
   parameterPrivileges: { parameter: string; role: string; privilege: string; grantable: boolean }[];
   /** Whether passwords were read; a role without one then has none. */
   passwords: boolean;
+  /**
+   * What the capture's sessions began with: rows and definitions are written under these `lc_monetary`, and views were
+   * filled under the others. Snapshots of earlier versions have none.
+   */
+  settings?: SessionSetting[];
+}
+
+export interface SessionSetting {
+  name: string;
+  value: string;
+  /** Set for the role that captured: other roles' sessions begin with something else. */
+  ofRole: boolean;
 }
 
 export interface Role {
@@ -49,6 +61,7 @@ export async function captureGlobals(session: Session, passwords: boolean | null
   const roles = await session.query(sqlFile('roles'));
   const memberships = await session.query(sqlFile('role_memberships'));
   const privileges = await session.query(sqlFile('parameter_privileges'));
+  const settings = await session.query(sqlFile('session_settings'));
   return {
     roles: roles.map(row => readRole(row, verifiers)),
     memberships: memberships.map(row => ({
@@ -66,6 +79,11 @@ export async function captureGlobals(session: Session, passwords: boolean | null
       grantable: row.grantable === 't',
     })),
     passwords: verifiers !== null,
+    settings: settings.map(row => ({
+      name: row.name!,
+      value: row.value ?? '',
+      ofRole: row.of_role === 't',
+    })),
   };
 }
 

@@ -27,6 +27,7 @@ export const command: CliCommand = {
       .option('--roles', 'create the roles that the target lacks')
       .option('--no-owner', 'everything belongs to the role that restores')
       .option('--no-privileges', 'leave GRANTs out')
+      .option('--no-tablespaces', 'everything into the default tablespace')
       .option('--jobs <n>', 'connections that load at once')
       .option('--thaw', 'order what lies frozen in a cold class to be thawed')
       .option('--wait', 'with --thaw: wait until it can be read')
@@ -72,6 +73,7 @@ async function restoreFound(
     roles: options.roles === true,
     owner: options.owner !== false,
     privileges: options.privileges !== false,
+    tablespaces: options.tablespaces !== false,
     jobs: parseJobs(options.jobs),
     reporter: progress,
     signal,

@@ -26,6 +26,8 @@ export interface RestoreRequest {
   roles: boolean;
   owner: boolean;
   privileges: boolean;
+  /** Whether tablespaces are kept; else everything goes into the database's default one. */
+  tablespaces: boolean;
   jobs: number | null;
   reporter: Reporter;
   signal: AbortSignal;

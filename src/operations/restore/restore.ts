@@ -4,7 +4,8 @@ import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isEmptySelection, type Selected, selectEntries } from '../../postgres/archive/select.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
-import { destroys, type RestoreRequest, type RestoreResult } from './request.ts';
+import { foresee } from './obstacles.ts';
+import { destroys, isTableRestore, type RestoreRequest, type RestoreResult } from './request.ts';
 import { intoTarget } from './targets.ts';
 
 /** Brings a snapshot, or tables of it, back: shows the plan, asks, does it, counts. */
@@ -12,11 +13,14 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const started = performance.now();
   const { snapshot, signal } = request;
   if (request.roles && snapshot.rolesFault) throw snapshot.rolesFault;
-  const selected = select(request);
-  const notes = selected.leftOut.map(
-    ({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`,
-  );
-  if (!(await request.confirm(describePlan(request, selected), destroys(request)))) {
+  const chosen = select(request);
+  const selected = isTableRestore(request) ? { ...chosen, announced: [] } : await foresee(request, chosen);
+  const notes = [
+    ...selected.leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`),
+    ...selected.announced,
+  ];
+  const plan = [...describePlan(request, selected), ...selected.announced];
+  if (!(await request.confirm(plan, destroys(request)))) {
     throw usageError(
       'NOT_CONFIRMED',
       'the restore was not confirmed',

@@ -1,13 +1,13 @@
 import { usageError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
-import type { Session } from '../../postgres/session.ts';
+import { quoteName, type Session } from '../../postgres/session.ts';
 import { missingRoles, type TargetProfile } from '../../restore/profile.ts';
 import type { RestoreRequest } from './request.ts';
 
 /** What the target server is and who we are on it. */
 export async function readProfile(session: Session): Promise<TargetProfile> {
   const roles = await session.query(
-    'select rolname, rolsuper, rolname = current_user as me from pg_catalog.pg_roles',
+    "select rolname, rolsuper, rolname operator(pg_catalog.=) current_user as me, pg_catalog.pg_has_role(oid, 'USAGE') as mine from pg_catalog.pg_roles",
   );
   const [compression] = await session.query(
     "select 'lz4' = any(enumvals) as lz4 from pg_catalog.pg_settings where name = 'default_toast_compression'",
@@ -17,6 +17,7 @@ export async function readProfile(session: Session): Promise<TargetProfile> {
     lz4: compression?.lz4 === 't',
     superuser: roles.some(role => role.me === 't' && role.rolsuper === 't'),
     roles: new Set(roles.map(role => role.rolname!)),
+    memberOf: new Set(roles.filter(role => role.mine === 't').map(role => role.rolname!)),
   };
 }
 
@@ -35,5 +36,36 @@ export function requireRoles(request: RestoreRequest, entries: ArchiveEntry[], p
     'ROLES_MISSING',
     `the target server lacks ${missing.length === 1 ? 'the role' : 'the roles'} ${missing.join(', ')}, which own or may use what is restored`,
     'create them with --roles, or leave owners and privileges out with --no-owner --no-privileges',
+  );
+}
+
+/** Whoever owns a database is a member of it in there: who that will be is not known yet. */
+const DATABASE_OWNER = 'pg_database_owner';
+/** From this version on membership does not include the right to become the role. */
+const SET_OPTION_MAJOR = 16;
+
+/** Refuses a restore that would give objects to roles that this one can't give anything to, before anything is done. */
+export async function requireOwners(
+  { owner }: RestoreRequest,
+  entries: readonly ArchiveEntry[],
+  session: Session,
+): Promise<void> {
+  if (!owner) return;
+  const owners = new Set(entries.filter(entry => entry.dropStmt && entry.owner).map(entry => entry.owner!));
+  owners.delete(DATABASE_OWNER);
+  const right = session.serverMajor >= SET_OPTION_MAJOR ? 'SET' : 'MEMBER';
+  const denied = await session.query(
+    'select rolname, rolsuper, current_user as me from pg_catalog.pg_roles where rolname operator(pg_catalog.=) any ($1::pg_catalog.name[]) and not pg_catalog.pg_has_role(oid, $2) order by 1',
+    [[...owners], right],
+  );
+  if (denied.length === 0) return;
+  const names = denied.map(row => row.rolname!);
+  const me = denied[0]!.me!;
+  const grantable = denied.filter(row => row.rolsuper !== 't').map(row => quoteName(row.rolname!));
+  const grant = grantable.length > 0 ? `let it (GRANT ${grantable.join(', ')} TO ${quoteName(me)}), ` : '';
+  throw usageError(
+    'OWNERS_DENIED',
+    `role ${me} may not give anything to ${names.join(', ')}, who ${names.length === 1 ? 'owns' : 'own'} part of what is restored`,
+    `${grant}restore as a superuser, or leave owners out with --no-owner`,
   );
 }

@@ -29,6 +29,10 @@ export interface RunRequest {
   settings: ConnectionSettings;
   profile: TargetProfile;
   options: StatementOptions;
+  /** Settings that sessions begin with, before the archive's preamble. */
+  session: string[];
+  /** Called once privileges are granted; resolves to settings for what is left: matviews are refreshed. */
+  beforeRefresh(): Promise<string[]>;
   jobs: number | null;
   worker: Pick<RestoreWorkerData, 'storage' | 'keys' | 'packs'>;
   reporter: Reporter;
@@ -43,6 +47,7 @@ export async function runRestore(request: RunRequest): Promise<RestoredTable[]> 
     await run.statements('creating tables', run.plan.preData);
     await run.rowsAndIndexes();
     await run.statements('granting privileges', run.plan.acl);
+    await run.settings(await request.beforeRefresh());
     await run.statements('refreshing', run.plan.postAcl);
     await run.closeLanes();
     return run.tables();
@@ -74,6 +79,7 @@ class RestoreRun {
       settings,
       text: archive.text,
       preamble: [
+        ...this.#request.session,
         ...sessionPreamble(archive, { transactionTimeout: profile.serverMajor >= 17 }),
         // Nothing counts until all is there; the last commit makes everything before it durable.
         'SET synchronous_commit = off',
@@ -86,6 +92,11 @@ class RestoreRun {
       signal.throwIfAborted();
       this.#lanes.push(await Lane.open(data, bytes => reporter.advance(bytes)));
     }
+  }
+
+  /** For the session that runs entries one after another. */
+  async settings(statements: string[]): Promise<void> {
+    if (statements.length > 0) await this.#lanes[0]!.run({ kind: 'statements', statements });
   }
 
   /** Entries one after another, many in one round trip. */
@@ -262,7 +273,7 @@ class RestoreRun {
 }
 
 /** Indexes are built in memory where the server has some to spare; a share of what its owner gave it, never less than set. */
-const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::pg_catalog.int8, least(262144, b.setting::pg_catalog.int8 * 8 / 4))::pg_catalog.text || 'kB', false)
+const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::int8, least(262144, b.setting::int8 * 8 / 4))::text || 'kB', false)
  FROM pg_catalog.pg_settings m, pg_catalog.pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'`;
 
 const REMEDIES: Record<string, string> = {

@@ -7,6 +7,7 @@ import { quoteName, Session } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
+import { readAsWritten } from '../../restore/database/properties.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
 import { besideName, besideTable } from '../../restore/table/beside.ts';
@@ -35,6 +36,7 @@ export async function restoreTables(
     requireReadableStrings(archive, profile);
     requireRoles(request, division.entries, profile);
     const run = new TablesRun(request, session, profile, division);
+    await readAsWritten(session, request.snapshot.globals.settings ?? []);
     await session.run('BEGIN');
     for (const setting of sessionPreamble(archive, { transactionTimeout: session.serverMajor >= 17 }))
       await session.run(setting);

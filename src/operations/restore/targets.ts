@@ -3,9 +3,10 @@ import { invariant, TidemarkError } from '../../base/errors.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import { createDatabase } from '../../restore/database/create.ts';
+import { databaseDefinition } from '../../restore/database/definition.ts';
 import { swapDatabases } from '../../restore/database/swap.ts';
 import {
-  createDatabase,
   dropDatabase,
   openMaintenance,
   refuseExisting,
@@ -13,7 +14,7 @@ import {
 } from '../../restore/database/target.ts';
 import { isTableRestore, type RestoredTable, type RestoreRequest } from './request.ts';
 import { restoreTables } from './tables.ts';
-import { requireRestorable, restoreWhole } from './whole.ts';
+import { bringRoles, isWholeDatabase, openToUse, restoreWhole } from './whole.ts';
 
 export interface Outcome {
   target: string;
@@ -27,9 +28,9 @@ export async function intoTarget(request: RestoreRequest, selected: Selected): P
   const { target } = request;
   if (isTableRestore(request)) return intoUse(request, selected);
   if (target.kind === 'to') {
-    if (target.clean) await requireRestorable(request, selected, target.settings);
     await requireEmpty(target.settings, target.clean);
     const tables = await restoreWhole(request, selected, target.settings);
+    await openToUse(request, target.settings);
     return { target: describeSettings(target.settings), tables, safety: null };
   }
   return target.kind === 'new' ? intoNew(request, selected) : inPlace(request, selected);
@@ -57,6 +58,7 @@ async function intoNew(request: RestoreRequest, selected: Selected): Promise<Out
   }
   const { working, tables } = await underWorkingName(request, selected, server, name);
   await rename(request, server, working, name);
+  await openToUse(request, withDatabase(server, name));
   return { target: describeSettings(withDatabase(server, name)), tables, safety: null };
 }
 
@@ -72,6 +74,7 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
   try {
     const { working, tables } = await underWorkingName(request, selected, settings, settings.database);
     const left = await swapDatabases(settings, working).catch(dropWorking(request, settings, working));
+    await openToUse(request, settings);
     if (left)
       request.reporter.note(`the replaced database could not be dropped and is still there as ${left}`);
     return { target: describeSettings(settings), tables, safety };
@@ -99,7 +102,16 @@ async function underWorkingName(
   const working = `${[...name].slice(0, 12).join('')}_tidemark_${randomBytes(4).toString('hex')}`;
   const session = await openMaintenance(server);
   try {
-    await createDatabase(session, working, request.snapshot.manifest.source);
+    await bringRoles(request, session);
+    const { archive, manifest } = request.snapshot;
+    const notes = await createDatabase(session, working, {
+      archive,
+      definition: databaseDefinition(archive),
+      source: manifest.source,
+      owner: request.owner && isWholeDatabase(request),
+      tablespaces: request.tablespaces,
+    });
+    for (const line of notes) request.reporter.note(line);
   } finally {
     await session.close();
   }

@@ -1,31 +1,28 @@
 import type { Selected } from '../../postgres/archive/select.ts';
-import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
-import { databaseStatements } from '../../restore/database/databaseEntries.ts';
+import {
+  resumeDefaultPrivileges,
+  suspendDefaultPrivileges,
+} from '../../restore/database/defaultPrivileges.ts';
+import { databaseDefinition } from '../../restore/database/definition.ts';
+import { ownProperties } from '../../restore/database/differences.ts';
+import { commentExtensions } from '../../restore/database/extensionComments.ts';
+import {
+  applyToDatabase,
+  type DatabaseRequest,
+  type LoadingSettings,
+  loadingSettings,
+  openAnew,
+  takenNow,
+} from '../../restore/database/properties.ts';
 import { restoreRoles } from '../../restore/database/roles.ts';
-import { requireReadableStrings } from '../../restore/profile.ts';
+import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
 import { readProfile, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
 
-/** Refuses, before anything is removed for it, what the target's server could not take. */
-export async function requireRestorable(
-  request: RestoreRequest,
-  selected: Selected,
-  into: ConnectionSettings,
-): Promise<void> {
-  const session = await Session.open(into, 'tidemark restore');
-  try {
-    const profile = await readProfile(session);
-    requireReadableStrings(request.snapshot.archive, profile);
-    if (!request.roles) requireRoles(request, selected.entries, profile);
-  } finally {
-    await session.close();
-  }
-}
-
-/** Fills an empty database: roles if asked for, then objects and rows, then what belongs to the database itself. */
+/** Fills an empty database: the database's settings, objects and rows, then its privileges. */
 export async function restoreWhole(
   request: RestoreRequest,
   selected: Selected,
@@ -34,22 +31,30 @@ export async function restoreWhole(
   const { snapshot, reporter, signal, storage } = request;
   const { manifest, archive, repository } = snapshot;
   const session = await Session.open(into, 'tidemark restore');
+  const note = (line: string) => reporter.note(line);
   try {
-    if (request.roles) {
-      const { created, notes } = await restoreRoles(session, snapshot.globals);
-      if (created.length > 0) reporter.note(`roles created: ${created.join(', ')}`);
-      for (const note of notes) reporter.note(note);
-    }
+    if (request.target.kind === 'to') await bringRoles(request, session);
     const profile = await readProfile(session);
     requireReadableStrings(archive, profile);
     requireRoles(request, selected.entries, profile);
+    const database = databaseRequest(request, profile);
+    if (isWholeDatabase(request)) {
+      (await applyToDatabase(session, database, ['setting', 'roleSetting', 'description'])).forEach(note);
+      if (request.target.kind === 'to')
+        (await ownProperties(session, database.definition, manifest.source)).forEach(note);
+    }
+    const loading = await settingsAnew(request, session, database);
+    loading.notes.forEach(note);
+    const defaults = await suspendDefaultPrivileges(session);
     const tables = await runRestore({
       archive,
       entries: selected.entries,
       parts: snapshot.parts,
       settings: into,
       profile,
-      options: { owner: request.owner, acl: request.privileges },
+      options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
+      session: loading.session,
+      beforeRefresh: () => beforeRefresh(request, session, database, loading),
       jobs: request.jobs,
       worker: {
         storage,
@@ -58,24 +63,90 @@ export async function restoreWhole(
       },
       reporter,
       signal,
+    }).catch(async error => {
+      await resumeDefaultPrivileges(session, defaults).catch(() => {});
+      throw error;
     });
-    if (request.tables.length === 0 && request.only !== 'data') await databaseProperties(request, session);
+    if (!profile.superuser) {
+      const different = await commentExtensions(session, archive, selected.entries);
+      if (different.length > 0)
+        note(`comments that only an extension's owner may change were left out: ${different.join(', ')}`);
+    }
+    const kept = await resumeDefaultPrivileges(session, defaults);
+    if (kept.length > 0)
+      note(`default privileges that the database had stay, for what is created later: ${kept.join(', ')}`);
     return tables;
   } finally {
     await session.close();
   }
 }
 
-/** Settings, comment and privileges of the database itself; what the target refuses is noted. */
-async function databaseProperties(request: RestoreRequest, session: Session): Promise<void> {
-  const { archive } = request.snapshot;
-  for (const { entry, sql } of databaseStatements(archive, session.settings.database)) {
-    if (!request.privileges && entry.desc === 'ACL') continue;
-    try {
-      await session.run(Buffer.from(sql, archive.text));
-    } catch (error) {
-      if (!(error instanceof PostgresError)) throw error;
-      request.reporter.note(`the server refused ${sql.slice(0, 100)}: ${error.message}`);
-    }
+/** Creates the roles that the server lacks, if that is asked for: first of all, since the database may belong to one. */
+export async function bringRoles(request: RestoreRequest, session: Session): Promise<void> {
+  if (!request.roles) return;
+  const { created, notes } = await restoreRoles(session, request.snapshot.globals);
+  if (created.length > 0) request.reporter.note(`roles created: ${created.join(', ')}`);
+  for (const note of notes) request.reporter.note(note);
+}
+
+/**
+ * What would have been in the way until now: how many may connect, and whether the database is a template. The last of a
+ * restore, when the database has its name.
+ */
+export async function openToUse(request: RestoreRequest, settings: ConnectionSettings): Promise<void> {
+  const database = databaseRequest(request, { roles: new Set() });
+  const isThere = database.definition.statements.some(({ kind }) => kind === 'access');
+  if (!isWholeDatabase(request) || !isThere) return;
+  const session = await Session.open(settings, 'tidemark restore');
+  try {
+    const refused = await applyToDatabase(session, database, ['access']);
+    for (const line of refused) request.reporter.note(line);
+  } finally {
+    await session.close();
+  }
+}
+
+function databaseRequest(
+  { snapshot: { archive } }: RestoreRequest,
+  { roles }: Pick<TargetProfile, 'roles'>,
+): DatabaseRequest {
+  return { archive, definition: databaseDefinition(archive), roles };
+}
+
+/** Some tables are not the database, nor are rows alone. */
+export function isWholeDatabase({ tables, only }: RestoreRequest): boolean {
+  return tables.length === 0 && only !== 'data';
+}
+
+async function settingsAnew(
+  { snapshot: { globals }, reporter }: RestoreRequest,
+  session: Session,
+  database: DatabaseRequest,
+): Promise<LoadingSettings> {
+  const fresh = await openAnew(session, database, line => reporter.note(line));
+  try {
+    return await loadingSettings(fresh, database, globals.settings ?? []);
+  } finally {
+    await fresh.close();
+  }
+}
+
+/** The database's privileges, which views and event triggers may need; and settings that could not be taken before. */
+async function beforeRefresh(
+  request: RestoreRequest,
+  session: Session,
+  database: DatabaseRequest,
+  loading: LoadingSettings,
+): Promise<string[]> {
+  if (isWholeDatabase(request) && request.privileges) {
+    const refused = await applyToDatabase(session, database, ['privilege']);
+    for (const line of refused) request.reporter.note(line);
+  }
+  if (loading.late.length === 0) return loading.refresh;
+  const fresh = await Session.open(session.settings, 'tidemark restore');
+  try {
+    return [...loading.refresh, ...(await takenNow(fresh, database.archive, loading.late))];
+  } finally {
+    await fresh.close();
   }
 }

@@ -20,7 +20,7 @@ let current: string | undefined;
 
 async function main(): Promise<void> {
   const session = await Session.open(data.settings, 'tidemark restore');
-  for (const statement of data.preamble) await session.run(statement);
+  for (const statement of data.preamble) await session.run(Buffer.from(statement, data.text));
   const [row] = await session.query('select pg_catalog.pg_backend_pid() as pid');
   const keys = RepositoryKeys.ofRing(data.keys);
   const reader = new SnapshotReader(await openStorage(data.storage), keys, data.packs, { verifyIds: true });

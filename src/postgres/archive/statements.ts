@@ -90,6 +90,11 @@ export function archiveEncoding(archive: Archive): string {
   return settingOf(archive, 'ENCODING')?.match(/'([^']*)'/)?.[1] ?? 'UTF8';
 }
 
+/** What a session must have said before it is sent the archive's statements as they are. */
+export function encodingStatement(archive: Archive): string {
+  return `SET client_encoding = '${archiveEncoding(archive)}';`;
+}
+
 /** Whether backslashes in the archive's '…' literals are plain characters (nearly always). */
 export function hasStandardStrings(archive: Archive): boolean {
   return settingOf(archive, 'STDSTRINGS')?.match(/'([^']*)'/)?.[1] !== 'off';
@@ -108,7 +113,7 @@ export function sessionPreamble(archive: Archive, options: { transactionTimeout?
     'SET lock_timeout = 0;',
     'SET idle_in_transaction_session_timeout = 0;',
     ...(transactionTimeout ? ['SET transaction_timeout = 0;'] : []),
-    `SET client_encoding = '${archiveEncoding(archive)}';`,
+    encodingStatement(archive),
     `SET standard_conforming_strings = ${standard ? 'on' : 'off'};`,
     ...(searchPath ? [searchPath.trimEnd()] : []),
     'SET check_function_bodies = false;',

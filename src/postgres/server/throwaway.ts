@@ -144,14 +144,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Runs one of the programs as the account, in its own folder, with nothing of our environment that could steer it. */
+/**
+ * Runs one of the programs as the account, in its own folder, with nothing of our environment that could steer it;
+ * LOCPATH only says where the C library's locales are.
+ */
 function launch(place: Place, program: string, args: string[]): ChildProcess {
   const log = openSync(place.logFile, 'a', 0o644);
   const { account } = place;
   const child = spawn(join(place.programs, program), args, {
     cwd: place.root,
     detached: true,
-    env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
+    env: { PATH: process.env.PATH, LOCPATH: process.env.LOCPATH, LC_ALL: 'C', TZ: 'UTC' },
     stdio: ['ignore', log, log],
     ...(account && { uid: account.uid, gid: account.gid }),
   });

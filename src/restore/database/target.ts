@@ -1,19 +1,11 @@
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
-import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
+import { quoteName, Session } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 
 /** Databases that every server has; the first that lets us in is where databases are created from. */
 const MAINTENANCE = ['postgres', 'template1'];
-
-export interface NewDatabase {
-  encoding: string;
-  collate: string;
-  ctype: string;
-  localeProvider: string;
-  icuLocale: string | null;
-}
 
 /** A session from which databases of the server can be created, renamed and dropped. */
 export async function openMaintenance(settings: ConnectionSettings): Promise<Session> {
@@ -26,46 +18,6 @@ export async function openMaintenance(settings: ConnectionSettings): Promise<Ses
     }
   }
   throw failure;
-}
-
-/** Creates an empty database with the source's encoding and locale. */
-export async function createDatabase(session: Session, name: string, like: NewDatabase): Promise<void> {
-  const options = [
-    'TEMPLATE = template0',
-    `ENCODING = ${quoteLiteral(like.encoding)}`,
-    `LC_COLLATE = ${quoteLiteral(like.collate)}`,
-    `LC_CTYPE = ${quoteLiteral(like.ctype)}`,
-    ...providerOptions(like, session.serverMajor),
-  ];
-  try {
-    await session.run(`CREATE DATABASE ${quoteName(name)} ${options.join(' ')}`);
-  } catch (error) {
-    throw explainCreate(error, name, like);
-  }
-}
-
-function providerOptions(like: NewDatabase, serverMajor: number): string[] {
-  if (like.localeProvider === 'i')
-    return ['LOCALE_PROVIDER = icu', `ICU_LOCALE = ${quoteLiteral(like.icuLocale ?? '')}`];
-  if (like.localeProvider === 'b' && serverMajor >= 17) {
-    return ['LOCALE_PROVIDER = builtin', `BUILTIN_LOCALE = ${quoteLiteral(like.icuLocale ?? 'C')}`];
-  }
-  return ['LOCALE_PROVIDER = libc'];
-}
-
-function explainCreate(error: unknown, name: string, like: NewDatabase): unknown {
-  if (!(error instanceof PostgresError)) return error;
-  const what = `can't create database ${name}: ${error.message}`;
-  if (error.code === '42501') {
-    return new TidemarkError(
-      'CREATEDB_MISSING',
-      what,
-      'let the role create databases (ALTER ROLE … CREATEDB), or create an empty one yourself and restore into it with --to',
-      { cause: error },
-    );
-  }
-  const locale = `the source has encoding ${like.encoding}, collation ${like.collate}; where the server lacks it, create an empty database by hand and restore into it with --to`;
-  return new TidemarkError('DATABASE_NOT_CREATED', what, locale, { cause: error });
 }
 
 /** DATABASE_EXISTS where there is one of that name. */

@@ -77,9 +77,8 @@ export class SftpChannel {
     return this.#ask(done => this.#sftp.fstat(handle, done));
   }
 
-  /** Of a link itself. */
-  lstat(path: string): Promise<Attributes> {
-    return this.#ask(done => this.#sftp.lstat(path, done));
+  stat(path: string): Promise<Attributes> {
+    return this.#ask(done => this.#sftp.stat(path, done));
   }
 
   opendir(path: string): Promise<Buffer> {
@@ -113,7 +112,6 @@ export class SftpChannel {
     return this.#ask(done => this.#sftp.rename(from, to, done));
   }
 
-  /** Absolute, without links; what of it must be there differs between servers. */
   realpath(path: string): Promise<string> {
     return this.#ask(done => this.#sftp.realpath(path, done));
   }

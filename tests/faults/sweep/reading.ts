@@ -86,7 +86,15 @@ async function restoreInto(site: SweepSite, database: string, name: string): Pro
   const { tables } = await restore({
     ...{ snapshot: opened, storage: place.storage },
     target: { kind: 'new', name, server: await connectionOf(strategy, databaseOf(strategy, database)) },
-    ...{ tables: [], only: undefined, roles: false, owner: true, privileges: true, jobs: 1 },
+    ...{
+      tables: [],
+      only: undefined,
+      roles: false,
+      owner: true,
+      privileges: true,
+      tablespaces: true,
+      jobs: 1,
+    },
     ...{ reporter: SILENT, signal: new AbortController().signal, confirm: async () => true },
   });
   return tables.reduce((sum, each) => sum + each.rows, 0);

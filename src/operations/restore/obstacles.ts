@@ -1,0 +1,177 @@
+/** What stands in the way of a restore, as far as it can be known before anything is done. */
+import { usageError } from '../../base/errors.ts';
+import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
+import type { Selected } from '../../postgres/archive/select.ts';
+import { isDatabaseEntry } from '../../postgres/archive/statements.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
+import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
+import { sqlFile } from '../../postgres/sqlFile.ts';
+import { detect, MARKS } from '../../providers/index.ts';
+import {
+  type DatabaseDefinition,
+  databaseDefinition,
+  settingName,
+} from '../../restore/database/definition.ts';
+import { openMaintenance } from '../../restore/database/target.ts';
+import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
+import { type Powers, statementToHandOver, superuserNeeded } from '../../restore/superuser.ts';
+import type { RestoreRequest } from './request.ts';
+import { readProfile, requireOwners, requireRoles } from './roles.ts';
+import { isWholeDatabase } from './whole.ts';
+
+/** A selection without what this role can't make, each with its reason; and what else is announced. */
+export interface Foreseen extends Selected {
+  announced: string[];
+}
+
+/** Refuses what the target could not take; leaves out, and says so, what a superuser has to make afterwards. */
+export async function foresee(request: RestoreRequest, selected: Selected): Promise<Foreseen> {
+  const { target, snapshot } = request;
+  const session =
+    target.kind === 'to'
+      ? await Session.open(target.settings, 'tidemark restore')
+      : await openMaintenance(target.kind === 'new' ? target.server : target.settings);
+  try {
+    const profile = await readProfile(session);
+    requireReadableStrings(snapshot.archive, profile);
+    const definition = databaseDefinition(snapshot.archive);
+    const kept = await withoutReserved(request, selected, session, profile);
+    const entries = [...kept.entries, ...ownEntries(request)];
+    if (!request.roles) requireRoles(request, entries, profile);
+    await requireOwners(request, entries, session);
+    const announced = await requireTablespaces(request, kept.entries, definition, session);
+    await requireMoneyLocale(request, kept.entries, definition, session);
+    return { ...kept, announced };
+  } finally {
+    await session.close();
+  }
+}
+
+/** What of the archive's entries about the database itself names roles that the target must have. */
+function ownEntries(request: RestoreRequest): ArchiveEntry[] {
+  if (!isWholeDatabase(request)) return [];
+  const kinds = request.target.kind === 'to' ? ['ACL'] : ['ACL', 'DATABASE'];
+  return request.snapshot.archive.entries.filter(
+    entry => isDatabaseEntry(entry) && kinds.includes(entry.desc),
+  );
+}
+
+async function withoutReserved(
+  { snapshot }: RestoreRequest,
+  selected: Selected,
+  session: Session,
+  profile: TargetProfile,
+): Promise<Selected> {
+  const names = selected.entries.filter(entry => entry.desc === 'EXTENSION').map(entry => entry.tag);
+  const found = await session.query(sqlFile('extensions_at_hand'), [names]);
+  const absent = found.filter(row => row.present !== 't' && row.available !== 't').map(row => row.name!);
+  if (absent.length > 0) {
+    throw usageError(
+      'EXTENSIONS_MISSING',
+      `the target server does not have ${absent.length === 1 ? 'the extension' : 'the extensions'} ${absent.join(', ')}`,
+      'install what provides them on that server (pg_available_extensions lists what it has), then run this again',
+    );
+  }
+  const provider = profile.superuser ? null : await providerOf(session);
+  // What a provider's own roles may do beyond others is known to its server alone.
+  if (provider === null || provider !== 'selfHosted') return selected;
+  const extensions = found.filter(row => row.present === 't' || row.creatable === 't').map(row => row.name!);
+  const powers: Powers = { superuser: false, memberOf: profile.memberOf, extensions: new Set(extensions) };
+  const { leaves, needed } = superuserNeeded(selected.entries, powers);
+  if (needed.length > 0) throw superuserMissing(needed, snapshot.manifest.snapshot);
+  if (leaves.length === 0) return selected;
+  const left = new Set(leaves.flatMap(({ entry, about }) => [entry, ...about]));
+  return {
+    ...selected,
+    entries: selected.entries.filter(entry => !left.has(entry)),
+    leftOut: [
+      ...selected.leftOut,
+      ...leaves.map(({ entry, about }) => ({
+        entry,
+        reason: `only a superuser can do that, afterwards: ${statementToHandOver(entry, about)}`,
+      })),
+    ],
+  };
+}
+
+function superuserMissing(needed: ArchiveEntry[], snapshot: string) {
+  const what = needed.map(entry => `${entry.desc} ${entry.tag}`).join(', ');
+  const ahead = needed.every(entry => entry.desc === 'EXTENSION');
+  const hint = ahead
+    ? `let a superuser run this in a new, empty database, then restore into it with --to:\n${needed.map(entry => statementToHandOver(entry)).join('\n')}`
+    : `restore with a superuser's connection; or 'tidemark export ${snapshot} --format plain' writes what psql runs, for a superuser to change and run`;
+  return usageError(
+    'SUPERUSER_NEEDED',
+    `only a superuser can make what others in the snapshot need: ${what}`,
+    hint,
+  );
+}
+
+async function providerOf(session: Session): Promise<string> {
+  const { settings, roles, schemas } = MARKS;
+  const [row] = await session.query(sqlFile('provider_marks'), [settings, roles, schemas]);
+  const marks = {
+    settings: JSON.parse(row!.settings!) as string[],
+    roles: JSON.parse(row!.roles!) as string[],
+    schemas: JSON.parse(row!.schemas!) as string[],
+  };
+  return detect({ addresses: session.settings.hosts, marks }).id;
+}
+
+/** Resolves to what `--no-tablespaces` leaves out. */
+async function requireTablespaces(
+  { target, tablespaces }: RestoreRequest,
+  entries: ArchiveEntry[],
+  definition: DatabaseDefinition,
+  session: Session,
+): Promise<string[]> {
+  const named = new Set(entries.map(entry => entry.tablespace).filter(name => name !== null && name !== ''));
+  if (target.kind !== 'to' && definition.tablespace !== null) named.add(definition.tablespace);
+  const names = [...named].sort();
+  if (names.length === 0) return [];
+  if (!tablespaces) return [`everything goes into the default tablespace, nothing into ${names.join(', ')}`];
+  const found = await session.query(sqlFile('tablespaces_at_hand'), [names]);
+  const known = new Set(found.map(row => row.name));
+  const missing = names.filter(name => !known.has(name));
+  if (missing.length > 0) {
+    throw usageError(
+      'TABLESPACES_MISSING',
+      `the target server lacks ${missing.length === 1 ? 'the tablespace' : 'the tablespaces'} ${missing.join(', ')}`,
+      `create ${missing.length === 1 ? 'it' : 'them'} there (CREATE TABLESPACE ${quoteName(missing[0]!)} LOCATION '…'), or give --no-tablespaces`,
+    );
+  }
+  const denied = found.filter(row => row.usable !== 't').map(row => row.name!);
+  if (denied.length === 0) return [];
+  throw usageError(
+    'TABLESPACES_DENIED',
+    `the role of the connection may not use ${denied.length === 1 ? 'the tablespace' : 'the tablespaces'} ${denied.join(', ')}`,
+    `let it (GRANT CREATE ON TABLESPACE ${quoteName(denied[0]!)} TO the role), or give --no-tablespaces`,
+  );
+}
+
+/** Money is read by the locale that it was written in, and another locale may take it for another amount. */
+async function requireMoneyLocale(
+  { snapshot }: RestoreRequest,
+  entries: ArchiveEntry[],
+  definition: DatabaseDefinition,
+  session: Session,
+): Promise<void> {
+  if (!entries.some(entry => entry.section === 'pre-data' && /\bmoney\b/.test(entry.defn ?? ''))) return;
+  const captured = snapshot.globals.settings?.find(({ name }) => name === 'lc_monetary');
+  const own = definition.statements.find(
+    ({ kind, assignment }) => kind === 'setting' && settingName(assignment!) === 'lc_monetary',
+  );
+  const assignment = captured ? `lc_monetary TO ${quoteLiteral(captured.value)}` : own?.assignment;
+  if (!assignment) return;
+  try {
+    await session.run(`SET ${assignment}`);
+  } catch (error) {
+    if (!(error instanceof PostgresError)) throw error;
+    throw usageError(
+      'LOCALE_MISSING',
+      `the target server lacks the locale of the snapshot's money: ${assignment.replace(/^.* TO /, 'lc_monetary ')}`,
+      'install that locale on the server and restart it (on Debian: locale-gen), then run this again',
+      error,
+    );
+  }
+}

@@ -1,0 +1,101 @@
+import { TidemarkError } from '../../base/errors.ts';
+import type { Archive } from '../../postgres/archive/entry.ts';
+import { encodingStatement } from '../../postgres/archive/statements.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
+import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
+import { type DatabaseDefinition, encodedName } from './definition.ts';
+
+/** What a manifest says of its source, for snapshots whose archive has no CREATE DATABASE. */
+export interface SourceLocale {
+  encoding: string;
+  collate: string;
+  ctype: string;
+  localeProvider: string;
+  icuLocale: string | null;
+}
+
+export interface NewDatabase {
+  archive: Archive;
+  definition: DatabaseDefinition;
+  source: SourceLocale;
+  /** Whether it gets the definition's owner, and its tablespace; else the role's own and the server's default. */
+  owner: boolean;
+  tablespaces: boolean;
+}
+
+/** From these versions on CREATE DATABASE knows the clause. */
+const BUILTIN_PROVIDER_MAJOR = 17;
+const ICU_RULES_MAJOR = 16;
+
+/**
+ * Creates an empty database as CREATE DATABASE made the source's: encoding, locale with its provider and rules,
+ * tablespace, owner. Resolves to what this server could not do.
+ */
+export async function createDatabase(session: Session, name: string, wanted: NewDatabase): Promise<string[]> {
+  const { archive, definition } = wanted;
+  const notes: string[] = [];
+  const clauses = definition.clauses.size > 0 ? new Map(definition.clauses) : clausesOfSource(wanted.source);
+  adaptToServer(clauses, session.serverMajor, notes);
+  clauses.set('TEMPLATE', 'template0');
+  clauses.delete('OID');
+  if (!wanted.tablespaces) clauses.delete('TABLESPACE');
+  if (wanted.owner && definition.owner) clauses.set('OWNER', quoteName(definition.owner));
+  const options = [...clauses].map(([key, value]) => `${key} = ${value}`).join(' ');
+  try {
+    await session.run(encodingStatement(archive));
+    await session.run(
+      Buffer.concat([
+        Buffer.from('CREATE DATABASE '),
+        await encodedName(session, name, archive),
+        Buffer.from(` WITH ${options}`, archive.text),
+      ]),
+    );
+    await session.run("SET client_encoding = 'UTF8'");
+    return notes;
+  } catch (error) {
+    throw explainCreate(error, name, wanted);
+  }
+}
+
+function clausesOfSource(source: SourceLocale): Map<string, string> {
+  const clauses = new Map([
+    ['ENCODING', quoteLiteral(source.encoding)],
+    ['LC_COLLATE', quoteLiteral(source.collate)],
+    ['LC_CTYPE', quoteLiteral(source.ctype)],
+  ]);
+  if (source.localeProvider === 'i') {
+    clauses.set('LOCALE_PROVIDER', 'icu').set('ICU_LOCALE', quoteLiteral(source.icuLocale ?? ''));
+  } else if (source.localeProvider === 'b') {
+    clauses.set('LOCALE_PROVIDER', 'builtin').set('BUILTIN_LOCALE', quoteLiteral(source.icuLocale ?? 'C'));
+  } else clauses.set('LOCALE_PROVIDER', 'libc');
+  return clauses;
+}
+
+function adaptToServer(clauses: Map<string, string>, major: number, notes: string[]): void {
+  if (clauses.get('LOCALE_PROVIDER') === 'builtin' && major < BUILTIN_PROVIDER_MAJOR) {
+    notes.push(
+      `the locale ${clauses.get('BUILTIN_LOCALE')} of the builtin provider became the C library's: PostgreSQL ${major} has no builtin one, so texts may sort otherwise`,
+    );
+    clauses.set('LOCALE_PROVIDER', 'libc');
+    clauses.delete('BUILTIN_LOCALE');
+  }
+  if (clauses.has('ICU_RULES') && major < ICU_RULES_MAJOR) {
+    notes.push(`ICU_RULES was left out: PostgreSQL ${major} does not know it, so texts may sort otherwise`);
+    clauses.delete('ICU_RULES');
+  }
+}
+
+function explainCreate(error: unknown, name: string, { source }: NewDatabase): unknown {
+  if (!(error instanceof PostgresError)) return error;
+  const what = `can't create database ${name}: ${error.message}`;
+  if (error.code === '42501' && /create database/.test(error.message)) {
+    return new TidemarkError(
+      'CREATEDB_MISSING',
+      what,
+      'let the role create databases (ALTER ROLE … CREATEDB), or create an empty one yourself and restore into it with --to',
+      { cause: error },
+    );
+  }
+  const locale = `the source has encoding ${source.encoding}, collation ${source.collate}; where the server lacks it, create an empty database by hand and restore into it with --to`;
+  return new TidemarkError('DATABASE_NOT_CREATED', what, locale, { cause: error });
+}

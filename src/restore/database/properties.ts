@@ -1,0 +1,225 @@
+/**
+ * What belongs to the database itself, applied to one that exists. Its settings come before its objects, and sessions
+ * are opened anew after them, as `pg_restore --create` does: they change how text becomes a value, and what views,
+ * checks and indexes compute.
+ */
+import type { SessionSetting } from '../../capture/logical/globals.ts';
+import type { Archive } from '../../postgres/archive/entry.ts';
+import { encodingStatement } from '../../postgres/archive/statements.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
+import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import {
+  type DatabaseDefinition,
+  type DatabaseStatement,
+  type DatabaseStatementKind,
+  encodedName,
+  settingName,
+  statementFor,
+} from './definition.ts';
+
+export interface DatabaseRequest {
+  archive: Archive;
+  definition: DatabaseDefinition;
+  /** Roles of the target. */
+  roles: ReadonlySet<string>;
+}
+
+/** Why a server refused a statement, without its own words where they may hold a setting's value. */
+const REASONS: Record<string, string> = {
+  '42501': 'this role may not do that',
+  '42704': 'this server does not know it',
+  '22023': 'this server does not take its value',
+  '55P02': 'it is only taken when the server starts',
+  '42P01': 'this server does not know it',
+};
+
+/**
+ * Runs the statements of these kinds on the session's database. Resolves to what was refused, one line a reason; of a
+ * setting only its name.
+ */
+export async function applyToDatabase(
+  session: Session,
+  { archive, definition, roles }: DatabaseRequest,
+  kinds: readonly DatabaseStatementKind[],
+): Promise<string[]> {
+  const wanted = definition.statements.filter(statement => kinds.includes(statement.kind));
+  if (wanted.length === 0) return [];
+  const name = await encodedName(session, session.settings.database, archive);
+  const refused = new Map<string, string[]>();
+  const refuse = (reason: string, what: string) =>
+    refused.set(reason, [...(refused.get(reason) ?? []), what]);
+  await session.run(encodingStatement(archive));
+  for (const statement of wanted) {
+    if (statement.role !== null && !roles.has(statement.role)) {
+      refuse('the role is missing', statement.what);
+      continue;
+    }
+    try {
+      await session.run(statementFor(statement, name, archive.text));
+    } catch (error) {
+      if (!(error instanceof PostgresError)) throw error;
+      refuse(reasonOf(error, statement), statement.what);
+    }
+  }
+  await session.run("SET client_encoding = 'UTF8'");
+  return [...refused].map(
+    ([reason, what]) => `left out of the database's own: ${what.join(', ')}: ${reason}`,
+  );
+}
+
+function reasonOf(error: PostgresError, { assignment }: DatabaseStatement): string {
+  if (assignment === null) return error.message;
+  return REASONS[error.code] ?? `SQLSTATE ${error.code}`;
+}
+
+/** Libraries that sessions load when they begin: where the target lacks one, nobody can connect any more. */
+const PRELOADING = ['session_preload_libraries', 'local_preload_libraries'];
+
+/**
+ * Opens a session in which the database's settings are in force. Where one of them keeps sessions from beginning, it is
+ * taken back, by `session`, and noted.
+ */
+export async function openAnew(
+  session: Session,
+  { archive, definition }: DatabaseRequest,
+  note: (line: string) => void,
+): Promise<Session> {
+  const open = (settings: ConnectionSettings) => Session.open(settings, 'tidemark restore');
+  try {
+    return await open(session.settings);
+  } catch (error) {
+    const loading = definition.statements.filter(
+      ({ kind, assignment }) => kind === 'setting' && PRELOADING.includes(settingName(assignment!)),
+    );
+    if (loading.length === 0) throw error;
+    const name = await encodedName(session, session.settings.database, archive);
+    for (const { assignment, before } of loading) {
+      const reset = ` RESET ${quoteName(settingName(assignment!))}`;
+      await session.run(Buffer.concat([Buffer.from(before), name, Buffer.from(reset)]));
+    }
+    const fresh = await open(session.settings);
+    note(
+      `left out of the database's own: ${loading.map(({ what }) => what).join(', ')}: this server lacks a library that it names`,
+    );
+    return fresh;
+  }
+}
+
+/** Settings of other sessions than a restore's, or that its own preamble decides. */
+const NOT_FOR_US = new Set([
+  'role',
+  'session_authorization',
+  'search_path',
+  'client_encoding',
+  ...PRELOADING,
+]);
+
+/** PostgreSQL quotes a string in an array that reads NULL, so a bare NULL is one. */
+const ARRAY_NULLS = 'SET array_nulls = on';
+
+/** What no setting of a database or a role may change for sessions that load. */
+const FIXED = [
+  ARRAY_NULLS,
+  "SET default_tablespace = ''",
+  'SET default_transaction_read_only = off',
+  "SET default_transaction_isolation = 'read committed'",
+  'SET default_transaction_deferrable = off',
+  'SET idle_session_timeout = 0',
+];
+
+export interface LoadingSettings {
+  /** For every session that creates objects and loads rows, before the archive's preamble. */
+  session: string[];
+  /** Before materialized views are refreshed. */
+  refresh: string[];
+  /** The same, for what was not taken since it names an object that is not there yet; `takenNow` tells. */
+  late: string[];
+  notes: string[];
+}
+
+/** Its value is the name of an object of the database. */
+const NAMES_OBJECT = 'default_text_search_config';
+
+/**
+ * The settings under which the source's values were written and computed, as far as this server takes them; tried on
+ * `session`, which is of no further use. The database's own are among them, since a role's settings, or those that a
+ * database had before, would win over them.
+ */
+export async function loadingSettings(
+  session: Session,
+  { archive, definition }: DatabaseRequest,
+  captured: readonly SessionSetting[],
+): Promise<LoadingSettings> {
+  const [me] = await session.query('select session_user as login, current_user as role');
+  const computing = captured
+    .filter(({ ofRole }) => !ofRole)
+    .map(({ name, value }) => ({ name, sql: setStatement(name, value) }));
+  const own = definition.statements
+    .filter(({ kind, role }) => kind === 'setting' || (kind === 'roleSetting' && role === me!.login))
+    .map(({ assignment }) => ({ name: settingName(assignment!), sql: `SET ${assignment}` }));
+  await session.run(encodingStatement(archive));
+  const taken: { name: string; sql: string }[] = [];
+  const late: string[] = [];
+  const notes: string[] = [];
+  for (const setting of [...computing, ...own]) {
+    if (NOT_FOR_US.has(setting.name.toLowerCase())) continue;
+    if (await takes(session, Buffer.from(setting.sql, archive.text))) taken.push(setting);
+    else if (setting.name === NAMES_OBJECT) late.push(setting.sql);
+    else if (computing.includes(setting) && hasMatviews(archive))
+      notes.push(
+        `materialized views are computed under this server's ${setting.name}: it does not take the source's`,
+      );
+  }
+  const money = captured.find(({ name }) => name === 'lc_monetary');
+  const asWritten = money ? [setStatement(money.name, money.value)] : [];
+  const monetary = taken.filter(({ name }) => name === 'lc_monetary').slice(-1);
+  const usable = asWritten.length > 0 && (await takes(session, Buffer.from(asWritten[0]!)));
+  const hasRole = definition.statements.some(
+    ({ assignment }) => assignment !== null && settingName(assignment) === 'role',
+  );
+  return {
+    session: [
+      encodingStatement(archive),
+      ...taken.map(({ sql }) => sql),
+      ...(usable ? asWritten : []),
+      ...FIXED,
+      ...(hasRole ? [`SET ROLE ${me!.role === me!.login ? 'NONE' : quoteName(me!.role!)}`] : []),
+    ],
+    refresh: money?.ofRole ? monetary.map(({ sql }) => sql) : [],
+    ...{ late, notes },
+  };
+}
+
+/** What a session needs to read the snapshot's rows and definitions as they were written, whatever its database sets. */
+export async function readAsWritten(session: Session, captured: readonly SessionSetting[]): Promise<void> {
+  const money = captured.find(({ name }) => name === 'lc_monetary');
+  if (money) await takes(session, Buffer.from(setStatement(money.name, money.value)));
+  await session.run(ARRAY_NULLS);
+}
+
+/** Those of the statements that a session takes. */
+export async function takenNow(session: Session, archive: Archive, statements: string[]): Promise<string[]> {
+  await session.run(encodingStatement(archive));
+  const taken: string[] = [];
+  for (const sql of statements) if (await takes(session, Buffer.from(sql, archive.text))) taken.push(sql);
+  return taken;
+}
+
+function setStatement(name: string, value: string): string {
+  return `SET ${quoteName(name)} TO ${quoteLiteral(value)}`;
+}
+
+async function takes(session: Session, sql: Buffer): Promise<boolean> {
+  try {
+    await session.run(sql);
+    return true;
+  } catch (error) {
+    if (!(error instanceof PostgresError)) throw error;
+    return false;
+  }
+}
+
+function hasMatviews(archive: Archive): boolean {
+  return archive.entries.some(entry => entry.desc === 'MATERIALIZED VIEW');
+}
