@@ -40,6 +40,46 @@ function examples(rule: string, list: Example[]): void {
   });
 }
 
+examples('sql-names', [
+  {
+    what: 'qualified names',
+    path: 'src/postgres/sql/a.sql',
+    text: "-- format('x')\nwith t (oid) as (select 1::pg_catalog.int4)\nselect coalesce(t.oid, pg_catalog.length('now()')) from t, lateral pg_catalog.unnest($1) as u (oid)\nwhere t.oid in (select oid from pg_catalog.pg_class) and t.oid is distinct from u.oid\n",
+    breaks: [],
+  },
+  {
+    what: 'a function',
+    path: 'src/postgres/sql/a.sql',
+    text: '-- a\nselect current_database()\n',
+    breaks: ['sql-names:2'],
+  },
+  {
+    what: 'a function in a body',
+    path: 'src/postgres/sql/a.sql',
+    text: "-- a\ndo $$\nbegin\n  execute format('drop %I', x);\nend $$\n",
+    breaks: ['sql-names:4'],
+  },
+  {
+    what: 'a type',
+    path: 'src/postgres/a.ts',
+    text: "session.query('select $1::text');\n",
+    breaks: ['sql-names:1'],
+  },
+  {
+    what: 'a relation in a template',
+    path: 'src/postgres/a.ts',
+    text: 'session.query(`SELECT 1\n  FROM pg_class c`);\n',
+    breaks: ['sql-names:2'],
+  },
+  { what: 'English', path: 'src/base/a.ts', text: "const x = 'with length(x) from all';\n", breaks: [] },
+  {
+    what: "an application's statements",
+    path: 'src/operations/demo/shop.sql',
+    text: 'select now();\n',
+    breaks: [],
+  },
+]);
+
 examples('file-length', [
   { what: '600 lines', path: 'src/base/a.ts', text: lines(600), breaks: [] },
   { what: '601 lines', path: 'src/base/a.ts', text: lines(601), breaks: ['file-length:0'] },

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { functionLengthRule } from './function-length.ts';
 import { importRules } from './import-rules.ts';
+import { sqlNamesRule } from './sql-names.ts';
 
 /** One file of the project: its path from the top, with slashes, and its text. */
 export interface SourceFile {
@@ -37,7 +38,7 @@ const EMPTY_NAMES = ['utils', 'util', 'helpers', 'helper', 'common', 'lib', 'typ
 const CODE = /\.(ts|tsx|js|mjs|css|sql|sh|html)$/;
 const TEST = /\.test\.tsx?$/;
 /** The rules' own files hold what they look for. */
-const RULES_THEMSELVES = /^scripts\/(house-rules|import-rules|function-length)(\.test)?\.ts$/;
+const RULES_THEMSELVES = /^scripts\/(house-rules|import-rules|function-length|sql-names)(\.test)?\.ts$/;
 
 export function houseRules(project: Project): Breach[] {
   const rules = [
@@ -52,6 +53,7 @@ export function houseRules(project: Project): Breach[] {
     documentLinks,
     lockFileHosts,
     functionLengthRule,
+    sqlNamesRule,
     ...importRules,
   ];
   return project.files.flatMap(file => rules.flatMap(rule => rule(file, project)));

@@ -15,7 +15,12 @@ import { server } from './support/servers.ts';
 
 const PGBOUNCER = '/usr/sbin/pgbouncer';
 
-async function pooler(t: TestContext, mode: 'transaction' | 'session'): Promise<string> {
+/** `options`: what it does about those of the start-up packet. */
+async function pooler(
+  t: TestContext,
+  mode: 'transaction' | 'session',
+  options: 'ignores' | 'refuses' = 'ignores',
+): Promise<string> {
   const shared = await server(15);
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-pooler-'));
   const port = await freePort();
@@ -23,7 +28,7 @@ async function pooler(t: TestContext, mode: 'transaction' | 'session'): Promise<
   writeFileSync(
     config,
     `[databases]\n* = host=${shared.socketDir} port=${shared.port} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\n` +
-      `unix_socket_dir =\nauth_type = any\npool_mode = ${mode}\nignore_startup_parameters = extra_float_digits,options\nlogfile = ${folder}/log\n`,
+      `unix_socket_dir =\nauth_type = any\npool_mode = ${mode}\nignore_startup_parameters = extra_float_digits${options === 'ignores' ? ',options' : ''}\nlogfile = ${folder}/log\n`,
   );
   const account = serverAccount();
   if (account) for (const path of [folder, config]) chownSync(path, account.uid, account.gid);
@@ -49,24 +54,50 @@ async function pooler(t: TestContext, mode: 'transaction' | 'session'): Promise<
   throw new Error('pgbouncer did not start');
 }
 
-test('a transaction pooler is refused, with the cure', async t => {
-  const database = await freshDatabase(await server(15));
-  await query(database.url, 'create table t as select 1 as a');
-  const site = await makeSite({ db: (await pooler(t, 'transaction')).replace('%s', database.name) });
-  t.after(() => site.remove());
-  const ran = await site.run('backup', 'db');
-  assert.equal(ran.code, 1, ran.stderr);
-  assert.match(ran.stderr, /\[TRANSACTION_POOLER\]/);
-  assert.match(ran.stderr, /direct address/);
-});
+for (const options of ['ignores', 'refuses'] as const) {
+  test(`a transaction pooler that ${options} options is refused, with the cure, and left as it is`, async t => {
+    const database = await freshDatabase(await server(15));
+    await query(
+      database.url,
+      `create table t as select 1 as a; alter database ${database.name} set search_path = public, pg_catalog`,
+    );
+    const url = (await pooler(t, 'transaction', options)).replace('%s', database.name);
+    const site = await makeSite({ db: url, direct: database.url });
+    t.after(() => site.remove());
+    const ran = await site.run('backup', 'db');
+    assert.equal(ran.code, 1, ran.stderr);
+    assert.match(ran.stderr, /\[TRANSACTION_POOLER\]/);
+    assert.match(ran.stderr, /direct address/);
+    const checked = await site.run('check', '--online');
+    assert.match(checked.stdout, /pooler in transaction mode/);
+    await site.json('backup', 'direct');
+    const restored = await site.run('restore', 'direct', '--to', url, '--clean', '--yes');
+    assert.match(restored.stderr, /\[TRANSACTION_POOLER\]/);
+    // The application gets the same server session afterwards.
+    const [shown] = await query(url, 'show search_path');
+    assert.deepEqual({ ...shown }, { search_path: 'public, pg_catalog' });
+  });
 
-test('a session pooler works', async t => {
-  const database = await freshDatabase(await server(15));
-  await query(database.url, 'create table t as select 1 as a');
-  const site = await makeSite({ db: (await pooler(t, 'session')).replace('%s', database.name) });
-  t.after(() => site.remove());
-  assert.equal((await site.json('backup', 'db')).rows, 1);
-});
+  test(`a session pooler that ${options} options works, whatever the database says`, async t => {
+    const database = await freshDatabase(await server(15));
+    await query(
+      database.url,
+      `create table t as select 1 as a; create schema evil;
+       create function evil.current_setting(text) returns text language plpgsql as $$ begin raise 'called'; end $$;
+       alter database ${database.name} set search_path = evil, pg_catalog;
+       alter database ${database.name} set default_transaction_read_only = on;
+       alter database ${database.name} set quote_all_identifiers = on`,
+    );
+    const url = (await pooler(t, 'session', options)).replace('%s', database.name);
+    const site = await makeSite({ db: url });
+    t.after(() => site.remove());
+    assert.equal((await site.json('backup', 'db')).rows, 1);
+    const target = await freshDatabase(await server(15));
+    await query(target.url, `alter database ${target.name} set default_transaction_read_only = on`);
+    await site.json('restore', 'db', '--to', url.replace(database.name, target.name));
+    assert.equal((await query(target.url, 'select * from public.t')).length, 1);
+  });
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

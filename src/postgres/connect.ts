@@ -6,7 +6,15 @@
 import type { Socket, SocketConnectOpts } from 'node:net';
 import pg from 'pg';
 import { asTidemarkError, TidemarkError } from '../base/errors.ts';
+import { findTransactionPooler, transactionPoolerError } from './pooler.ts';
 import { ReadingSocket } from './readingSocket.ts';
+import {
+  isTransactionTimeout,
+  mayRefuseOptions,
+  sessionState,
+  setForSession,
+  startOptions,
+} from './sessionStart.ts';
 import { AuthenticationGuard, type PgConnection } from './settings/authentication.ts';
 import {
   explainFailure,
@@ -24,6 +32,11 @@ export interface ConnectOptions {
   /** A walsender: `true` for physical replication, `database` for logical. */
   replication?: 'true' | 'database';
   signal?: AbortSignal;
+  /**
+   * Takes a pooler in transaction mode too, which is refused otherwise; `isTransactionPooled` then says that it is one.
+   * Nothing is set there but what each transaction sets for itself (setForTransaction).
+   */
+  transactionPooler?: boolean;
 }
 
 const APPLICATION_NAME = 'tidemark';
@@ -35,8 +48,8 @@ const ADDRESS_ATTEMPT_TIMEOUT_MS = 3_000;
 const MAX_SCRAM_ITERATIONS = 4_000_000;
 
 /**
- * @returns a client that is ready for queries. The caller ends it. A connection that drops while idle is not thrown
- * anywhere: the next query fails.
+ * @returns a client that is ready for queries, under our settings (sessionStart.ts). The caller ends it. A connection that
+ * drops while idle is not thrown anywhere: the next query fails.
  * @throws TidemarkError for every failure; INTERRUPTED when the signal aborts, which is only heeded while connecting.
  */
 export async function connect(
@@ -93,6 +106,12 @@ async function connectToHost(
   throw first!;
 }
 
+interface AttemptOptions extends ConnectOptions {
+  /** As the server gives it, with none of our settings. */
+  bare?: boolean;
+}
+
+/** With our settings in the start-up packet; without them where those were refused. */
 async function attempt(
   settings: ConnectionSettings,
   host: HostAddress,
@@ -100,8 +119,33 @@ async function attempt(
   attributes: TargetSessionAttrs,
   options: ConnectOptions,
 ): Promise<pg.Client> {
+  const start = {
+    own: settings.options,
+    keepReadOnly: attributes.startsWith('read-'),
+    transactionTimeout: false,
+  };
+  const dial = (startup: string | undefined) =>
+    attemptOnce(settings, host, encrypted, attributes, options, startup);
+  try {
+    return await dial(startOptions(start));
+  } catch (error) {
+    if (isTransactionTimeout(error)) return dial(startOptions({ ...start, transactionTimeout: true }));
+    if (mayRefuseOptions(error)) return dial(settings.options);
+    throw error;
+  }
+}
+
+async function attemptOnce(
+  settings: ConnectionSettings,
+  host: HostAddress,
+  encrypted: boolean,
+  attributes: TargetSessionAttrs,
+  options: AttemptOptions,
+  startup: string | undefined,
+): Promise<pg.Client> {
   const guard = new AuthenticationGuard(settings, host);
   const client = await newClient(settings, host, encrypted, options, guard);
+  startupOf(client).options = startup;
   const connection = client.connection as unknown as PgConnection;
   const reported = new Map<string, string>();
   const note = (status: { parameterName: string; parameterValue: string }) => {
@@ -121,6 +165,11 @@ async function attempt(
     await client.connect();
     guard.requireAllowed();
     await requireAttributes(client, reported, attributes);
+    if (!options.bare && options.replication !== 'true') {
+      const another = () =>
+        attemptOnce(settings, host, encrypted, 'any', { ...options, bare: true }, startup);
+      await prepare(client, { settings, host }, options, another);
+    }
     return client;
   } catch (error) {
     connection.stream.destroy();
@@ -129,6 +178,21 @@ async function attempt(
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', onAbort);
     connection.off('parameterStatus', note);
+  }
+}
+
+/** Makes the session ours, before anything else is asked of it. */
+async function prepare(
+  client: pg.Client,
+  place: { settings: ConnectionSettings; host: HostAddress },
+  options: ConnectOptions,
+  another: () => Promise<pg.Client>,
+): Promise<void> {
+  const state = await sessionState(client);
+  if (!(await findTransactionPooler(client, state.pid, place, another))) {
+    await setForSession(client, state);
+  } else if (!options.transactionPooler) {
+    throw transactionPoolerError(place.settings);
   }
 }
 
@@ -156,12 +220,14 @@ async function newClient(
     keepAlive: settings.keepalives ?? true,
     keepAliveInitialDelayMillis: settings.keepalivesIdleMs ?? 0,
   } as pg.ClientConfig);
-  const parameters = (client as unknown as { connectionParameters: Record<string, unknown> })
-    .connectionParameters;
-  parameters.options = settings.options;
-  parameters.replication = options.replication;
+  startupOf(client).replication = options.replication;
   client.on('error', () => {});
   return client;
+}
+
+/** What pg puts into the start-up packet. */
+function startupOf(client: pg.Client): Record<string, unknown> {
+  return (client as unknown as { connectionParameters: Record<string, unknown> }).connectionParameters;
 }
 
 /** A socket that goes where the host says, whatever pg would make of it: hostaddr and abstract sockets are news to pg. */

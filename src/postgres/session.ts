@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { TidemarkError } from '../base/errors.ts';
-import { connect } from './connect.ts';
+import { type ConnectOptions, connect } from './connect.ts';
+import { isTransactionPooled } from './pooler.ts';
 import type { ConnectionSettings } from './settings/settings.ts';
 import { type CopyReceiver, converse, type Outcome, sendCopyData } from './wire.ts';
 
@@ -10,7 +11,7 @@ export type Row = Record<string, string | null>;
 const AS_TEXT = { getTypeParser: () => (value: unknown) => value };
 
 /**
- * One server connection. One call at a time; a call that fails with a PostgresError leaves the session usable, one that
+ * One server connection, with our settings (sessionStart.ts): an empty search_path, no timeouts. One call at a time; a call that fails with a PostgresError leaves the session usable, one that
  * fails with CONNECTION_LOST does not.
  */
 export class Session {
@@ -28,11 +29,18 @@ export class Session {
     settings: ConnectionSettings,
     applicationName = 'tidemark',
     signal?: AbortSignal,
+    options: Pick<ConnectOptions, 'transactionPooler'> = {},
   ): Promise<Session> {
-    const session = new Session(await connect(settings, { applicationName, signal }), settings);
-    const [row] = await session.query("select current_setting('server_version_num') as v");
+    const client = await connect(settings, { ...options, applicationName, signal });
+    const session = new Session(client, settings);
+    const [row] = await session.query("select pg_catalog.current_setting('server_version_num') as v");
     session.#serverVersion = Number(row!.v);
     return session;
+  }
+
+  /** Whether each transaction may have another server session: then none of our settings are in force. */
+  get isTransactionPooled(): boolean {
+    return isTransactionPooled(this.#client);
   }
 
   /** server_version_num, e.g. 150020. */
@@ -42,11 +50,6 @@ export class Session {
 
   get serverMajor(): number {
     return Math.floor(this.#serverVersion / 10000);
-  }
-
-  /** The backend's process id as the start-up said, which a pooler makes up. */
-  get announcedPid(): number {
-    return (this.#client as unknown as { processID: number }).processID;
   }
 
   async query(sql: string, values: unknown[] = []): Promise<Row[]> {

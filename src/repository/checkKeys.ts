@@ -1,6 +1,7 @@
 import { asTidemarkError, faultError, type TidemarkError } from '../base/errors.ts';
 import { epochName, openOlder, parseEpoch } from './epochs.ts';
 import type { RepositoryKeys } from './keys.ts';
+import { listOwn } from './objectNames.ts';
 import { HEADER, type Header, type Repository } from './repository.ts';
 import { macHolds, mayBeWhole, parseObject, parseSlot, plainObject } from './slots.ts';
 
@@ -21,7 +22,7 @@ export async function checkKeys({ storage, keys }: Repository): Promise<KeyFindi
   const findings: KeyFindings = { objects: 0, bytesRead: 0, faults: [] };
   const names = [HEADER];
   for (const folder of ['keys/', 'epochs/'])
-    for await (const { name } of storage.list(folder)) if (name.endsWith('.json')) names.push(name);
+    for await (const { name } of listOwn(storage, folder)) names.push(name);
   for (const object of names) {
     findings.objects++;
     try {

@@ -3,6 +3,7 @@ import { TidemarkError } from '../base/errors.ts';
 import { holds, unlessMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
 import { SESSION_ID } from './manifest.ts';
+import { listOwn } from './objectNames.ts';
 
 /** A lease that was not renewed for this long, by the storage's clock, belongs to nobody. */
 export const LEASE_TTL_MS = 30 * 60 * 1000;
@@ -91,7 +92,7 @@ export class Lease {
       await storage.remove(leaseName(name, lease.#first));
       throw busy(storage, name, after?.modified ?? now);
     }
-    for await (const object of storage.list(`leases/${name}/`))
+    for await (const object of listOwn(storage, `leases/${name}/`))
       if (numberOf(object.name) < lease.#first) await storage.remove(object.name);
     lease.#keep();
     return lease;
@@ -165,7 +166,7 @@ export class Lease {
     clearInterval(this.#timer);
     await this.#renewing.catch(() => {});
     try {
-      for await (const object of this.#storage.list(`leases/${this.#session}/`)) {
+      for await (const object of listOwn(this.#storage, `leases/${this.#session}/`)) {
         const number = numberOf(object.name);
         // The numbers of collections go on from one holder to the next.
         if (!this.#exclusive || (number >= this.#first && number <= this.#number))
@@ -184,7 +185,7 @@ export async function readLeases(
   now: Date,
 ): Promise<{ live: LiveLease[]; dead: string[] }> {
   const found = new Map<string, Omit<LiveLease, 'session'> & { names: string[] }>();
-  for await (const object of storage.list('leases/')) {
+  for await (const object of listOwn(storage, 'leases/')) {
     const session = object.name.split('/')[1]!;
     if (Object.hasOwn(EXCLUSIVE, session)) continue;
     const { name, modified } = object;
@@ -232,7 +233,7 @@ async function highestOf(
   name: Exclusive,
 ): Promise<{ number: number; modified: Date } | undefined> {
   let highest: { number: number; modified: Date } | undefined;
-  for await (const object of storage.list(`leases/${name}/`)) {
+  for await (const object of listOwn(storage, `leases/${name}/`)) {
     const number = numberOf(object.name);
     if (number > (highest?.number ?? 0)) highest = { number, modified: object.modified };
   }

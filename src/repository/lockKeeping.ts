@@ -1,6 +1,7 @@
 import { TidemarkError } from '../base/errors.ts';
 import { packName } from './keys.ts';
 import { type Manifest, manifestName, newSessionId, SESSION_ID } from './manifest.ts';
+import { listOwn } from './objectNames.ts';
 import { PackCatalog } from './packCatalog.ts';
 import { HEADER, type Repository } from './repository.ts';
 import { listRevisions, revisionName } from './revisions.ts';
@@ -62,7 +63,7 @@ async function neededBy(
   const { storage } = repository;
   const small = new Set<string>([HEADER]);
   for (const prefix of ['keys/', 'epochs/'])
-    for await (const { name } of storage.list(prefix)) small.add(name);
+    for await (const { name } of listOwn(storage, prefix)) small.add(name);
   const revisions = await listRevisions(storage);
   const marks = new PackMarks(packs);
   // Those that were forgotten meanwhile are left out.

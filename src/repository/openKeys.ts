@@ -2,6 +2,7 @@ import { asTidemarkError, faultError, TidemarkError, usageError } from '../base/
 import type { Storage } from '../storage/storage.ts';
 import { type EpochObject, epochName, newestEpoch, openOlder, parseEpoch } from './epochs.ts';
 import { EpochKeys, RepositoryKeys } from './keys.ts';
+import { listOwn } from './objectNames.ts';
 import type { Secret } from './secrets/secret.ts';
 import { epochOf, type KeySlot, macHolds, parseSlot, unwrapKey } from './slots.ts';
 
@@ -20,8 +21,8 @@ export interface StoredSlot {
 /** All slots of a repository, by name. What isn't one is there with its fault. */
 export async function readSlots(storage: Storage): Promise<StoredSlot[]> {
   const found: StoredSlot[] = [];
-  for await (const { name, modified } of storage.list('keys/'))
-    if (name.endsWith('.json')) found.push({ object: name, written: modified });
+  for await (const { name, modified } of listOwn(storage, 'keys/'))
+    found.push({ object: name, written: modified });
   await Promise.all(
     found.map(async each => {
       const where = `${each.object} in ${storage.place}`;

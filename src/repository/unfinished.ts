@@ -1,8 +1,9 @@
 import { ahead } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
 import { isMissing } from '../storage/object.ts';
-import { type Manifest, type PartRecord, SESSION_ID } from './manifest.ts';
+import type { Manifest, PartRecord } from './manifest.ts';
 import { hasAllPacks } from './newest.ts';
+import { listOwn } from './objectNames.ts';
 import type { Repository } from './repository.ts';
 
 /** What sessions that have not ended, or never will, have stored so far: docs/format.md, "Unfinished sessions". */
@@ -45,16 +46,15 @@ export async function writeUnfinished(
 
 export async function removeUnfinished({ storage }: Repository, session: string): Promise<void> {
   const names: string[] = [];
-  for await (const { name } of storage.list(`unfinished/${session}/`)) names.push(name);
+  for await (const { name } of listOwn(storage, `unfinished/${session}/`)) names.push(name);
   for (const name of names) await storage.remove(name);
 }
 
 /** Oldest first. */
 export async function listUnfinished({ storage }: Repository): Promise<UnfinishedSession[]> {
   const sessions = new Map<string, UnfinishedSession>();
-  for await (const { name, modified } of storage.list('unfinished/')) {
+  for await (const { name, modified } of listOwn(storage, 'unfinished/')) {
     const session = name.split('/')[1]!;
-    if (!SESSION_ID.test(session)) continue;
     const known = sessions.get(session);
     if (!known) sessions.set(session, { session, names: [name], modified });
     else {

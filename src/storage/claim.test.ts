@@ -21,6 +21,9 @@ import { CLAIM_FILES } from './localFiles.ts';
 const root = mkdtempSync(join(tmpdir(), 'tidemark-claim-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
+/** As writers call their files. */
+const writerName = (writer: number) => `1-${String(writer).padStart(16, '0')}`;
+
 /** One place where writers claim the same object. */
 function makePlace() {
   const folder = mkdtempSync(join(root, 'place-'));
@@ -33,7 +36,7 @@ function makePlace() {
     /** What is there besides the object. */
     leftovers: () => readdirSync(folder).filter(name => name !== 'object'),
     async put(files: ClaimFiles = CLAIM_FILES): Promise<string> {
-      const file = `writer-${writers++}`;
+      const file = writerName(writers++);
       const own = join(folder, `${file}.d`);
       mkdirSync(own);
       writeFileSync(join(own, file), file);
@@ -51,16 +54,16 @@ function makePlace() {
 
 test('the first puts the object, the second finds it, and nothing is left behind', async () => {
   const place = makePlace();
-  assert.equal(await place.put(), 'writer-0');
+  assert.equal(await place.put(), writerName(0));
   await refuses('OBJECT_EXISTS', 'failed', place.put());
-  assert.equal(place.read(), 'writer-0');
+  assert.equal(place.read(), writerName(0));
   assert.deepEqual(place.leftovers(), []);
 });
 
 test('what a writer claimed before it died is put by the next, which finds it there', async () => {
   const place = makePlace();
   mkdirSync(place.claim);
-  writeFileSync(join(place.claim, 'dead'), 'dead');
+  writeFileSync(join(place.claim, writerName(99)), 'dead');
   await refuses('OBJECT_EXISTS', 'failed', place.put());
   assert.equal(place.read(), 'dead');
   assert.deepEqual(place.leftovers(), []);
@@ -70,23 +73,23 @@ test('a claim on an object that is there is dropped', async () => {
   const place = makePlace();
   await place.put();
   mkdirSync(place.claim);
-  writeFileSync(join(place.claim, 'dead'), 'dead');
+  writeFileSync(join(place.claim, writerName(99)), 'dead');
   await refuses('OBJECT_EXISTS', 'failed', place.put());
   assert.deepEqual(place.leftovers(), []);
   rmSync(place.target);
-  assert.equal(await place.put(), 'writer-2');
+  assert.equal(await place.put(), writerName(2));
 });
 
 test('an empty claim is nobody’s', async () => {
   const place = makePlace();
   mkdirSync(place.claim);
-  assert.equal(await place.put(), 'writer-0');
+  assert.equal(await place.put(), writerName(0));
   assert.deepEqual(place.leftovers(), []);
 });
 
 test('a writer that slept while others ended its claim learns from the object whether it won', async () => {
   for (const [meanwhile, outcome] of [
-    ['finished', 'writer-0'],
+    ['finished', writerName(0)],
     ['dropped', 'STORAGE_CONTENDED'],
     ['overtaken', 'OBJECT_EXISTS'],
   ] as const) {
@@ -108,7 +111,7 @@ test('a writer that slept while others ended its claim learns from the object wh
     assert.equal(result, outcome);
     assert.equal(
       place.read(),
-      { finished: 'writer-0', dropped: undefined, overtaken: 'writer-1' }[meanwhile],
+      { finished: writerName(0), dropped: undefined, overtaken: writerName(1) }[meanwhile],
     );
   }
 });

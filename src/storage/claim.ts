@@ -8,7 +8,7 @@ export interface ClaimFiles {
   /** Replaces what is there. In one step. */
   moveFile(from: string, to: string): Promise<'moved' | 'gone'>;
   exists(path: string): Promise<boolean>;
-  /** Of the files in a folder; none where there is no such folder. */
+  /** Of the files in a folder that are called as writers call theirs; none where there is no such folder, or a link to one. */
   names(folder: string): Promise<string[]>;
   removeFile(path: string): Promise<'removed' | 'gone'>;
   /** Only if it is empty; never fails. */

@@ -13,7 +13,27 @@ export interface Trial {
   again(): Promise<Storage>;
   /** How coarse the storage's clock is, and how far that of its objects may be from it. */
   clockMs: number;
+  /** Puts something there that is no object of ours, past us; absent where the storage is tried as a user has it. */
+  plant?(name: string): Promise<void>;
 }
+
+/** What sync tools, file managers and people leave about. */
+export const ODD_NAMES = [
+  'a conflict (somebody’s copy 2026-11-30)',
+  '[brackets]',
+  'per%cent',
+  'per%20cent',
+  '+plus',
+  'tilde~',
+  '~$lock',
+  '.DS_Store',
+  '.hidden',
+  'new\nline',
+  'Ümläut',
+  'quote\'"',
+  'hash#question?',
+  `${'long'.repeat(60)} `,
+] as const;
 
 /** Rejects where the storage breaks it. */
 export type Law = (trial: Trial) => Promise<void>;
@@ -213,6 +233,21 @@ export const LAWS: Readonly<Record<string, Law>> = {
     await storage.put('packs/a/1', [Buffer.from('again')]);
     assert.equal((await other.get('packs/a/1')).toString(), 'again');
     await other.close();
+  },
+
+  async 'what has a name that is none of ours is passed over, and can be named'({ storage, plant }) {
+    if (!plant) return;
+    await storage.put('packs/a/1', [randomBytes(10)]);
+    await storage.put('repository.json', [randomBytes(10)]);
+    for (const folder of ['', 'packs/', 'packs/a/']) for (const odd of ODD_NAMES) await plant(folder + odd);
+    assert.deepEqual(await names(storage, ''), ['packs/a/1', 'repository.json']);
+    assert.deepEqual(await names(storage, 'packs/'), ['packs/a/1']);
+    const passedOver = new Set<string>();
+    for await (const _ of storage.list('packs/', ({ name }) => passedOver.add(name)));
+    for (const folder of ['packs/', 'packs/a/'])
+      for (const odd of ODD_NAMES) assert.ok(passedOver.has(folder + odd), JSON.stringify(folder + odd));
+    await storage.remove('packs/a/1');
+    assert.deepEqual(await names(storage, ''), ['repository.json']);
   },
 
   async 'its clock is the one that objects are dated by'({ storage, clockMs }) {

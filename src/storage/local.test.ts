@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -9,12 +22,15 @@ import { refuses } from './contract.ts';
 import { openStorage } from './index.ts';
 import { LocalStorage } from './local.ts';
 import { storageContract } from './storage.contract.ts';
+import type { Storage } from './storage.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-storage-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-storageContract('a folder', async place =>
-  openStorage({ spec: { kind: 'local', path: join(folder, place) } }),
+storageContract(
+  'a folder',
+  async place => openStorage({ spec: { kind: 'local', path: join(folder, place) } }),
+  { plant: async (place, name) => writeFileSync(join(folder, place, name), 'x') },
 );
 
 const noExfat = exfatLacks();
@@ -32,6 +48,13 @@ else {
 }
 
 const root = process.getuid?.() === 0;
+/** As writers call their files. */
+const OLD = '1-00000000000000aa';
+const NEW = '2-00000000000000bb';
+
+async function namesOf(storage: Storage, prefix: string): Promise<string[]> {
+  return (await Array.fromAsync(storage.list(prefix))).map(({ name }) => name).sort();
+}
 
 /** Mounts a small disk for the test; the options of `mount` may be changed while it is there. */
 async function onDisk(sizeMb: number, work: (path: string) => Promise<void>): Promise<void> {
@@ -75,7 +98,7 @@ test('a full disk is told, and leaves no object and nothing unfinished', { skip 
 test('a file system that may only be read is read, whatever lies about on it', { skip }, () =>
   onDisk(1, async path => {
     await new LocalStorage(path).put('object', [Buffer.from('there')]);
-    const abandoned = join(path, '.unfinished', 'abandoned');
+    const abandoned = join(path, '.unfinished', OLD);
     writeFileSync(abandoned, 'x');
     utimesSync(abandoned, 1, 1);
     execFileSync('mount', ['-o', 'remount,ro', path]);
@@ -90,14 +113,112 @@ test('what a writer that died left behind is swept once it is old', async () => 
   const storage = await openStorage({ spec: { kind: 'local', path } });
   await storage.put('object', [Buffer.from('x')]);
   for (const [name, time] of [
-    ['old', 1],
-    ['new', Date.now() / 1000],
+    [OLD, 1],
+    [NEW, Date.now() / 1000],
   ] as const) {
     writeFileSync(join(path, '.unfinished', name), 'x');
     utimesSync(join(path, '.unfinished', name), time, time);
   }
   await openStorage({ spec: { kind: 'local', path } });
-  assert.deepEqual(readdirSync(join(path, '.unfinished')), ['new']);
+  assert.deepEqual(readdirSync(join(path, '.unfinished')), [NEW]);
+});
+
+test('a sweep removes nothing that no writer made, and nothing behind a link', async () => {
+  const path = join(folder, 'swept-carefully');
+  const elsewhere = join(folder, 'elsewhere');
+  await new LocalStorage(path).put('object', [Buffer.from('x')]);
+  const unfinished = join(path, '.unfinished');
+  mkdirSync(join(elsewhere, 'inside'), { recursive: true });
+  const age = (at: string) => utimesSync(at, 1, 1);
+  for (const at of [OLD, 'inside/photo', 'inside/1-00000000000000cc'])
+    writeFileSync(join(elsewhere, at), 'x');
+  // Of ours: a file, and a claim that was left with its file.
+  mkdirSync(join(unfinished, 'claim-leases+x+1'));
+  writeFileSync(join(unfinished, 'claim-leases+x+1', OLD), 'x');
+  writeFileSync(join(unfinished, '1-00000000000000dd'), 'x');
+  // None of ours: other names, a folder, links, a FIFO, a second name of a file elsewhere.
+  writeFileSync(join(unfinished, 'notes.txt'), 'x');
+  mkdirSync(join(unfinished, OLD));
+  mkdirSync(join(unfinished, `${OLD}.d`));
+  writeFileSync(join(unfinished, `${OLD}.d`, 'precious'), 'x');
+  symlinkSync(join(elsewhere, 'inside'), join(unfinished, '1-00000000000000ee.d'));
+  symlinkSync(join(elsewhere, OLD), join(unfinished, '1-00000000000000ff'));
+  linkSync(join(elsewhere, 'inside/photo'), join(unfinished, '1-0000000000000011'));
+  execFileSync('mkfifo', [join(unfinished, '1-0000000000000012')]);
+  for (const each of readdirSync(unfinished))
+    if (!lstatSync(join(unfinished, each)).isSymbolicLink()) age(join(unfinished, each));
+  await openStorage({ spec: { kind: 'local', path } });
+  assert.deepEqual(
+    readdirSync(unfinished).sort(),
+    [OLD, `${OLD}.d`, '1-0000000000000012', '1-00000000000000ee.d', '1-00000000000000ff', 'notes.txt'].sort(),
+  );
+  assert.deepEqual(readdirSync(elsewhere).sort(), [OLD, 'inside']);
+  assert.deepEqual(readdirSync(join(elsewhere, 'inside')).sort(), ['1-00000000000000cc', 'photo']);
+
+  // The whole folder as a link: nothing behind it is touched, by a sweep, a put or the clock.
+  rmSync(unfinished, { recursive: true });
+  for (const at of ['', OLD, 'inside']) age(join(elsewhere, at));
+  symlinkSync(elsewhere, unfinished);
+  const storage = await openStorage({ spec: { kind: 'local', path } });
+  assert.equal((await storage.get('object')).toString(), 'x');
+  await refuses('FOLDER_IS_LINK', 'fault', storage.put('other', [Buffer.from('x')]));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.now());
+  assert.deepEqual(readdirSync(elsewhere).sort(), [OLD, 'inside']);
+});
+
+test('nothing is read, listed, written or removed through a link; the root may be one', async () => {
+  const real = join(folder, 'behind-a-link');
+  const path = join(folder, 'the-link');
+  const elsewhere = join(folder, 'others');
+  for (const each of [real, join(elsewhere, 's')]) mkdirSync(each, { recursive: true });
+  writeFileSync(join(elsewhere, 's/1'), 'theirs');
+  symlinkSync(real, path);
+  const storage = await openStorage({ spec: { kind: 'local', path } });
+  await storage.put('packs/s/1', [Buffer.from('ours')]);
+  assert.deepEqual(await namesOf(storage, ''), ['packs/s/1']);
+  symlinkSync(elsewhere, join(real, 'leases'));
+  await refuses('FOLDER_IS_LINK', 'fault', namesOf(storage, 'leases/'));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.get('leases/s/1'));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.stat('leases/s/1'));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.remove('leases/s/1'));
+  for (const ifAbsent of [false, true])
+    for (const name of ['leases/s/1', 'leases/s/2', 'leases/new/1'])
+      await refuses('FOLDER_IS_LINK', 'fault', storage.put(name, [Buffer.from('x')], { ifAbsent }));
+  assert.deepEqual(readdirSync(elsewhere, { recursive: true }).sort(), ['s', 's/1']);
+  // An object that is a link is no object; a put takes the link's place, and never writes through it.
+  symlinkSync(join(elsewhere, 's/1'), join(real, 'packs/s/2'));
+  symlinkSync('nowhere', join(real, 'packs/s/3'));
+  assert.deepEqual(await namesOf(storage, ''), ['packs/s/1']);
+  assert.equal(await storage.stat('packs/s/2'), undefined);
+  await refuses('OBJECT_FOREIGN', 'fault', storage.get('packs/s/2'));
+  await refuses('OBJECT_FOREIGN', 'fault', storage.remove('packs/s/2'));
+  await storage.put('packs/s/2', [Buffer.from('ours')]);
+  assert.equal((await storage.get('packs/s/2')).toString(), 'ours');
+  assert.equal(readFileSync(join(elsewhere, 's/1'), 'utf8'), 'theirs');
+  await refuses('OBJECT_EXISTS', 'failed', storage.put('packs/s/3', [Buffer.from('x')], { ifAbsent: true }));
+});
+
+test('a FIFO, a device, a folder and a file too long for memory are errors at once', async () => {
+  const path = join(folder, 'special');
+  const storage = await openStorage({ spec: { kind: 'local', path } });
+  await storage.put('snapshots/a', [Buffer.from('x')]);
+  execFileSync('mkfifo', [join(path, 'snapshots/fifo')]);
+  mkdirSync(join(path, 'snapshots/folder'));
+  symlinkSync('/dev/zero', join(path, 'snapshots/endless'));
+  if (root) execFileSync('mknod', [join(path, 'snapshots/device'), 'c', '1', '5']);
+  for (const name of ['fifo', 'folder', 'endless', ...(root ? ['device'] : [])]) {
+    await refuses('OBJECT_FOREIGN', 'fault', storage.get(`snapshots/${name}`));
+    await refuses('OBJECT_FOREIGN', 'fault', storage.get(`snapshots/${name}`, { offset: 0, length: 1 }));
+    await refuses('OBJECT_FOREIGN', 'fault', storage.remove(`snapshots/${name}`));
+    assert.equal(await storage.stat(`snapshots/${name}`), undefined);
+  }
+  assert.deepEqual(await namesOf(storage, ''), ['snapshots/a']);
+  for (const name of ['snapshots/huge', 'leases/huge']) {
+    await storage.put(name, [Buffer.from('x')]);
+    truncateSync(join(path, name), 50e9);
+    await refuses('OBJECT_TOO_LARGE', 'fault', storage.get(name));
+  }
+  await refuses('OBJECT_TRUNCATED', 'fault', storage.get('snapshots/a', { offset: 0, length: 50e9 }));
 });
 
 test('folders go with the last object in them, the storage’s own stays', async () => {

@@ -1,13 +1,24 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { usageError } from '../base/errors.ts';
 import { claimObject, NO_LINKS_REMARK } from './claim.ts';
 import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
 import { CLAIM_FILES, isMissing, linkFile, storageError, syncFolder, writeWhole } from './localFiles.ts';
-import { checkName, existing, holds, truncated } from './object.ts';
-import type { PutOptions, Storage, StoredObject } from './storage.ts';
-import { ABANDONED_MS, claimName, UNFINISHED, unfinishedName } from './unfinished.ts';
+import { sweepUnfinished } from './localSweep.ts';
+import {
+  checkName,
+  checkWholeSize,
+  existing,
+  foreign,
+  holds,
+  isObjectName,
+  OTHER_NAME,
+  truncated,
+} from './object.ts';
+import { RootFolder, typeOf } from './rootFolder.ts';
+import type { PassedOver, PutOptions, Storage, StoredObject } from './storage.ts';
+import { claimName, UNFINISHED, unfinishedName } from './unfinished.ts';
 
 export interface LocalSpec {
   kind: 'local';
@@ -42,6 +53,8 @@ export const localKind: StorageKind<LocalSpec> = {
 
 /** How often others may remove a folder before something is in it. */
 const FOLDER_ATTEMPTS = 20;
+/** A FIFO that nobody writes to, or a device, does not hold up who opens it; a link is not opened. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0);
 
 /**
  * A folder as a storage (docs/format.md, "In a file system"): a write goes to a temporary file, is synced, then renamed, or
@@ -49,30 +62,32 @@ const FOLDER_ATTEMPTS = 20;
  */
 export class LocalStorage implements Storage {
   readonly place: string;
-  readonly #root: string;
+  readonly #root: RootFolder;
   readonly #synced = new Set<string>();
   #noLinks = false;
 
   constructor(path: string) {
-    this.#root = resolve(path);
+    this.#root = new RootFolder(path);
     this.place = path;
   }
 
   async put(name: string, data: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
-    const target = this.#path(name);
-    const folder = join(this.#root, UNFINISHED);
-    const temporary = join(folder, unfinishedName());
+    checkName(name);
+    let temporary: string | undefined;
     try {
-      await this.#makeFolder(folder);
-      await writeWhole(temporary, data);
+      const target = await this.#root.at(name);
+      const unfinished = await this.#makeFolder(await this.#root.at(UNFINISHED));
+      temporary = join(unfinished, unfinishedName());
+      const written = temporary;
+      await writeWhole(written, data);
       await this.#inFolder(dirname(target), () =>
-        options.ifAbsent ? this.#putIfAbsent(name, temporary, target, data) : fs.rename(temporary, target),
+        options.ifAbsent ? this.#putIfAbsent(name, written, target, data) : fs.rename(written, target),
       );
       await syncFolder(dirname(target)).catch(unlessMissing);
     } catch (error) {
       throw storageError(error, `can't write ${name} in ${this.place}`);
     } finally {
-      await fs.rm(temporary, { force: true }).catch(() => {});
+      if (temporary !== undefined) await fs.rm(temporary, { force: true }).catch(() => {});
     }
   }
 
@@ -86,7 +101,7 @@ export class LocalStorage implements Storage {
     try {
       await fs.mkdir(folder, { mode: 0o700 });
       await fs.rename(temporary, join(folder, file));
-      const claim = join(this.#root, UNFINISHED, claimName(name));
+      const claim = join(dirname(temporary), claimName(name));
       const isOurs = () => holds(this, name, data);
       await claimObject(name, this.place, CLAIM_FILES, { folder, file, claim, target, isOurs });
     } finally {
@@ -95,19 +110,18 @@ export class LocalStorage implements Storage {
   }
 
   async get(name: string, range?: { offset: number; length: number }): Promise<Buffer> {
+    checkName(name);
     let file: fs.FileHandle | undefined;
     try {
-      file = await fs.open(this.#path(name), 'r');
-      const offset = range?.offset ?? 0;
-      const length = range?.length ?? (await file.stat()).size;
-      const buffer = Buffer.allocUnsafeSlow(length);
-      let done = 0;
-      while (done < length) {
-        const { bytesRead } = await file.read(buffer, done, length - done, offset + done);
-        if (bytesRead === 0) throw truncated(name, this.place, offset + length, offset + done);
-        done += bytesRead;
-      }
-      return buffer;
+      const path = await this.#root.at(name);
+      await this.#root.requireOwn(dirname(path));
+      const there = await fs.lstat(path);
+      if (!there.isFile()) throw foreign(name, this.place, typeOf(there));
+      file = await fs.open(path, READ_FLAGS);
+      const opened = await file.stat();
+      if (!opened.isFile()) throw foreign(name, this.place, typeOf(opened));
+      if (!range) checkWholeSize(name, this.place, opened.size);
+      return await this.#read(file, name, range ?? { offset: 0, length: opened.size }, opened.size);
     } catch (error) {
       throw storageError(error, `can't read ${name} in ${this.place}`);
     } finally {
@@ -115,68 +129,134 @@ export class LocalStorage implements Storage {
     }
   }
 
+  async #read(
+    file: fs.FileHandle,
+    name: string,
+    { offset, length }: { offset: number; length: number },
+    sizeBytes: number,
+  ): Promise<Buffer> {
+    if (offset + length > sizeBytes) throw truncated(name, this.place, offset + length, sizeBytes);
+    const buffer = Buffer.allocUnsafeSlow(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await file.read(buffer, done, length - done, offset + done);
+      if (bytesRead === 0) throw truncated(name, this.place, offset + length, offset + done);
+      done += bytesRead;
+    }
+    return buffer;
+  }
+
   async stat(name: string): Promise<StoredObject | undefined> {
+    checkName(name);
     try {
-      const found = await fs.stat(this.#path(name));
-      return found.isFile() ? { name, sizeBytes: found.size, modified: found.mtime } : undefined;
+      const path = await this.#root.at(name);
+      await this.#root.requireOwn(dirname(path));
+      return await this.#stat(name, path);
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw storageError(error, `can't look at ${name} in ${this.place}`);
     }
   }
 
-  async *list(prefix: string): AsyncIterable<StoredObject> {
-    let entries: import('node:fs').Dirent[];
+  async #stat(name: string, path: string): Promise<StoredObject | undefined> {
+    const found = await fs.lstat(path);
+    return found.isFile() ? { name, sizeBytes: found.size, modified: found.mtime } : undefined;
+  }
+
+  async *list(
+    prefix: string,
+    passedOver: (entry: PassedOver) => void = () => {},
+  ): AsyncIterable<StoredObject> {
+    const folder = await this.#folderOf(prefix);
+    if (folder !== undefined) yield* this.#walk(prefix, folder, passedOver);
+  }
+
+  /** The folder that a prefix names; undefined where there is none. */
+  async #folderOf(prefix: string): Promise<string | undefined> {
     try {
-      entries = await fs.readdir(join(this.#root, prefix), { withFileTypes: true });
+      const folder = await this.#root.at(prefix.replace(/\/$/, ''));
+      await this.#root.requireOwn(folder);
+      const found = await fs.lstat(folder);
+      if (found.isDirectory()) return folder;
+      throw foreign(prefix.replace(/\/$/, '') || 'the root', this.place, 'no folder');
     } catch (error) {
-      if (isMissing(error)) return;
+      if (isMissing(error)) return undefined;
       throw storageError(error, `can't list ${prefix || 'the folder'} in ${this.place}`);
     }
-    for (const entry of entries) {
-      if (entry.name.startsWith('.')) continue;
+  }
+
+  /** Objects right in the folder first, then those in its folders. */
+  async *#walk(
+    prefix: string,
+    folder: string,
+    passedOver: (entry: PassedOver) => void,
+  ): AsyncIterable<StoredObject> {
+    const folders: string[] = [];
+    for (const entry of await this.#entries(prefix, folder)) {
       const name = prefix + entry.name;
-      if (entry.isDirectory()) yield* this.list(`${name}/`);
+      if (name === UNFINISHED) continue;
+      if (!isObjectName(name)) passedOver({ name, what: OTHER_NAME });
+      else if (entry.isDirectory()) folders.push(entry.name);
+      else if (!entry.isFile()) passedOver({ name, what: typeOf(entry) });
       else {
-        const found = await this.stat(name);
+        const found = await this.#stat(name, join(folder, entry.name)).catch(error => {
+          if (!isMissing(error)) throw storageError(error, `can't look at ${name} in ${this.place}`);
+        });
         if (found) yield found;
       }
+    }
+    for (const each of folders) yield* this.#walk(`${prefix}${each}/`, join(folder, each), passedOver);
+  }
+
+  async #entries(prefix: string, folder: string): Promise<import('node:fs').Dirent[]> {
+    try {
+      return await fs.readdir(folder, { withFileTypes: true });
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw storageError(error, `can't list ${prefix || 'the folder'} in ${this.place}`);
     }
   }
 
   async remove(name: string): Promise<void> {
-    const path = this.#path(name);
+    checkName(name);
     try {
+      const path = await this.#root.at(name);
+      await this.#root.requireOwn(dirname(path));
+      const found = await fs.lstat(path);
+      if (!found.isFile()) throw foreign(name, this.place, typeOf(found));
       await fs.rm(path, { force: true });
       await syncFolder(dirname(path)).catch(unlessMissing);
     } catch (error) {
-      throw storageError(error, `can't remove ${name} in ${this.place}`);
+      if (!isMissing(error)) throw storageError(error, `can't remove ${name} in ${this.place}`);
     }
-    await this.#removeEmpty(dirname(path));
+    await this.#removeEmpty(dirname(name));
   }
 
   /** A folder that no object is in any more costs every list. Another may be about to put one there: `#inFolder`. */
   async #removeEmpty(folder: string): Promise<void> {
-    for (let each = folder; each !== this.#root; each = dirname(each)) {
-      const removed = await fs.rmdir(each).then(
-        () => true,
-        () => false,
-      );
+    for (let each = folder; each !== '.'; each = dirname(each)) {
+      const path = await this.#root.at(each);
+      const removed = await this.#root
+        .requireOwn(dirname(path))
+        .then(() => fs.rmdir(path))
+        .then(
+          () => true,
+          () => false,
+        );
       if (!removed) return;
     }
   }
 
   async now(): Promise<Date> {
-    const folder = join(this.#root, UNFINISHED);
-    const probe = join(folder, unfinishedName());
+    let probe: string | undefined;
     try {
-      await this.#makeFolder(folder);
-      await fs.writeFile(probe, '');
-      return (await fs.stat(probe)).mtime;
+      probe = join(await this.#makeFolder(await this.#root.at(UNFINISHED)), unfinishedName());
+      await fs.writeFile(probe, '', { flag: 'wx', mode: 0o600 });
+      return (await fs.lstat(probe)).mtime;
     } catch (error) {
       throw storageError(error, `can't read the clock of ${this.place}`);
     } finally {
-      await fs.rm(probe, { force: true }).catch(() => {});
+      if (probe !== undefined) await fs.rm(probe, { force: true }).catch(() => {});
     }
   }
 
@@ -186,19 +266,9 @@ export class LocalStorage implements Storage {
 
   async close(): Promise<void> {}
 
-  /** Removes what writers that died left behind. */
+  /** Removes what writers that died left behind; where it can't, a medium that can only be read, it stays. */
   async sweep(): Promise<void> {
-    const folder = join(this.#root, UNFINISHED);
-    for (const name of await fs.readdir(folder).catch(() => [])) {
-      const found = await fs.stat(join(folder, name)).catch(() => undefined);
-      if (found && Date.now() - found.mtimeMs > ABANDONED_MS)
-        await fs.rm(join(folder, name), { recursive: true, force: true }).catch(() => {}); // a medium that can only be read
-    }
-  }
-
-  #path(name: string): string {
-    checkName(name);
-    return join(this.#root, name);
+    await sweepUnfinished(this.#root, () => this.now()).catch(() => {});
   }
 
   /** Does something in a folder, which may be removed as an empty one as soon as it is made. */
@@ -213,20 +283,24 @@ export class LocalStorage implements Storage {
     }
   }
 
-  /** Makes a folder durably: each new level is synced into its parent. */
-  async #makeFolder(folder: string): Promise<void> {
+  /** Makes a folder durably: each new level is synced into its parent. One that is, or lies behind, a link is refused. */
+  async #makeFolder(folder: string): Promise<string> {
     if (this.#synced.has(folder)) {
-      const there = await fs.access(folder, constants.W_OK).then(
+      const there = await this.#root.requireOwn(folder).then(
         () => true,
-        () => false,
+        error => {
+          if (!isMissing(error)) throw error;
+          return false;
+        },
       );
-      if (there) return;
+      if (there) return folder;
     }
-    const first = await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+    const first = await this.#root.make(folder);
     if (first) {
       for (let at = folder; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at));
     }
     this.#synced.add(folder);
+    return folder;
   }
 }
 

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { invariant, TidemarkError } from '../base/errors.ts';
 import type { ClaimFiles } from './claim.ts';
+import { isUnfinishedFile } from './unfinished.ts';
 
 /** The file system calls that a folder's storage is made of, each durable when it returns. */
 
@@ -63,7 +64,7 @@ export async function linkFile(from: string, to: string): Promise<'linked' | 'ex
     if (NO_LINKS.has(code)) return 'no links';
     if (code !== 'EEXIST') throw error;
     // Over NFS the answer may have been lost and the request repeated: then the name that is taken is ours (link(2)).
-    return (await fs.stat(from)).nlink > 1 ? 'linked' : 'exists';
+    return (await fs.lstat(from)).nlink > 1 ? 'linked' : 'exists';
   }
 }
 
@@ -82,10 +83,13 @@ export const CLAIM_FILES: ClaimFiles = {
   moveFile: (from, to) => unlessMissing(fs.rename(from, to), 'moved', 'gone'),
   exists: isThere,
   async names(folder) {
-    return fs.readdir(folder).catch(error => {
+    try {
+      if (!(await fs.lstat(folder)).isDirectory()) return [];
+      return (await fs.readdir(folder)).filter(isUnfinishedFile);
+    } catch (error) {
       if (isMissing(error)) return [];
       throw error;
-    });
+    }
   },
   removeFile: path => unlessMissing(fs.unlink(path), 'removed', 'gone'),
   async removeFolder(path) {
@@ -104,7 +108,11 @@ async function unlessMissing<A, B>(call: Promise<void>, done: A, missing: B): Pr
 }
 
 async function isThere(path: string): Promise<boolean> {
-  return unlessMissing(fs.access(path), true, false);
+  return unlessMissing(
+    fs.lstat(path).then(() => {}),
+    true,
+    false,
+  );
 }
 
 export function isMissing(error: unknown): boolean {

@@ -12,17 +12,20 @@ export interface ContractOptions {
   clockMs?: number;
   /** Laws that can't be kept there, and why. */
   broken?: Readonly<Record<string, string>>;
+  /** Puts something into a place, past our code. */
+  plant?(place: string, name: string): Promise<void>;
 }
 
 /** `open` gives a storage that is empty at first; given the same place again, another handle on the same objects. */
 export function storageContract(kind: string, open: Open, options: ContractOptions = {}): void {
-  const { clockMs = 20, broken = {} } = options;
+  const { clockMs = 20, broken = {}, plant } = options;
   for (const [i, [name, law]] of Object.entries(LAWS).entries()) {
     test(`${kind}: ${name}`, { skip: broken[name] ?? false }, async () => {
       const place = `place-${i}`;
       const storage = await open(place);
       try {
-        await law({ storage, clockMs, again: () => open(place) });
+        const planted = plant && ((name: string) => plant(place, name));
+        await law({ storage, clockMs, again: () => open(place), plant: planted });
       } finally {
         await storage.close();
       }

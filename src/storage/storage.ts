@@ -9,6 +9,9 @@
  * - `get` gives exactly the bytes asked for. An object that is shorter is OBJECT_TRUNCATED, one that isn't there
  *   OBJECT_MISSING; never fewer bytes.
  * - `remove` of an object that isn't there resolves.
+ * - An object is a regular file of its own: no symbolic link is followed below the root, and what is none of ours (a link, a
+ *   folder, a FIFO, a device, another name) is OBJECT_FOREIGN where it is read or removed, and passed over by lists.
+ * - No answer makes us take more memory than `wholeBytesMax` (object.ts) or the range asked for: OBJECT_TOO_LARGE.
  * - Errors are TidemarkErrors. Temporary ones carry `retry` (base/errors.ts), with the server's word on when, and are
  *   retried by wrap/retry.ts, not here; parts of one call (blocks, pages) may be, a few times. Every call ends: a server
  *   that falls silent is STORAGE_TIMEOUT, and temporary.
@@ -22,8 +25,12 @@ export interface Storage {
   /** Whole object, or `length` bytes from `offset`. OBJECT_FROZEN where it must be thawed first. */
   get(name: string, range?: { offset: number; length: number }): Promise<Buffer>;
   stat(name: string): Promise<StoredObject | undefined>;
-  /** Objects whose name starts with `prefix` (which ends in `/` or is empty), in no particular order. */
-  list(prefix: string): AsyncIterable<StoredObject>;
+  /**
+   * Objects whose name starts with `prefix` (which ends in `/` or is empty), in no particular order.
+   *
+   * @param passedOver called with what is there and is no object of ours, perhaps more than once.
+   */
+  list(prefix: string, passedOver?: (entry: PassedOver) => void): AsyncIterable<StoredObject>;
   /** OBJECT_LOCKED where a lock forbids it. */
   remove(name: string): Promise<void>;
   /** The storage's own clock, the one `modified` is given by (clocks of object storages may be as coarse as a second). */
@@ -65,6 +72,14 @@ export interface Locks {
   until(name: string): Promise<Date | undefined>;
   /** Makes the lock last at least until then; never shortens one. */
   extend(name: string, lock: Lock): Promise<void>;
+}
+
+/** What lies among the objects and is none. */
+export interface PassedOver {
+  /** As it is called there; for people, and never to be used as a path. */
+  name: string;
+  /** `a symbolic link`, `a name that tidemark gives to nothing`. */
+  what: string;
 }
 
 export interface StoredObject {

@@ -17,3 +17,16 @@ export function unfinishedName(): string {
 export function claimName(object: string): string {
   return `claim-${object.replaceAll('/', '+')}`;
 }
+
+const FILE = /^\d{1,10}-[0-9a-f]{16}$/;
+const FOLDER = /^(\d{1,10}-[0-9a-f]{16}\.d|claim-[A-Za-z0-9_-][A-Za-z0-9._+-]*)$/;
+
+/** Whether a file in `.unfinished`, or in a folder of it, is called as a writer calls one. No other is ever removed. */
+export function isUnfinishedFile(name: string): boolean {
+  return FILE.test(name);
+}
+
+/** The same of a folder in it. */
+export function isUnfinishedFolder(name: string): boolean {
+  return FOLDER.test(name);
+}

@@ -53,24 +53,16 @@ export interface Anchor {
 }
 
 /**
- * What pg_dump sets in its own sessions (pg_dump.c, setup_connection); bytes in one form, whatever the database or the
- * role prefers, since large objects are read again (part.ts); and parallel plans off, so that a page range comes in the
- * order of its pages. Names and statements are UTF-8; rows come in the encoding that their COPY names.
+ * What pg_dump sets in its own sessions (pg_dump.c, setup_connection) beside what every session of ours has; bytes in one
+ * form, whatever the database or the role prefers, since large objects are read again (part.ts); and parallel plans off,
+ * so that a page range comes in the order of its pages. Rows come in the encoding that their COPY names.
  */
 export const CAPTURE_SETTINGS = [
-  "SET client_encoding = 'UTF8'",
-  'SET standard_conforming_strings = on',
-  "SELECT pg_catalog.set_config('search_path', '', false)",
   'SET DateStyle = ISO',
   'SET IntervalStyle = POSTGRES',
   'SET extra_float_digits = 3',
   'SET bytea_output = hex',
   'SET synchronize_seqscans = off',
-  'SET statement_timeout = 0',
-  'SET lock_timeout = 0',
-  'SET idle_in_transaction_session_timeout = 0',
-  "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')",
-  'SET row_security = off',
   "SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind'",
   'SET max_parallel_workers_per_gather = 0',
 ].join(';\n');
@@ -84,7 +76,6 @@ export async function openAnchor(
   const session = await Session.open(settings, 'tidemark backup');
   signal.addEventListener('abort', () => session.destroy(), { once: true });
   try {
-    await refusePooler(session);
     await session.run(CAPTURE_SETTINGS);
     await session.run(`SET lock_timeout = ${LOCK_WAIT_MS}`);
     const facts = await readFacts(session);
@@ -183,29 +174,4 @@ async function readFacts(session: Session): Promise<ServerFacts> {
     superuser: row!.superuser === 't',
     role: row!.role!,
   };
-}
-
-/**
- * A transaction pooler gives each transaction another server session, so neither a snapshot nor a setting would last.
- * A pooler makes up the process id it announces; one in transaction mode gives a second client the server session that
- * the first one is idle on.
- */
-export async function refusePooler(session: Session): Promise<void> {
-  const pid = async (of: Session) => (await of.query('select pg_catalog.pg_backend_pid() as pid'))[0]!.pid;
-  const first = await pid(session);
-  if (Number(first) === session.announcedPid) return;
-  const other = await Session.open(session.settings, 'tidemark backup');
-  try {
-    await other.run('BEGIN');
-    const second = await pid(other);
-    const again = await pid(session);
-    if (second !== first && again === first) return;
-  } finally {
-    await other.close();
-  }
-  throw new TidemarkError(
-    'TRANSACTION_POOLER',
-    `${describeSettings(session.settings)} is a connection pooler in transaction mode: a snapshot can't be held through it`,
-    "use the database's direct address, or the pooler's session mode (Supabase: port 5432 instead of 6543; Neon: the host without -pooler)",
-  );
 }

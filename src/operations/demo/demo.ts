@@ -151,7 +151,7 @@ class Stage {
     const session = await Session.open(withDatabase(this.settings, 'postgres'));
     await session.run('CREATE DATABASE shop');
     const [row] = await session.query(
-      "select split_part(current_setting('server_version'), ' ', 1) as version",
+      "select pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) as version",
     );
     await session.close();
     return row!.version!;
@@ -163,7 +163,7 @@ class Stage {
   }
 
   async deleteItems(): Promise<number> {
-    const tags = await this.#sql('DELETE FROM order_items');
+    const tags = await this.#sql('DELETE FROM public.order_items');
     return Number(tags[0]!.split(' ')[1]);
   }
 

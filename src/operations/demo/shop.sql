@@ -1,4 +1,5 @@
 -- The demo's application: a shop with customers, products and orders. Parameters: none.
+set search_path = public;
 create extension if not exists pg_trgm;
 create type order_state as enum ('open', 'paid', 'shipped', 'returned');
 create table customers (

@@ -175,10 +175,11 @@ test('a storage that goes away says so, and the laws say nothing', async () => {
 test('what one that was killed left behind is removed a day later', async () => {
   const path = newPath();
   const storage = new LocalStorage(path);
-  for (const name of ['old', 'new']) await storage.put(`doctor/${name}/1/object`, [Buffer.from('x')]);
-  utimesSync(join(path, 'doctor/old/1/object'), 1, 1);
+  const [old, fresh] = ['aaaaaaaaaaaaaaaa', 'bbbbbbbbbbbbbbbb'];
+  for (const name of [old, fresh, 'theirs']) await storage.put(`doctor/${name}/1/object`, [Buffer.from('x')]);
+  for (const name of [old, 'theirs']) utimesSync(join(path, `doctor/${name}/1/object`), 1, 1);
   await examined(async () => new LocalStorage(path));
-  assert.deepEqual(readdirSync(join(path, 'doctor')), ['new']);
+  assert.deepEqual(readdirSync(join(path, 'doctor')).sort(), [fresh, 'theirs']);
 });
 
 test('an interruption ends it, and nothing is left behind', async () => {

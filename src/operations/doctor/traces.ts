@@ -5,6 +5,8 @@ import { PrefixedStorage } from '../../storage/wrap/prefix.ts';
 
 /** Where it is tried; docs/format.md names it. */
 const FOLDER = 'doctor/';
+/** No other is removed. */
+const OURS = /^doctor\/[0-9a-f]{16}\//;
 /** Traces that are older belong to one that was killed. */
 const ABANDONED_MS = 24 * 3600 * 1000;
 /** How many are removed at once. */
@@ -23,7 +25,7 @@ export class Traces {
   /** What others left behind that were killed is removed too. */
   async adopt(storage: Storage, now: Date): Promise<void> {
     for await (const { name, modified } of storage.list(FOLDER))
-      if (now.getTime() - modified.getTime() > ABANDONED_MS) this.#names.add(name);
+      if (OURS.test(name) && now.getTime() - modified.getTime() > ABANDONED_MS) this.#names.add(name);
   }
 
   /** Removes everything; returns the names of what could not be removed. */

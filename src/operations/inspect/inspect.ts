@@ -1,8 +1,9 @@
 import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
-import { refusePooler } from '../../capture/logical/anchor.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
 import { type Environment, findPgDump, type PgDumpTool } from '../../postgres/pgDump/tool.ts';
+import { transactionPoolerError } from '../../postgres/pooler.ts';
 import { type Row, Session } from '../../postgres/session.ts';
+import { setForTransaction } from '../../postgres/sessionStart.ts';
 import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { detect, MARKS, poolerWarning } from '../../providers/index.ts';
@@ -63,7 +64,7 @@ export async function inspectDatabase(
   signal: AbortSignal,
 ): Promise<Inspection> {
   signal.throwIfAborted();
-  const session = await Session.open(settings, 'tidemark check', signal);
+  const session = await Session.open(settings, 'tidemark check', signal, { transactionPooler: true });
   const stop = () => session.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -80,8 +81,8 @@ export async function inspectDatabase(
 
 async function inspect(session: Session, environment: Environment): Promise<Inspection> {
   const { settings } = session;
-  // Names come as UTF-8 whatever the database's encoding is, and from the catalog whatever the search path says.
-  await session.run("SET client_encoding = 'UTF8'; SELECT pg_catalog.set_config('search_path', '', false)");
+  // One transaction, so that through a pooler in transaction mode everything is asked of one server session.
+  await session.run(`BEGIN TRANSACTION READ ONLY; ${setForTransaction()}`);
   const [facts] = await session.query(sqlFile('server_facts'));
   const [rights] = await session.query(sqlFile('backup_rights'));
   const [marks] = await session.query(sqlFile('provider_marks'), [
@@ -90,6 +91,7 @@ async function inspect(session: Session, environment: Environment): Promise<Insp
     MARKS.schemas,
   ]);
   const relations = await session.query(sqlFile('backup_obstacles'));
+  await session.run('COMMIT');
   const superuser = rights!.superuser === 't';
   const provider = detect({ addresses: settings.hosts, marks: readMarks(marks!), superuser });
   return {
@@ -103,7 +105,7 @@ async function inspect(session: Session, environment: Environment): Promise<Insp
     provider,
     rights: readRights(rights!),
     relations: relations.map(readRelation),
-    pooler: await findPooler(session, provider),
+    pooler: findPooler(session, provider),
     pgDump: await findPgDump(session.serverMajor, environment).catch(asTidemarkError),
     warnings: settings.warnings ?? [],
   };
@@ -119,20 +121,15 @@ function requireVersion({ serverMajor }: Session, where: string): void {
 }
 
 /** What the server does counts; what the address looks like, only where the server shows nothing. */
-async function findPooler(session: Session, provider: Provider): Promise<Inspection['pooler']> {
+function findPooler(session: Session, provider: Provider): Inspection['pooler'] {
   const { hosts, user } = session.settings;
   const warning = poolerWarning(
     provider,
     hosts.map(({ host, port }) => ({ host, port, user })),
   );
-  try {
-    await refusePooler(session);
-    return warning;
-  } catch (error) {
-    if (!(error instanceof TidemarkError)) throw error;
-    if (!warning || error.code !== 'TRANSACTION_POOLER') return error;
-    return new TidemarkError(error.code, error.message, `connect to ${warning.instead}`, { cause: error });
-  }
+  if (!session.isTransactionPooled) return warning;
+  const { code, message, hint } = transactionPoolerError(session.settings);
+  return new TidemarkError(code, message, warning ? `connect to ${warning.instead}` : hint);
 }
 
 function readRights(row: Row): Rights {

@@ -273,7 +273,7 @@ class RestoreRun {
 }
 
 /** Indexes are built in memory where the server has some to spare; a share of what its owner gave it, never less than set. */
-const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::int8, least(262144, b.setting::int8 * 8 / 4))::text || 'kB', false)
+const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::pg_catalog.int8, least(262144, b.setting::pg_catalog.int8 * 8 / 4))::pg_catalog.text || 'kB', false)
  FROM pg_catalog.pg_settings m, pg_catalog.pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'`;
 
 const REMEDIES: Record<string, string> = {

@@ -93,12 +93,14 @@ export async function readWasmHead(request: WasmHeadRequest): Promise<ArchiveHea
  * that pg still reads the answer.
  */
 async function prepare(client: Client): Promise<{ pid: number; parameters: Record<string, string> }> {
-  const list = REPORTED_PARAMETERS.map(name => `'${name}', current_setting('${name}')`).join(', ');
+  const list = REPORTED_PARAMETERS.map(name => `'${name}', pg_catalog.current_setting('${name}')`).join(', ');
   const { rows } = await client.query(
-    `SELECT pg_backend_pid() AS pid, json_build_object(${list}) AS parameters`,
+    `SELECT pg_catalog.pg_backend_pid() AS pid, pg_catalog.json_build_object(${list}) AS parameters`,
   );
   const { pid, parameters } = rows[0];
-  await client.query("SELECT set_config('client_encoding', current_setting('server_encoding'), false)");
+  await client.query(
+    "SELECT pg_catalog.set_config('client_encoding', pg_catalog.current_setting('server_encoding'), false)",
+  );
   return { pid, parameters: { ...parameters, client_encoding: parameters.server_encoding } };
 }
 
@@ -179,7 +181,7 @@ async function close(socket: Duplex): Promise<void> {
 async function terminateBackend(settings: ConnectionSettings, pid: number): Promise<void> {
   try {
     const client = await connect(settings, { signal: AbortSignal.timeout(TERMINATE_TIMEOUT_MS) });
-    await client.query('SELECT pg_terminate_backend($1)', [pid]).finally(() => client.end());
+    await client.query('SELECT pg_catalog.pg_terminate_backend($1)', [pid]).finally(() => client.end());
   } catch {
     // what led here is reported; that the session may go on for a while changes nothing about it
   }

@@ -21,7 +21,7 @@ where c.relkind in ('r', 'p', 'S')
   and (
     not exists (
       select 1 from pg_catalog.pg_depend d
-      where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+      where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = c.oid and d.deptype = 'e'
     )
     or exists (select 1 from pg_catalog.pg_extension e where c.oid = any (e.extconfig))
   )

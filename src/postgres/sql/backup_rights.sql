@@ -8,14 +8,14 @@ select
   r.rolreplication as replication,
   pg_catalog.pg_has_role(current_user, 'pg_read_all_data', 'USAGE') as reads_all,
   pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') as reads_passwords,
-  pg_catalog.current_setting('max_locks_per_transaction')::bigint
-    * (pg_catalog.current_setting('max_connections')::bigint
-       + pg_catalog.current_setting('max_prepared_transactions')::bigint) as lock_slots,
+  pg_catalog.current_setting('max_locks_per_transaction')::pg_catalog.int8
+    * (pg_catalog.current_setting('max_connections')::pg_catalog.int8
+       + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8) as lock_slots,
   (
-    select count(*) from pg_catalog.pg_largeobject_metadata m
+    select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata m
     where not r.rolsuper
       and pg_catalog.current_setting('lo_compat_privileges') <> 'on'
-      and not (pg_catalog.current_setting('server_version_num')::int >= 190000
+      and not (pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 190000
                and pg_catalog.pg_has_role(current_user, 'pg_read_all_data', 'USAGE'))
       and not pg_catalog.pg_has_role(m.lomowner, 'USAGE')
       and not exists (

@@ -1,9 +1,9 @@
 -- What a capture writes down about its source, and what decides whether it can go on. Parameters: none.
 -- standard_strings: what sessions of the database begin with, whatever this one has set.
 select
-  current_database() as database,
-  current_setting('server_version') as server_version,
-  current_setting('server_version_num') as server_version_num,
+  pg_catalog.current_database() as database,
+  pg_catalog.current_setting('server_version') as server_version,
+  pg_catalog.current_setting('server_version_num') as server_version_num,
   pg_catalog.pg_encoding_to_char(d.encoding) as encoding,
   d.datcollate as collate,
   d.datctype as ctype,
@@ -16,4 +16,4 @@ select
   r.rolsuper as superuser,
   current_user as role
 from pg_catalog.pg_database d, pg_catalog.pg_roles r
-where d.datname = current_database() and r.rolname = current_user
+where d.datname = pg_catalog.current_database() and r.rolname = current_user

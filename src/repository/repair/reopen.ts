@@ -7,6 +7,7 @@ import type { Storage } from '../../storage/storage.ts';
 import { checkKeys } from '../checkKeys.ts';
 import { epochName, newEpochObject, sealOlder } from '../epochs.ts';
 import { RepositoryKeys } from '../keys.ts';
+import { listOwn } from '../objectNames.ts';
 import { openKeys, readSlots } from '../openKeys.ts';
 import { HEADER, type Header, Repository, readHeader } from '../repository.ts';
 import { isLoss } from '../rewrite.ts';
@@ -197,7 +198,7 @@ async function unbarred(repository: Repository): Promise<Repository> {
  */
 async function isProven({ storage, keys }: Repository, epoch: number): Promise<boolean> {
   for (const folder of SEALED) {
-    for await (const { name, sizeBytes } of storage.list(folder)) {
+    for await (const { name, sizeBytes } of listOwn(storage, folder)) {
       if (sizeBytes === 0) continue;
       try {
         const sealed = await storage.get(name);

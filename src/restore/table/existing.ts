@@ -53,7 +53,7 @@ export async function divide(
 async function existingOf(session: Session, relations: ArchiveEntry[]): Promise<ArchiveEntry[]> {
   const names = relations.map(entry => `${quoteName(entry.namespace ?? '')}.${quoteName(entry.tag)}`);
   const rows = await session.query(
-    'select n.at from unnest($1::text[]) with ordinality as n(name, at) where pg_catalog.to_regclass(n.name) is not null',
+    'select n.at from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as n(name, at) where pg_catalog.to_regclass(n.name) is not null',
     [names],
   );
   return rows.map(row => relations[Number(row.at) - 1]!);

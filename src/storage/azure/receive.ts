@@ -1,6 +1,6 @@
 import type { BlobDownloadResponseParsed } from '@azure/storage-blob';
 import { TidemarkError } from '../../base/errors.ts';
-import { missing, truncated } from '../object.ts';
+import { checkWholeSize, missing, truncated } from '../object.ts';
 import { type AzureContainer, isFolder } from './container.ts';
 import { serviceCode } from './errors.ts';
 
@@ -50,7 +50,10 @@ async function fill(buffer: Buffer, body: AsyncIterable<Buffer>, alive: () => vo
 /** The bytes that will come; an answer with others than were asked for is refused. */
 function lengthOf(answer: BlobDownloadResponseParsed, name: string, place: string, range?: Range): number {
   const { contentLength = 0, contentRange } = answer;
-  if (!range) return contentLength;
+  if (!range) {
+    checkWholeSize(name, place, contentLength);
+    return contentLength;
+  }
   const [, first] = /^bytes (\d+)-/.exec(contentRange ?? '') ?? [];
   if (Number(first) !== range.offset || contentLength > range.length) {
     throw new TidemarkError(

@@ -20,6 +20,9 @@ const clockMs = 1000;
 
 storageContract('azure', async place => openStorage({ spec: await azureSpec(`contract/${place}`) }), {
   clockMs,
+  plant: async (place, name) => {
+    await (await clientOf()).getBlockBlobClient(`contract/${place}/${name}`).upload('x', 1);
+  },
 });
 
 storageContract(

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
-import { existing, isObjectName } from '../object.ts';
-import type { Freezer, Lock, Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { existing, isObjectName, OTHER_NAME } from '../object.ts';
+import type { Freezer, Lock, Locks, PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { repeated } from '../wrap/repeat.ts';
 import { type AzureContainer, isFolder } from './container.ts';
 import { isMissing } from './errors.ts';
@@ -59,7 +59,10 @@ export class AzureStorage implements Storage {
     return found && { name, sizeBytes: found.contentLength!, modified: found.lastModified! };
   }
 
-  async *list(prefix: string): AsyncIterable<StoredObject> {
+  async *list(
+    prefix: string,
+    passedOver: (entry: PassedOver) => void = () => {},
+  ): AsyncIterable<StoredObject> {
     const { client, prefix: own, pageObjects } = this.#container;
     let token: string | undefined;
     do {
@@ -73,6 +76,7 @@ export class AzureStorage implements Storage {
       const { value: page } = await repeated(read, { attempts: PART_ATTEMPTS });
       for (const { name: full, properties, metadata } of page.segment.blobItems) {
         const name = full.slice(own.length);
+        if (!isObjectName(name)) passedOver({ name, what: OTHER_NAME });
         if (!isObjectName(name) || isFolder(metadata)) continue;
         yield { name, sizeBytes: properties.contentLength, modified: properties.lastModified };
       }

@@ -15,6 +15,8 @@ export interface Request {
   query?: Readonly<Record<string, string | undefined>>;
   headers?: Readonly<Record<string, string>>;
   body?: { type: string; pieces: readonly Uint8Array[] };
+  /** The answer's body may have at most so many; default: LONGEST_BODY_BYTES. */
+  bytesMax?: number;
 }
 
 export interface Answer {
@@ -69,9 +71,14 @@ export class GcsClient {
         signal: silence.signal,
       });
       const { status, data } = answer;
-      return { status, headers: answer.headers, body: await readWhole(data, answer.headers, silence) };
+      return {
+        status,
+        headers: answer.headers,
+        body: await readWhole(data, answer.headers, silence, request.bytesMax),
+      };
     } catch (error) {
       if (silence.signal.aborted) throw silent(what, silenceMs);
+      if (error instanceof BodyTooLarge) throw tooLarge(what, error);
       throw networkFailure(error, what);
     } finally {
       silence.end();
@@ -141,18 +148,46 @@ async function* blocks(pieces: readonly Uint8Array[], silence: Silence): AsyncGe
 }
 
 /** Where the length is said, into one buffer; a body of another length is left to whoever knows what it should be. */
-async function readWhole(stream: Readable | '', headers: Headers, silence: Silence): Promise<Buffer> {
+async function readWhole(
+  stream: Readable | '',
+  headers: Headers,
+  silence: Silence,
+  bytesMax = LONGEST_BODY_BYTES,
+): Promise<Buffer> {
   const said = Number(headers.get('content-length') ?? 0);
-  const whole = Buffer.allocUnsafeSlow(Math.min(said, LONGEST_BODY_BYTES));
+  if (said > bytesMax) {
+    if (stream) stream.destroy();
+    throw new BodyTooLarge(said, bytesMax);
+  }
+  const whole = Buffer.allocUnsafeSlow(said);
   const more: Buffer[] = [];
   let filled = 0;
+  let got = 0;
   for await (const piece of (stream || []) as AsyncIterable<Buffer>) {
     silence.heard();
+    got += piece.length;
+    if (got > bytesMax) throw new BodyTooLarge(got, bytesMax);
     if (more.length === 0 && filled + piece.length <= whole.length) filled += piece.copy(whole, filled);
     else more.push(piece);
   }
   const begun = whole.subarray(0, filled);
   return more.length === 0 ? begun : Buffer.concat([begun, ...more]);
+}
+
+/** An answer that is longer than what was asked for can be. Never leaves this file. */
+class BodyTooLarge extends Error {
+  constructor(sizeBytes: number, bytesMax: number) {
+    super(`it has ${sizeBytes} bytes or more, where tidemark writes at most ${bytesMax}`);
+  }
+}
+
+function tooLarge(what: string, cause: BodyTooLarge): TidemarkError {
+  return new TidemarkError(
+    'OBJECT_TOO_LARGE',
+    `${what}: ${cause.message}`,
+    "it is no object of tidemark; see what put it there, and run 'tidemark verify --all'",
+    { kind: 'fault', cause },
+  );
 }
 
 function silent(what: string, silenceMs: number): TidemarkError {

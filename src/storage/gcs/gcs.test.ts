@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
+import { insert } from '../../../tests/support/gcs/buckets.ts';
 import { GcsServer, type Seen } from '../../../tests/support/gcsServer.ts';
 import { parseStorage } from '../address.ts';
 import { openStorage } from '../index.ts';
@@ -38,7 +39,12 @@ storageContract(
     server.bucket(place);
     return open(place);
   },
-  { clockMs: 1000 },
+  {
+    clockMs: 1000,
+    plant: async (place, name) => {
+      insert(server.bucket(place), { name: `some/folder/${name}` }, Buffer.from('x'), new URLSearchParams());
+    },
+  },
 );
 
 test('a small object goes in one request, a large one in parts, each with its MD5', async () => {

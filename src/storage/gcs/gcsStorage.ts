@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
-import { existing, isObjectName } from '../object.ts';
-import type { Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { existing, isObjectName, OTHER_NAME } from '../object.ts';
+import type { Locks, PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { repeated } from '../wrap/repeat.ts';
 import type { GcsBucket } from './bucket.ts';
 import { GcsLocks, retentionOf } from './locks.ts';
@@ -77,13 +77,17 @@ export class GcsStorage implements Storage {
     return this.#stored(this.#bucket.content<Listed>(answer, doing));
   }
 
-  async *list(prefix: string): AsyncIterable<StoredObject> {
+  async *list(
+    prefix: string,
+    passedOver: (entry: PassedOver) => void = () => {},
+  ): AsyncIterable<StoredObject> {
     let pageToken: string | undefined;
     do {
       const page = await repeated(() => this.#page(prefix, pageToken), { attempts: PAGE_ATTEMPTS });
       for (const item of page.items ?? []) {
         const object = this.#stored(item);
         if (isObjectName(object.name)) yield object;
+        else passedOver({ name: object.name, what: OTHER_NAME });
       }
       pageToken = page.nextPageToken;
     } while (pageToken !== undefined);

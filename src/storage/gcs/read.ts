@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../base/errors.ts';
-import { missing, truncated } from '../object.ts';
+import { missing, truncated, wholeBytesMax } from '../object.ts';
 import type { GcsBucket } from './bucket.ts';
 import type { Answer } from './client.ts';
 
@@ -19,6 +19,7 @@ export async function readObject(
   const answer = await bucket.askOf(doing, name, {
     method: 'GET',
     query: { alt: 'media' },
+    bytesMax: range ? undefined : wholeBytesMax(name),
     headers: {
       // Nothing between is to change the bytes.
       'accept-encoding': 'identity',

@@ -66,9 +66,14 @@ export function signBody<Command extends PutObjectCommand | UploadPartCommand>(
  * Reads a body to its end; one that ends early is an error, of node's or ours.
  *
  * @param sizeBytes as announced; a body that comes in chunks has its own end, and need not be.
+ * @param bytesMax that a body may have that announces nothing.
  */
-export async function readBody(body: Readable, sizeBytes: number | undefined): Promise<Buffer> {
-  if (sizeBytes === undefined) return Buffer.concat(await Array.fromAsync(body as AsyncIterable<Buffer>));
+export async function readBody(
+  body: Readable,
+  sizeBytes: number | undefined,
+  bytesMax: number,
+): Promise<Buffer> {
+  if (sizeBytes === undefined) return readUnannounced(body, bytesMax);
   const buffer = Buffer.allocUnsafeSlow(sizeBytes);
   let done = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -77,6 +82,17 @@ export async function readBody(body: Readable, sizeBytes: number | undefined): P
   }
   if (done < sizeBytes) throw new BodyLengthError(sizeBytes, done);
   return buffer;
+}
+
+async function readUnannounced(body: Readable, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let done = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    done += chunk.length;
+    if (done > bytesMax) throw new BodyLengthError(bytesMax, done);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** An answer that is not as long as it says it is. Never leaves this folder. */

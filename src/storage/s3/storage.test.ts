@@ -10,6 +10,7 @@ import {
   ListMultipartUploadsCommand,
   ListObjectVersionsCommand,
   PutBucketVersioningCommand,
+  PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { KMS_KEY, radosgw } from '../../../tests/support/radosgw.ts';
@@ -60,7 +61,13 @@ async function head(key: string, Bucket = 'objects') {
 storageContract(
   'radosgw',
   async place => openStorage({ spec: await specOf(`contract/${place}`) }, { retry: FAST_RETRY }),
-  { clockMs: 1000 },
+  {
+    clockMs: 1000,
+    plant: async (place, name) => {
+      const Key = `${place}/${name}`;
+      await stock.send(new PutObjectCommand({ Bucket: 'contract', Key, Body: 'x' }));
+    },
+  },
 );
 
 test('a bucket as a whole, a folder with odd characters in it, and objects of others', async () => {

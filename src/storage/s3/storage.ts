@@ -1,8 +1,16 @@
 import type { Readable } from 'node:stream';
 import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import { TidemarkError } from '../../base/errors.ts';
-import { checkName, isObjectName, missing, truncated } from '../object.ts';
-import type { PutOptions, Storage, StoredObject } from '../storage.ts';
+import {
+  checkName,
+  checkWholeSize,
+  isObjectName,
+  missing,
+  OTHER_NAME,
+  truncated,
+  wholeBytesMax,
+} from '../object.ts';
+import type { PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { repeated } from '../wrap/repeat.ts';
 import { AbsentPuts } from './absent.ts';
 import { readBody } from './body.ts';
@@ -13,6 +21,9 @@ import { S3Freezer } from './freezer.ts';
 import { S3Locks } from './locks.ts';
 import { Uploads } from './put.ts';
 import type { S3Spec } from './spec.ts';
+
+/** Of our way to put what must not replace another (docs/format.md, "On S3"). */
+const OWN_PREFIX = '.tidemark/';
 
 /** @param patience for tests, which have none. */
 export async function openS3(spec: S3Spec, patience?: Patience): Promise<S3Storage> {
@@ -70,11 +81,15 @@ export class S3Storage implements Storage {
       this.#bucket.genuine(answer.ETag !== undefined, doing);
       const body = answer.Body as Readable;
       const sizeBytes = answer.ContentLength;
+      if (!range && sizeBytes !== undefined && sizeBytes > wholeBytesMax(name)) {
+        body.destroy();
+        checkWholeSize(name, this.place, sizeBytes);
+      }
       if (range && sizeBytes !== range.length) {
         body.destroy();
         throw this.#otherRange(name, end!, answer.ContentRange);
       }
-      return readBody(body, sizeBytes);
+      return readBody(body, sizeBytes, wholeBytesMax(name));
     });
   }
 
@@ -83,8 +98,15 @@ export class S3Storage implements Storage {
     return this.#head(name);
   }
 
-  async *list(prefix: string): AsyncIterable<StoredObject> {
-    for await (const object of this.#listed(prefix)) if (isObjectName(object.name)) yield object;
+  async *list(
+    prefix: string,
+    passedOver: (entry: PassedOver) => void = () => {},
+  ): AsyncIterable<StoredObject> {
+    for await (const object of this.#listed(prefix)) {
+      const { name } = object;
+      if (isObjectName(name)) yield object;
+      else if (!name.startsWith(OWN_PREFIX)) passedOver({ name, what: OTHER_NAME });
+    }
   }
 
   async remove(name: string): Promise<void> {
@@ -205,6 +227,11 @@ export class S3Storage implements Storage {
   }
 }
 
+/** A key of others that is no text stays as it is: it is no object's name. */
 function decodeKey(key: string): string {
-  return decodeURIComponent(key.replaceAll('+', ' '));
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return key;
+  }
 }

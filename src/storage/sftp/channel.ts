@@ -77,8 +77,9 @@ export class SftpChannel {
     return this.#ask(done => this.#sftp.fstat(handle, done));
   }
 
-  stat(path: string): Promise<Attributes> {
-    return this.#ask(done => this.#sftp.stat(path, done));
+  /** Of a link itself. */
+  lstat(path: string): Promise<Attributes> {
+    return this.#ask(done => this.#sftp.lstat(path, done));
   }
 
   opendir(path: string): Promise<Buffer> {
@@ -112,6 +113,7 @@ export class SftpChannel {
     return this.#ask(done => this.#sftp.rename(from, to, done));
   }
 
+  /** Absolute, without links; what of it must be there differs between servers. */
   realpath(path: string): Promise<string> {
     return this.#ask(done => this.#sftp.realpath(path, done));
   }

@@ -2,6 +2,7 @@ import { dirname } from 'node:path/posix';
 import type { Attributes, Entry } from 'ssh2';
 import { TidemarkError } from '../../base/errors.ts';
 import type { ClaimFiles } from '../claim.ts';
+import { isUnfinishedFile } from '../unfinished.ts';
 import { hasStatus, LostError, type SftpChannel, STATUS, UnsupportedError } from './channel.ts';
 import { readAll, writeAll } from './transfer.ts';
 
@@ -14,6 +15,7 @@ const FILE_MODE = 0o600;
 const TYPE_BITS = 0o170000;
 
 export const isFolder = ({ mode }: Attributes): boolean => (mode & TYPE_BITS) === 0o040000;
+export const isLink = ({ mode }: Attributes): boolean => (mode & TYPE_BITS) === 0o120000;
 export const isFile = ({ mode }: Attributes): boolean => (mode & TYPE_BITS) === 0o100000;
 
 /** What the call gives, or something else where there is no such file. */
@@ -27,7 +29,7 @@ export async function ifThere<A, B>(call: Promise<A>, otherwise: B): Promise<A |
 }
 
 export async function isThere(channel: SftpChannel, path: string): Promise<boolean> {
-  return (await ifThere(channel.stat(path), undefined)) !== undefined;
+  return (await ifThere(channel.lstat(path), undefined)) !== undefined;
 }
 
 export async function entriesOf(channel: SftpChannel, folder: string): Promise<Entry[]> {
@@ -76,16 +78,22 @@ export interface ReadFile {
   sizeBytes: number;
 }
 
-/** The whole file, or a part of it. A folder counts as no such file. */
+/**
+ * The whole file, or a part of it.
+ *
+ * @param path of a regular file: opening a FIFO would hold up the channel.
+ * @param check told how long the file is before memory is taken for all of it.
+ */
 export async function readFile(
   channel: SftpChannel,
   path: string,
   range?: { offset: number; length: number },
+  check: (sizeBytes: number) => void = () => {},
 ): Promise<ReadFile> {
   const handle = await channel.open(path, 'r');
   try {
     const found = await channel.fstat(handle);
-    if (isFolder(found)) throw Object.assign(new Error('it is a folder'), { code: STATUS.noSuchFile });
+    if (!range) check(found.size);
     const { offset, length } = range ?? { offset: 0, length: found.size };
     const there = Math.max(0, Math.min(length, found.size - offset));
     const buffer = Buffer.allocUnsafeSlow(there);
@@ -134,8 +142,8 @@ async function tryFolder(channel: SftpChannel, path: string): Promise<unknown> {
     return undefined;
   } catch (error) {
     if (error instanceof LostError) return error;
-    const found = await ifThere(channel.stat(path), undefined);
-    if (found && !isFolder(found)) throw notAFolder(path);
+    const found = await ifThere(channel.lstat(path), undefined);
+    if (found && !isFolder(found) && !isLink(found)) throw notAFolder(path);
     return found ? undefined : error;
   }
 }
@@ -239,8 +247,10 @@ export function claimFiles(channel: SftpChannel): ClaimFiles {
     },
     exists: path => isThere(channel, path),
     async names(folder) {
+      const found = await ifThere(channel.lstat(folder), undefined);
+      if (!found || !isFolder(found)) return [];
       const entries = await ifThere(entriesOf(channel, folder), []);
-      return entries.map(entry => entry.filename);
+      return entries.map(entry => entry.filename).filter(isUnfinishedFile);
     },
     removeFile: path =>
       ifThere(

@@ -84,7 +84,7 @@ declare module 'ssh2' {
       done: Done<number>,
     ): void;
     fstat(handle: Buffer, done: Done<Attributes>): void;
-    stat(path: string, done: Done<Attributes>): void;
+    lstat(path: string, done: Done<Attributes>): void;
     opendir(path: string, done: Done<Buffer>): void;
     readdir(handle: Buffer, done: Done<Entry[]>): void;
     mkdir(path: string, attributes: { mode?: number }, done: Done): void;

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,7 +46,10 @@ const onServer = (server: Sshd, path: string, port = server.port): SftpSpec => (
 });
 /** Times are whole seconds in the protocol. */
 const clockMs = 1000;
-storageContract('sftp', async place => openStorage({ spec: onServer(sshd, place) }), { clockMs });
+storageContract('sftp', async place => openStorage({ spec: onServer(sshd, place) }), {
+  clockMs,
+  plant: async (place, name) => writeFileSync(join(sshd.home, place, name), 'x'),
+});
 storageContract(
   'sftp to a server without extensions and with one channel',
   async place => openStorage({ spec: onServer(plain, join(plain.home, 'deep/er', place)) }),
@@ -169,19 +184,70 @@ test('what a writer that died left behind is swept once it is old', async () => 
   const storage = new SftpStorage(onServer(sshd, 'swept'));
   await storage.put('object', [Buffer.from('x')]);
   const unfinished = join(sshd.home, 'swept/.unfinished');
-  mkdirSync(join(unfinished, 'old-folder'));
-  const old = ['old-folder/inside', 'old-folder', 'old'];
-  writeFileSync(join(unfinished, 'new'), 'x');
-  for (const name of old.filter(name => name !== 'old-folder')) writeFileSync(join(unfinished, name), 'x');
+  const file = '1-00000000000000aa';
+  const fresh = '2-00000000000000bb';
+  mkdirSync(join(unfinished, `${file}.d`));
+  const old = [`${file}.d/${file}`, `${file}.d`, file];
+  writeFileSync(join(unfinished, fresh), 'x');
+  for (const name of old.filter(name => name !== `${file}.d`)) writeFileSync(join(unfinished, name), 'x');
   for (const name of old) utimesSync(join(unfinished, name), 1, 1);
   if (isRoot) for (const name of old) chownSync(join(unfinished, name), ...ownerOf(sshd));
   await storage.put('object', [Buffer.from('y')]);
-  assert.deepEqual(readdirSync(unfinished).sort(), ['new', 'old', 'old-folder']);
+  assert.deepEqual(readdirSync(unfinished).sort(), [file, `${file}.d`, fresh]);
   const next = new SftpStorage(onServer(sshd, 'swept'));
   await next.put('object', [Buffer.from('z')]);
-  assert.deepEqual(readdirSync(unfinished), ['new']);
+  assert.deepEqual(readdirSync(unfinished), [fresh]);
   await storage.close();
   await next.close();
+});
+
+test('nothing is read, listed, written, swept or removed through a link; the root may be one', async () => {
+  const own = (path: string) => {
+    if (isRoot) lchownSync(path, ...ownerOf(sshd));
+  };
+  const at = (path: string) => join(sshd.home, path);
+  for (const path of ['linked-real', 'others', 'others/s']) {
+    mkdirSync(at(path));
+    own(at(path));
+  }
+  const link = (target: string, path: string) => {
+    symlinkSync(target, at(path));
+    own(at(path));
+  };
+  const old = '1-00000000000000aa';
+  for (const name of ['s/1', old]) writeFileSync(at(`others/${name}`), 'theirs');
+  link(at('linked-real'), 'linked');
+  const storage = new SftpStorage(onServer(sshd, 'linked'));
+  await storage.put('packs/s/1', [Buffer.from('ours')]);
+  assert.deepEqual(await namesOf(storage), ['packs/s/1']);
+  link(at('others'), 'linked-real/leases');
+  await refuses('FOLDER_IS_LINK', 'fault', Array.fromAsync(storage.list('leases/')));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.get('leases/s/1'));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.stat('leases/s/1'));
+  await refuses('FOLDER_IS_LINK', 'fault', storage.remove('leases/s/1'));
+  for (const name of ['leases/s/1', 'leases/new/1'])
+    await refuses('FOLDER_IS_LINK', 'fault', storage.put(name, [Buffer.from('x')], { ifAbsent: true }));
+  link(at('others/s/1'), 'linked-real/packs/s/2');
+  execFileSync('mkfifo', [at('linked-real/packs/s/3')]);
+  own(at('linked-real/packs/s/3'));
+  for (const name of ['packs/s/2', 'packs/s/3']) {
+    await refuses('OBJECT_FOREIGN', 'fault', storage.get(name));
+    await refuses('OBJECT_FOREIGN', 'fault', storage.remove(name));
+    await refuses('OBJECT_EXISTS', 'failed', storage.put(name, [Buffer.from('x')], { ifAbsent: true }));
+  }
+  assert.deepEqual(await namesOf(storage), ['packs/s/1']);
+  await storage.put('snapshots/huge', [Buffer.from('x')]);
+  truncateSync(at('linked-real/snapshots/huge'), 50e9);
+  await refuses('OBJECT_TOO_LARGE', 'fault', storage.get('snapshots/huge'));
+  await storage.close();
+  rmSync(at('linked-real/.unfinished'), { recursive: true });
+  link(at('others'), 'linked-real/.unfinished');
+  for (const name of ['others', `others/${old}`]) utimesSync(at(name), 1, 1);
+  const next = new SftpStorage(onServer(sshd, 'linked'));
+  await refuses('FOLDER_IS_LINK', 'fault', next.put('other', [Buffer.from('x')]));
+  await refuses('FOLDER_IS_LINK', 'fault', next.now());
+  await next.close();
+  assert.deepEqual(readdirSync(at('others'), { recursive: true }).sort(), [old, 's', 's/1']);
 });
 
 test('an idle connection keeps no process alive, and SSH is loaded when it is used', async () => {

@@ -1,11 +1,21 @@
 import { dirname } from 'node:path/posix';
 import type { Attributes, Entry } from 'ssh2';
-import { checkName, missing, truncated } from '../object.ts';
-import type { PutOptions, Storage, StoredObject } from '../storage.ts';
+import {
+  checkName,
+  checkWholeSize,
+  foreign,
+  isObjectName,
+  missing,
+  OTHER_NAME,
+  truncated,
+} from '../object.ts';
+import type { PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
+import { UNFINISHED } from '../unfinished.ts';
 import type { SftpChannel } from './channel.ts';
 import { SftpConnection, type Timing } from './connection.ts';
 import { sftpError } from './failure.ts';
-import { entriesOf, ifThere, isFile, isFolder, readFile, removeFolder } from './files.ts';
+import { entriesOf, ifThere, isFile, isFolder, type ReadFile, readFile, removeFolder } from './files.ts';
+import { SftpRoot, typeOf } from './root.ts';
 import { type SftpSpec, sftpLocation } from './spec.ts';
 import { SftpWriter } from './writer.ts';
 
@@ -15,15 +25,15 @@ const FOLDERS_AT_ONCE = 8;
 /** A folder on an SSH server as a storage, kept as in a local folder (docs/format.md, "In a file system"). */
 export class SftpStorage implements Storage {
   readonly place: string;
-  readonly #root: string;
+  readonly #root: SftpRoot;
   readonly #connection: SftpConnection;
   readonly #writer: SftpWriter;
 
   constructor(spec: SftpSpec, timing: Partial<Timing> = {}) {
     this.place = sftpLocation(spec);
-    this.#root = spec.path;
+    this.#root = new SftpRoot(this.place, spec.path);
     this.#connection = new SftpConnection(spec, timing);
-    this.#writer = new SftpWriter(this.place, spec.path);
+    this.#writer = new SftpWriter(this.place, this.#root);
   }
 
   put(name: string, data: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
@@ -35,7 +45,8 @@ export class SftpStorage implements Storage {
 
   get(name: string, range?: { offset: number; length: number }): Promise<Buffer> {
     return this.#try(`can't read ${name}`, async channel => {
-      const read = await ifThere(readFile(channel, this.#path(name), range), undefined);
+      checkName(name);
+      const read = await ifThere(this.#read(channel, name, range), undefined);
       if (read === undefined) throw missing(name, this.place);
       const { bytes, sizeBytes } = read;
       const { offset, length } = range ?? { offset: 0, length: sizeBytes };
@@ -44,37 +55,63 @@ export class SftpStorage implements Storage {
     });
   }
 
+  async #read(
+    channel: SftpChannel,
+    name: string,
+    range: { offset: number; length: number } | undefined,
+  ): Promise<ReadFile> {
+    const path = await this.#root.readable(channel, name);
+    return readFile(channel, path, range, sizeBytes => checkWholeSize(name, this.place, sizeBytes));
+  }
+
   stat(name: string): Promise<StoredObject | undefined> {
     return this.#try(`can't look at ${name}`, async channel => {
-      const found = await ifThere(channel.stat(this.#path(name)), undefined);
-      return found && !isFolder(found) ? stored(name, found) : undefined;
+      checkName(name);
+      const path = await this.#root.at(channel, name);
+      const [found] = await Promise.all([
+        ifThere(channel.lstat(path), undefined),
+        this.#root.requireOwn(channel, dirname(path)),
+      ]);
+      return found && isFile(found) ? stored(name, found) : undefined;
     });
   }
 
-  async *list(prefix: string): AsyncIterable<StoredObject> {
-    yield* this.#walk(prefix, this.#entries(prefix));
+  async *list(
+    prefix: string,
+    passedOver: (entry: PassedOver) => void = () => {},
+  ): AsyncIterable<StoredObject> {
+    await this.#try(`can't list ${prefix || 'the folder'}`, async channel => {
+      const folder = await this.#root.at(channel, prefix);
+      await this.#root.requireOwn(channel, folder.replace(/\/$/, ''));
+      const found = await ifThere(channel.lstat(folder.replace(/\/$/, '')), undefined);
+      if (found && !isFolder(found))
+        throw foreign(prefix.slice(0, -1) || 'the root', this.place, 'no folder');
+    });
+    yield* this.#walk(prefix, this.#entries(prefix), passedOver);
   }
 
-  async *#walk(prefix: string, reading: Promise<Entry[]>): AsyncIterable<StoredObject> {
+  async *#walk(
+    prefix: string,
+    reading: Promise<Entry[]>,
+    passedOver: (entry: PassedOver) => void,
+  ): AsyncIterable<StoredObject> {
     const folders: string[] = [];
     for (const { filename, attrs } of await reading) {
-      if (filename.startsWith('.')) continue;
       const name = prefix + filename;
-      const found = isFile(attrs) || isFolder(attrs) ? attrs : await this.#followed(name);
-      if (found && isFile(found)) yield stored(name, found);
-      else if (found && isFolder(found)) folders.push(`${name}/`);
+      if (filename === '.' || filename === '..' || name === UNFINISHED) continue;
+      if (!isObjectName(name)) passedOver({ name, what: OTHER_NAME });
+      else if (isFile(attrs)) yield stored(name, attrs);
+      else if (isFolder(attrs)) folders.push(`${name}/`);
+      else passedOver({ name, what: typeOf(attrs) });
     }
-    yield* this.#inside(folders);
-  }
-
-  /** What a link leads to; undefined where that is nothing. */
-  #followed(name: string): Promise<Attributes | undefined> {
-    const path = `${this.#root}/${name}`;
-    return this.#try(`can't look at ${name}`, channel => ifThere(channel.stat(path), undefined));
+    yield* this.#inside(folders, passedOver);
   }
 
   /** Reads some folders ahead of the one that is given out, since each takes several round trips. */
-  async *#inside(folders: readonly string[]): AsyncIterable<StoredObject> {
+  async *#inside(
+    folders: readonly string[],
+    passedOver: (entry: PassedOver) => void,
+  ): AsyncIterable<StoredObject> {
     const ahead: Promise<Entry[]>[] = [];
     for (let next = 0, at = 0; at < folders.length; at++) {
       for (; next < folders.length && next < at + FOLDERS_AT_ONCE; next++) {
@@ -82,32 +119,35 @@ export class SftpStorage implements Storage {
         // It is waited for below, where its error counts; if nobody asks so far, it is nobody's.
         ahead[next]!.catch(() => {});
       }
-      yield* this.#walk(folders[at]!, ahead[at]!);
+      yield* this.#walk(folders[at]!, ahead[at]!, passedOver);
       delete ahead[at];
     }
   }
 
   #entries(prefix: string): Promise<Entry[]> {
-    const path = `${this.#root}/${prefix}`.replace(/\/$/, '');
-    return this.#try(`can't list ${prefix || 'the folder'}`, channel =>
-      ifThere(entriesOf(channel, path), []),
-    );
+    return this.#try(`can't list ${prefix || 'the folder'}`, async channel => {
+      const path = (await this.#root.at(channel, prefix)).replace(/\/$/, '');
+      return ifThere(entriesOf(channel, path), []);
+    });
   }
 
   remove(name: string): Promise<void> {
     return this.#try(`can't remove ${name}`, async channel => {
-      const path = this.#path(name);
+      checkName(name);
+      const there = await ifThere(this.#root.existing(channel, name), undefined);
+      const path = there?.path ?? (await this.#root.at(channel, name));
+      await this.#root.requireOwn(channel, dirname(path));
       // A folder that no object is in any more costs every list. The server takes one after the other.
       await Promise.all([
-        ifThere(channel.unlink(path), undefined),
-        this.#removeEmpty(channel, dirname(path)),
+        there && ifThere(channel.unlink(path), undefined),
+        this.#removeEmpty(channel, dirname(path), await this.#root.path(channel)),
       ]);
     });
   }
 
-  async #removeEmpty(channel: SftpChannel, folder: string): Promise<void> {
-    if (folder === this.#root || !(await removeFolder(channel, folder))) return;
-    await this.#removeEmpty(channel, dirname(folder));
+  async #removeEmpty(channel: SftpChannel, folder: string, root: string): Promise<void> {
+    if (folder === root || !(await removeFolder(channel, folder))) return;
+    await this.#removeEmpty(channel, dirname(folder), root);
   }
 
   now(): Promise<Date> {
@@ -128,11 +168,6 @@ export class SftpStorage implements Storage {
     } catch (error) {
       throw sftpError(error, `${what} in ${this.place}`);
     }
-  }
-
-  #path(name: string): string {
-    checkName(name);
-    return `${this.#root}/${name}`;
   }
 }
 

@@ -1,7 +1,14 @@
-import { dirname } from 'node:path/posix';
+import { basename, dirname } from 'node:path/posix';
 import { claimObject, NO_LINKS_REMARK } from '../claim.ts';
 import { existing } from '../object.ts';
-import { ABANDONED_MS, claimName, UNFINISHED, unfinishedName } from '../unfinished.ts';
+import {
+  ABANDONED_MS,
+  claimName,
+  isUnfinishedFile,
+  isUnfinishedFolder,
+  UNFINISHED,
+  unfinishedName,
+} from '../unfinished.ts';
 import { hasStatus, LostError, type SftpChannel, STATUS, UnsupportedError } from './channel.ts';
 import { fullError } from './failure.ts';
 import {
@@ -9,6 +16,7 @@ import {
   entriesOf,
   ifThere,
   inFolder,
+  isFile,
   isFolder,
   isThere,
   makeFolder,
@@ -17,21 +25,27 @@ import {
   replace,
   writeFile,
 } from './files.ts';
+import type { SftpRoot } from './root.ts';
 
 /** What is done on the way to an object: in `.unfinished`, and from there into place. */
 export class SftpWriter {
   readonly #place: string;
-  readonly #root: string;
-  readonly #folder: string;
+  readonly #root: SftpRoot;
   #swept: Promise<void> | undefined;
   #noLinks = false;
   #noSync = false;
   #noReplace = false;
 
-  constructor(place: string, root: string) {
+  constructor(place: string, root: SftpRoot) {
     this.#place = place;
     this.#root = root;
-    this.#folder = `${root}/${UNFINISHED}`;
+  }
+
+  /** `.unfinished`, which is no link. */
+  async #folder(channel: SftpChannel): Promise<string> {
+    const folder = await this.#root.at(channel, UNFINISHED);
+    await this.#root.requireOwn(channel, folder);
+    return folder;
   }
 
   async put(
@@ -42,10 +56,14 @@ export class SftpWriter {
   ): Promise<void> {
     this.#swept ??= this.#sweep(channel).catch(() => {});
     await this.#swept;
-    const temporary = `${this.#folder}/${unfinishedName()}`;
-    const target = `${this.#root}/${name}`;
+    const target = await this.#root.at(channel, name);
+    const [folder] = await Promise.all([
+      this.#folder(channel),
+      this.#root.requireOwn(channel, dirname(target)),
+    ]);
+    const temporary = `${folder}/${unfinishedName()}`;
     try {
-      const { synced } = await inFolder(channel, this.#folder, () => writeFile(channel, temporary, data));
+      const { synced } = await inFolder(channel, folder, () => writeFile(channel, temporary, data));
       if (!synced) this.#noSync = true;
       if (ifAbsent) await this.#putIfAbsent(channel, name, temporary, data);
       else {
@@ -64,8 +82,9 @@ export class SftpWriter {
 
   /** The server's time, to the second, as a file there gets it. */
   async now(channel: SftpChannel): Promise<Date> {
-    const probe = `${this.#folder}/${unfinishedName()}`;
-    const { mtime } = await inFolder(channel, this.#folder, () => writeFile(channel, probe, []));
+    const folder = await this.#folder(channel);
+    const probe = `${folder}/${unfinishedName()}`;
+    const { mtime } = await inFolder(channel, folder, () => writeFile(channel, probe, []));
     await channel.unlink(probe).catch(() => {});
     return new Date(mtime * 1000);
   }
@@ -91,7 +110,7 @@ export class SftpWriter {
     temporary: string,
     data: readonly Uint8Array[],
   ): Promise<void> {
-    const target = `${this.#root}/${name}`;
+    const target = await this.#root.at(channel, name);
     const linked = await inFolder(channel, dirname(target), () => this.#link(channel, temporary, target));
     if (linked === 'exists') throw existing(name, this.#place);
     if (linked === 'no links') return this.#claim(channel, name, temporary, data);
@@ -117,7 +136,7 @@ export class SftpWriter {
 
   /** Whether it is the folder's file system that has no links. */
   async #canLink(channel: SftpChannel, from: string): Promise<boolean> {
-    const probe = `${this.#folder}/${unfinishedName()}`;
+    const probe = `${dirname(from)}/${unfinishedName()}`;
     try {
       await channel.hardlink(from, probe);
     } catch (error) {
@@ -135,9 +154,9 @@ export class SftpWriter {
     data: readonly Uint8Array[],
   ): Promise<void> {
     const folder = `${temporary}.d`;
-    const file = temporary.slice(this.#folder.length + 1);
-    const target = `${this.#root}/${name}`;
-    const claim = `${this.#folder}/${claimName(name)}`;
+    const file = basename(temporary);
+    const target = await this.#root.at(channel, name);
+    const claim = `${dirname(temporary)}/${claimName(name)}`;
     try {
       await makeFolder(channel, dirname(target));
       await makeFolder(channel, folder);
@@ -150,19 +169,27 @@ export class SftpWriter {
     }
   }
 
-  /** Removes what writers that died left behind, by the server's clock. */
+  /** Removes what writers that died left behind, by the server's clock: what is called and made as they do, and no link. */
   async #sweep(channel: SftpChannel): Promise<void> {
-    const entries = await entriesOf(channel, this.#folder);
+    const folder = await this.#folder(channel);
+    const entries = (await entriesOf(channel, folder)).filter(
+      ({ filename, attrs }) =>
+        (isFile(attrs) && isUnfinishedFile(filename)) || (isFolder(attrs) && isUnfinishedFolder(filename)),
+    );
     if (entries.length === 0) return;
     const abandoned = (await this.now(channel)).getTime() - ABANDONED_MS;
     for (const { filename, attrs } of entries) {
-      if (filename.startsWith('.') || attrs.mtime * 1000 > abandoned) continue;
-      const path = `${this.#folder}/${filename}`;
-      if (isFolder(attrs)) {
-        for (const inside of await entriesOf(channel, path))
+      if (attrs.mtime * 1000 > abandoned) continue;
+      const path = `${folder}/${filename}`;
+      if (isFile(attrs)) {
+        await channel.unlink(path).catch(() => {});
+        continue;
+      }
+      await this.#root.requireOwn(channel, path);
+      for (const inside of await entriesOf(channel, path))
+        if (isFile(inside.attrs) && isUnfinishedFile(inside.filename))
           await channel.unlink(`${path}/${inside.filename}`).catch(() => {});
-        await removeFolder(channel, path);
-      } else await channel.unlink(path).catch(() => {});
+      await removeFolder(channel, path);
     }
   }
 
@@ -174,7 +201,7 @@ export class SftpWriter {
     error: unknown,
   ): Promise<unknown> {
     if (!hasStatus(error, STATUS.failure)) return error;
-    const system = await channel.statvfs(this.#root).catch(() => undefined);
+    const system = await channel.statvfs(await this.#root.path(channel)).catch(() => undefined);
     if (!system) return error;
     const sizeBytes = data.reduce((sum, piece) => sum + piece.byteLength, 0);
     const what = `can't write ${name} in ${this.#place}`;
@@ -188,5 +215,10 @@ async function holds(
   path: string,
   data: readonly Uint8Array[],
 ): Promise<boolean | undefined> {
-  return (await ifThere(readFile(channel, path), undefined))?.bytes.equals(Buffer.concat(data));
+  const found = await ifThere(channel.lstat(path), undefined);
+  if (!found) return undefined;
+  // A reader of a FIFO would wait for who writes to it; what has another length has other bytes.
+  const bytes = Buffer.concat(data);
+  if (!isFile(found) || found.size !== bytes.length) return false;
+  return (await ifThere(readFile(channel, path), undefined))?.bytes.equals(bytes);
 }

@@ -1,4 +1,4 @@
-import type { Freezer, Lock, Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
+import type { Freezer, Lock, Locks, PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 
 /** The objects of a storage whose names start with a prefix, as a storage of their own. */
 export class PrefixedStorage implements Storage {
@@ -45,8 +45,11 @@ export class PrefixedStorage implements Storage {
     return found && { ...found, name };
   }
 
-  async *list(prefix: string): AsyncIterable<StoredObject> {
-    for await (const object of this.#inner.list(this.#prefix + prefix))
+  async *list(prefix: string, passedOver?: (entry: PassedOver) => void): AsyncIterable<StoredObject> {
+    const inside =
+      passedOver &&
+      ((entry: PassedOver) => passedOver({ ...entry, name: entry.name.slice(this.#prefix.length) }));
+    for await (const object of this.#inner.list(this.#prefix + prefix, inside))
       yield { ...object, name: object.name.slice(this.#prefix.length) };
   }
 

@@ -1,4 +1,4 @@
-import type { Freezer, Lock, Locks, PutOptions, Storage, StoredObject } from '../storage.ts';
+import type { Freezer, Lock, Locks, PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 
 export type Method =
   | 'put'
@@ -76,8 +76,8 @@ export abstract class WrappedStorage implements Storage {
     return this.around({ method: 'stat', name }, () => this.inner.stat(name));
   }
 
-  list(prefix: string): AsyncIterable<StoredObject> {
-    return this.aroundList({ method: 'list', name: prefix }, () => this.inner.list(prefix));
+  list(prefix: string, passedOver?: (entry: PassedOver) => void): AsyncIterable<StoredObject> {
+    return this.aroundList({ method: 'list', name: prefix }, () => this.inner.list(prefix, passedOver));
   }
 
   remove(name: string): Promise<void> {
