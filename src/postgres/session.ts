@@ -3,7 +3,7 @@ import { TidemarkError } from '../base/errors.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import { isTransactionPooled } from './pooler.ts';
 import type { ConnectionSettings } from './settings/settings.ts';
-import { type CopyReceiver, converse, type Outcome, sendCopyData } from './wire.ts';
+import { type CopyReceiver, converse, type Outcome, passOn, sendCopyData } from './wire.ts';
 
 export type Row = Record<string, string | null>;
 
@@ -75,6 +75,14 @@ export class Session {
       copyIn: (socket, failed) => sendCopyData(socket, data, failed),
     });
     return copyCount(tags, query.toString());
+  }
+
+  /**
+   * Sends a message of the protocol as it is, and gives what the server answers, up to ReadyForQuery, as it comes; the
+   * bytes are good until `forward` returns, and a promise of it pauses the server. An error among them is not thrown.
+   */
+  relay(message: Buffer, forward: (bytes: Uint8Array) => Promise<void> | undefined): Promise<void> {
+    return passOn(this.#client, message, forward);
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,8 @@ export interface Outcome {
 interface Handlers {
   receiver?: CopyReceiver;
   copyIn?: (socket: Socket, failed: () => boolean) => Promise<void>;
+  /** Gets every byte instead of the outcome. */
+  forward?: (bytes: Uint8Array) => Promise<void> | undefined;
 }
 
 /** A server's message to a client has at most this many bytes, CopyData rows (which pass through) excepted. */
@@ -37,13 +39,26 @@ const MAX_MESSAGE_BYTES = 1 << 30;
 
 /** Sends one Query message and reads up to ReadyForQuery. Rejects with the server's first error. */
 export function converse(client: Client, sql: Buffer, handlers: Handlers = {}): Promise<Outcome> {
+  return ask(client, queryMessage(sql), handlers);
+}
+
+/** Sends a message and passes the answer on, up to ReadyForQuery. Rejects only where the connection is lost. */
+export async function passOn(
+  client: Client,
+  message: Buffer,
+  forward: NonNullable<Handlers['forward']>,
+): Promise<void> {
+  await ask(client, message, { forward });
+}
+
+function ask(client: Client, message: Buffer, handlers: Handlers): Promise<Outcome> {
   const socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
   return new Promise((resolve, reject) => {
     const conversation = new Conversation(socket, handlers, (error, outcome) => {
       if (error) reject(error);
       else resolve(outcome!);
     });
-    conversation.start(queryMessage(sql));
+    conversation.start(message);
   });
 }
 
@@ -108,6 +123,7 @@ class Conversation {
   readonly #socket: Socket;
   readonly #receiver: CopyReceiver | undefined;
   readonly #copyIn: Handlers['copyIn'];
+  readonly #forward: Handlers['forward'];
   readonly #settle: (error: unknown, outcome?: Outcome) => void;
   readonly #saved: ((...args: unknown[]) => void)[];
   readonly #outcome: Outcome = { tags: [], rows: [], notices: [] };
@@ -124,6 +140,7 @@ class Conversation {
     this.#socket = socket;
     this.#receiver = handlers.receiver;
     this.#copyIn = handlers.copyIn;
+    this.#forward = handlers.forward;
     this.#settle = settle;
     this.#saved = socket.listeners('data') as ((...args: unknown[]) => void)[];
   }
@@ -158,14 +175,16 @@ class Conversation {
   }
 
   readonly #onData = (buffer: Buffer): void => {
+    let wait: Promise<void> | undefined;
     try {
+      wait = this.#forward?.(buffer);
       this.#read(buffer);
+      wait ??= this.#receiver?.pressure?.();
     } catch (error) {
       this.#error ??= error;
       this.#socket.destroy();
       return;
     }
-    const wait = this.#receiver?.pressure?.();
     if (!wait) return;
     this.#socket.pause();
     wait.then(
@@ -190,7 +209,7 @@ class Conversation {
       const take = Math.min(this.#need, end - at);
       const rows = this.#type === 0x64 && this.#receiver;
       if (rows) rows.append(buffer, at, at + take);
-      else this.#body.push(Buffer.from(buffer.subarray(at, at + take)));
+      else if (this.#isKept) this.#body.push(Buffer.from(buffer.subarray(at, at + take)));
       at += take;
       this.#need -= take;
       if (this.#need > 0) continue;
@@ -219,8 +238,14 @@ class Conversation {
     return at;
   }
 
+  /** Of what is passed on, only an error is looked at, and the end. */
+  get #isKept(): boolean {
+    return !this.#forward || this.#type === 0x45 || this.#type === 0x5a;
+  }
+
   /** A message other than a row is whole. */
   #ended(): void {
+    if (!this.#isKept) return;
     const body = this.#body.length === 1 ? this.#body[0]! : Buffer.concat(this.#body);
     this.#body = [];
     switch (this.#type) {
@@ -240,7 +265,7 @@ class Conversation {
         this.#feed();
         break;
       case 0x5a: // ReadyForQuery
-        this.#finish(this.#error);
+        this.#finish(this.#forward ? undefined : this.#error);
         break;
       default: // CopyOutResponse, CopyDone, RowDescription, ParameterStatus, NotificationResponse, EmptyQueryResponse
         break;

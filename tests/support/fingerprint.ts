@@ -29,11 +29,8 @@ export async function fingerprint(
   const session = await Session.open(settings);
   try {
     await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const [exported] = await session.query('select pg_export_snapshot() as id');
     const head = await readArchiveHead({
-      settings,
-      serverVersion: session.serverVersion,
-      snapshot: exported!.id!,
+      session,
       args: [],
       tool: client === undefined ? builtIn()[0] : await pgDumpTool(client),
     });

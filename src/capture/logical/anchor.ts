@@ -38,8 +38,6 @@ export interface ServerFacts {
   icuLocale: string | null;
   sizeBytes: number;
   inRecovery: boolean;
-  /** Whether backslashes in the database's '…' literals are plain characters. */
-  standardStrings: boolean;
   superuser: boolean;
   role: string;
 }
@@ -170,7 +168,6 @@ async function readFacts(session: Session): Promise<ServerFacts> {
     icuLocale: row!.icu_locale ?? null,
     sizeBytes: Number(row!.size_bytes),
     inRecovery: row!.in_recovery === 't',
-    standardStrings: row!.standard_strings === 'on',
     superuser: row!.superuser === 't',
     role: row!.role!,
   };

@@ -5,7 +5,6 @@ import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isEmptySelection, selectEntries } from '../../postgres/archive/select.ts';
 import { writeArchive } from '../../postgres/archive/write.ts';
 import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { Anchor, SourceTable } from './anchor.ts';
 import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
 
@@ -31,18 +30,15 @@ export interface CapturePlan {
 /** What there is to capture under the anchor's snapshot, and the statements that read it. */
 export async function planCapture(
   anchor: Anchor,
-  scope: CaptureScope & { settings: ConnectionSettings; signal: AbortSignal },
+  scope: CaptureScope & { signal: AbortSignal },
 ): Promise<CapturePlan> {
   const head = await readArchiveHead({
-    settings: withStandardStrings(scope.settings, anchor),
-    serverVersion: anchor.facts.serverVersionNum,
-    snapshot: anchor.snapshot,
+    session: anchor.session,
     args: pgDumpArguments(scope),
     signal: scope.signal,
-  }).catch(error => {
-    throw withUnreadable(error, anchor, scope);
   });
   const { archive, changed } = narrow(head.archive, scope);
+  refuseUnreadable(archive, anchor);
   const tables = tablesWithRows(archive, anchor);
   const batches = scope.schemaOnly ? [] : largeObjectBatches(archive);
   const jobs = tables
@@ -56,15 +52,6 @@ export async function planCapture(
     pgDump: `${head.tool.kind} ${head.tool.version}`,
     warnings: head.warnings,
   };
-}
-
-/**
- * pg_dump writes literals as the database reads them, and PostgreSQL 19 no longer reads those with escapes: so its
- * session has standard ones. Only where it matters, since poolers may refuse any option.
- */
-function withStandardStrings(settings: ConnectionSettings, { facts }: Anchor): ConnectionSettings {
-  if (facts.standardStrings) return settings;
-  return { ...settings, options: `${settings.options ?? ''} -c standard_conforming_strings=on`.trim() };
 }
 
 function pgDumpArguments(scope: CaptureScope): string[] {
@@ -97,14 +84,6 @@ function narrow(archive: Archive, scope: CaptureScope): { archive: Archive; chan
   return { archive: { ...archive, entries: selected.entries }, changed: true };
 }
 
-/** pg_dump stops at the first table it may not read; here all of them are named. */
-function withUnreadable(error: unknown, anchor: Anchor, scope: CaptureScope): unknown {
-  if (!(error instanceof TidemarkError) || error.code !== 'PERMISSION_DENIED') return error;
-  const excluded = anyPattern(scope.excludeTables);
-  const unreadable = anchor.tables.filter(table => !table.readable && !excluded(table.schema, table.name));
-  return unreadable.length > 0 ? privilegeMissing(unreadable, anchor) : error;
-}
-
 function privilegeMissing(tables: SourceTable[], anchor: Anchor): TidemarkError {
   return new TidemarkError(
     'PRIVILEGE_MISSING',
@@ -113,14 +92,21 @@ function privilegeMissing(tables: SourceTable[], anchor: Anchor): TidemarkError 
   );
 }
 
+/** What may not be read was not locked either, so that even its definition may be that of another moment. */
+function refuseUnreadable(archive: Archive, anchor: Anchor): void {
+  const listed = new Set(archive.entries.filter(isTable).map(entry => entry.oid));
+  const unreadable = anchor.tables.filter(table => !table.readable && listed.has(table.oid));
+  if (unreadable.length > 0) throw privilegeMissing(unreadable, anchor);
+}
+
+const isTable = (entry: ArchiveEntry) => entry.desc === 'TABLE' || entry.desc === 'TABLE DATA';
+
 /** The tables whose rows the archive has an entry for, each checked to be wholly readable and locked. */
 function tablesWithRows(archive: Archive, anchor: Anchor): SourceTable[] {
   const byOid = new Map(anchor.tables.map(table => [table.oid, table]));
   const tables = archive.entries
     .filter(entry => entry.desc === 'TABLE DATA')
     .map(entry => tableOf(entry, byOid));
-  const unreadable = tables.filter(table => !table.readable);
-  if (unreadable.length > 0) throw privilegeMissing(unreadable, anchor);
   const hidden = tables.filter(table => table.hidesRows);
   if (hidden.length > 0) {
     throw new TidemarkError(

@@ -47,7 +47,7 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
     const run = new BackupRun(request, session, started);
     const anchor = await openAnchor(request.settings, run.wanted, signal);
     try {
-      const plan = await planCapture(anchor, { ...request.scope, settings: request.settings, signal });
+      const plan = await planCapture(anchor, { ...request.scope, signal });
       for (const warning of warningsOf(request, anchor, plan)) request.reporter.note(`warning: ${warning}`);
       const globals = await captureGlobals(anchor.session, request.scope.rolePasswords);
       const written = await run.captureParts(anchor, plan.jobs);

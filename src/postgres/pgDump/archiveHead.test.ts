@@ -1,16 +1,32 @@
-/** The native pg_dump 15 and the WebAssembly one, on real servers. */
+/** The native pg_dumps and the WebAssembly one, over sessions of real servers. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { type Database, freshDatabase, query } from '../../../tests/support/databases.ts';
-import { DEBIAN_15, type Major, server } from '../../../tests/support/servers.ts';
-import type { ArchiveEntry } from '../archive/entry.ts';
+import { pgDumpTool } from '../../../tests/support/fingerprint.ts';
+import {
+  type ClientMajor,
+  clientPrograms,
+  DEBIAN_15,
+  debianLacks,
+  type Major,
+  server,
+  serverLacks,
+} from '../../../tests/support/servers.ts';
+import type { Archive, ArchiveEntry } from '../archive/entry.ts';
+import { withoutInternalOptions } from '../archive/internalOptions.ts';
+import { parseArchive } from '../archive/parse.ts';
 import { writeArchive } from '../archive/write.ts';
 import { connect } from '../connect.ts';
+import { Session } from '../session.ts';
 import { type ConnectionSettings, resolveSettings } from '../settings/settings.ts';
-import { type ArchiveRequest, readArchiveHead } from './archiveHead.ts';
+import { readArchiveHead } from './archiveHead.ts';
 import { builtIn, installedPgDumps, type PgDumpTool } from './tool.ts';
 
 const ODD_SQL = readFileSync(path.join(import.meta.dirname, '../archive/odd.sql'), 'utf8');
@@ -38,25 +54,23 @@ async function prepare(major: Major, sql: string, encoding = 'UTF8'): Promise<Pr
   return { database, settings: await resolveSettings({ url: database.url }, {}, '/nonexistent') };
 }
 
-/** Runs `use` while a connection holds an exported snapshot. */
+/** Runs `use` on a session that is in a transaction with a snapshot of its own. */
 async function underSnapshot<T>(
   settings: ConnectionSettings,
-  use: (request: Pick<ArchiveRequest, 'settings' | 'serverVersion' | 'snapshot' | 'args'>) => Promise<T>,
+  use: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const client = await connect(settings);
+  const session = await Session.open(settings);
   try {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const { rows } = await client.query(
-      "SELECT pg_export_snapshot() AS snapshot, current_setting('server_version_num')::int AS version",
-    );
-    return await use({ settings, serverVersion: rows[0].version, snapshot: rows[0].snapshot, args: [] });
+    await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    await session.query('SELECT 1');
+    return await use(session);
   } finally {
-    await client.end();
+    await session.close();
   }
 }
 
 const headOf = ({ settings }: Prepared, tool: PgDumpTool, args: string[] = []) =>
-  underSnapshot(settings, request => readArchiveHead({ ...request, tool, args }));
+  underSnapshot(settings, session => readArchiveHead({ session, tool, args }));
 
 const kinds = (entries: ArchiveEntry[]) => new Set(entries.map(entry => entry.desc));
 
@@ -111,10 +125,10 @@ for (const major of [15, 16, 17, 18] as const) {
 test('both see what the snapshot sees, and options reach pg_dump', async () => {
   const prepared = await prepare(15, 'CREATE TABLE before (n int)');
   for (const tool of [native, wasm]) {
-    await underSnapshot(prepared.settings, async request => {
+    await underSnapshot(prepared.settings, async session => {
       await query(prepared.database.url, 'CREATE TABLE later (n int)');
       const tables = async (args: string[]) =>
-        (await readArchiveHead({ ...request, tool, args })).archive.entries
+        (await readArchiveHead({ session, tool, args })).archive.entries
           .filter(entry => entry.desc.startsWith('TABLE'))
           .map(entry => `${entry.desc} ${entry.tag}`);
       assert.deepEqual(await tables([]), ['TABLE before', 'TABLE DATA before']);
@@ -170,7 +184,9 @@ test(`${MANY_TABLES} tables with rows`, async t => {
     await query(database.url, sql);
     const settings = await resolveSettings({ url: database.url }, {}, '/nonexistent');
     const startMs = performance.now();
-    const { archive, bytes } = await underSnapshot(settings, r => readArchiveHead({ ...r, tool }));
+    const { archive, bytes } = await underSnapshot(settings, session =>
+      readArchiveHead({ session, tool, args: [] }),
+    );
     const tookMs = Math.round(performance.now() - startMs);
     t.diagnostic(`${tool.kind} on ${major}: ${bytes.length} bytes in ${tookMs} ms`);
     assert.equal(archive.entries.filter(entry => entry.desc === 'TABLE DATA').length, MANY_TABLES);
@@ -178,55 +194,133 @@ test(`${MANY_TABLES} tables with rows`, async t => {
   }
 });
 
-test('what fails is named, and leaves nothing behind', async () => {
-  const prepared = await prepare(15, 'CREATE TABLE private (n int)');
+test('what fails is named, and leaves the session as it was', async () => {
+  const prepared = await prepare(15, "CREATE SEQUENCE private; CREATE TABLE t AS SELECT 'é' AS n");
   const { settings, database } = prepared;
-  const reader = { ...settings, user: 'odd_reader' };
   for (const tool of [native, wasm]) {
-    await underSnapshot(settings, async request => {
-      const run = (change: Partial<ArchiveRequest>) => readArchiveHead({ ...request, tool, ...change });
-      await assert.rejects(run({ settings: reader }), {
+    await underSnapshot({ ...settings, user: 'odd_reader' }, async session => {
+      const denied = {
         code: 'PERMISSION_DENIED',
-        message: /database dätä .*: query failed: permission denied for table private/,
-      });
-      await assert.rejects(run({ snapshot: '00000003-0000001B-1' }), { code: 'SNAPSHOT_LOST' });
-      await assert.rejects(run({ snapshot: 'nonsense' }), { code: 'SNAPSHOT_LOST' });
-      await assert.rejects(run({ args: ['--table=nothing'] }), { code: 'NOTHING_MATCHES' });
-      await assert.rejects(run({ args: ['--no-such-option'] }), { code: 'PG_DUMP_FAILED' });
-      await assert.rejects(
-        run({ settings: { ...settings, database: 'absent' } }),
-        /database .?absent.? does not exist/,
-      );
+        message: /database dätä .* permission denied for .*private/,
+      };
+      await assert.rejects(readArchiveHead({ session, tool, args: [] }), denied);
+      await assert.rejects(readArchiveHead({ session, tool, args: [] }), denied);
+    });
+    await underSnapshot(settings, async session => {
+      const before = await stateOf(session);
+      const run = (args: string[]) => readArchiveHead({ session, tool, args });
+      await assert.rejects(run(['--table=nothing']), { code: 'NOTHING_MATCHES' });
+      await assert.rejects(run(['--no-such-option']), { code: 'PG_DUMP_FAILED' });
+      await run([]);
+      assert.deepEqual(await stateOf(session), before);
+      assert.deepEqual(await session.query('SELECT n FROM public.t'), [{ n: 'é' }]);
     });
     assert.deepEqual(await otherSessions(database), []);
   }
 });
 
-test('a pg_dump that can not be started is an error', async () => {
-  const { settings } = await prepare(15, 'SELECT 1');
-  const tool: PgDumpTool = { ...native, path: '/nonexistent/pg_dump' };
-  const request = { settings, serverVersion: 150000, snapshot: 'x', args: [], tool };
-  await assert.rejects(readArchiveHead(request), { code: 'PG_DUMP_FAILED', message: /ENOENT/ });
-  await assert.rejects(readArchiveHead({ ...request, tool: wasm, serverVersion: 190000 }), {
-    code: 'CLIENT_TOO_OLD',
-  });
+/** What a session's user would notice of pg_dump having been there. */
+async function stateOf(session: Session): Promise<unknown> {
+  const settings = 'SELECT name, setting FROM pg_catalog.pg_settings ORDER BY name';
+  const rest = `SELECT pg_catalog.pg_current_snapshot()::text AS snapshot,
+    (SELECT count(*) FROM pg_catalog.pg_prepared_statements) AS prepared,
+    (SELECT count(*) FROM pg_catalog.pg_cursors) AS cursors`;
+  return [await session.query(settings), await session.query(rest)];
+}
+
+test('a transaction that has written sees its own, with every tool, and goes on', async () => {
+  const { settings, database } = await prepare(15, 'CREATE TABLE kept (n int)');
+  for (const tool of [native, wasm]) {
+    const session = await Session.open(settings);
+    await session.run('BEGIN; DROP TABLE public.kept; CREATE TABLE public.mine (n int)');
+    const { archive } = await readArchiveHead({ session, tool, args: [] });
+    const tables = archive.entries.filter(entry => entry.desc === 'TABLE').map(entry => entry.tag);
+    assert.deepEqual(tables, ['mine']);
+    await session.run('CREATE TABLE public.later (n int)');
+    const again = await readArchiveHead({ session, tool, args: ['--schema-only'] });
+    assert.equal(again.archive.entries.filter(entry => entry.desc === 'TABLE').length, 2);
+    await session.run('ROLLBACK');
+    await session.close();
+    assert.deepEqual(await query(database.url, 'SELECT * FROM kept'), []);
+  }
 });
+
+for (const [major, client] of [
+  [15, 15],
+  [15, 19],
+  [16, 17],
+  [17, 17],
+  [18, 18],
+  [19, 19],
+] as const) {
+  test(`pg_dump ${client} of PostgreSQL ${major} writes the same bytes by itself`, {
+    skip: lacks(major, client),
+  }, async () => {
+    for (const encoding of ['UTF8', 'LATIN1'] as const) {
+      const { settings, database } = await prepare(major, ODD_SQL, encoding);
+      for (const args of [[], ['--schema-only'], ['--data-only', '--exclude-table=*.no*']]) {
+        const alone = await pgDumpAlone(client, database, args);
+        const tool = await pgDumpTool(client);
+        const { bytes, archive } = await underSnapshot(settings, session =>
+          readArchiveHead({ session, tool, args }),
+        );
+        archive.header.created = alone.header.created;
+        assert.equal(archive.entries.length, alone.entries.length);
+        assert.ok(bytes.length > 0 && writeArchive(archive).equals(writeArchive(alone)));
+      }
+    }
+  });
+}
+
+/** The table of contents that pg_dump writes over a connection of its own. */
+async function pgDumpAlone(client: ClientMajor, database: Database, args: string[]): Promise<Archive> {
+  const options = ['--format=custom', '--compress=0', '--create', '--no-sync', ...args];
+  const { stdout } = await promisify(execFile)(
+    path.join(clientPrograms(client), 'pg_dump'),
+    [...options, `--dbname=${database.url}`],
+    { encoding: 'buffer', maxBuffer: 64 << 20 },
+  );
+  return withoutInternalOptions(parseArchive(stdout).archive);
+}
+
+function lacks(major: Major, client: ClientMajor): string | false {
+  return serverLacks(major) || debianLacks(client);
+}
+
+test('a pg_dump that can not be started, or crashes, is an error', async () => {
+  const { settings } = await prepare(15, 'SELECT 1');
+  const crash = path.join(await mkdtemp(path.join(tmpdir(), 'tidemark-crash-')), 'pg_dump');
+  await writeFile(crash, '#!/bin/sh\nkill -SEGV $$\n', { mode: 0o755 });
+  await underSnapshot(settings, async session => {
+    const run = (file: string) => readArchiveHead({ session, args: [], tool: { ...native, path: file } });
+    await assert.rejects(run('/nonexistent/pg_dump'), { code: 'PG_DUMP_FAILED', message: /ENOENT/ });
+    await assert.rejects(run(crash), {
+      code: 'PG_DUMP_FAILED',
+      message: /it ended by SIGSEGV$/,
+      hint: /said nothing/,
+    });
+    const old: PgDumpTool = { ...wasm, major: 14 };
+    await assert.rejects(readArchiveHead({ session, args: [], tool: old }), { code: 'CLIENT_TOO_OLD' });
+  });
+  await rm(path.dirname(crash), { recursive: true });
+});
+
+/** A lock that one of pg_dump's questions, about a view, waits for. */
+const VIEWED = 'CREATE TABLE locked (n int); CREATE VIEW seen AS SELECT * FROM locked';
+const LOCK = 'BEGIN; LOCK TABLE public.locked IN ACCESS EXCLUSIVE MODE';
+const WAITING = `FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
 
 test('an abort ends it, also where it waits for a lock', async () => {
   for (const tool of [native, wasm]) {
-    const { settings, database } = await prepare(15, 'CREATE TABLE locked (n int)');
+    const { settings, database } = await prepare(15, VIEWED);
     const locker = await connect(settings);
-    await underSnapshot(settings, async request => {
-      await locker.query('BEGIN; LOCK TABLE public.locked IN ACCESS EXCLUSIVE MODE');
+    await underSnapshot(settings, async session => {
+      await locker.query(LOCK);
       const abort = new AbortController();
-      const head = readArchiveHead({ ...request, tool, signal: abort.signal });
-      setTimeout(() => abort.abort(), 400);
+      const head = readArchiveHead({ session, args: [], tool, signal: abort.signal });
+      setTimeout(() => abort.abort(), 1000);
       await assert.rejects(head, { name: 'AbortError' });
-      await assert.rejects(readArchiveHead({ ...request, tool, signal: abort.signal }), {
-        name: 'AbortError',
-      });
-      const waiting = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      for (let triesLeft = 20; (await query(database.url, waiting)).length > 0; triesLeft--) {
+      for (let triesLeft = 20; (await query(database.url, `SELECT pid ${WAITING}`)).length > 0; triesLeft--) {
         assert.ok(triesLeft > 0, 'a session still waits for the lock');
         await delay(50);
       }
@@ -236,17 +330,30 @@ test('an abort ends it, also where it waits for a lock', async () => {
   }
 });
 
+test('it waits for a lock no longer than it may, and the session stays', async () => {
+  for (const tool of [native, wasm]) {
+    const { settings } = await prepare(15, VIEWED);
+    const locker = await connect(settings);
+    await underSnapshot(settings, async session => {
+      await locker.query(LOCK);
+      const head = readArchiveHead({ session, args: [], tool, lockTimeoutMs: 300 });
+      await assert.rejects(head, { code: 'LOCK_TIMEOUT' });
+      assert.deepEqual(await session.query('SELECT 1 AS one'), [{ one: '1' }]);
+    });
+    await locker.end();
+  }
+});
+
 test('a server that goes away is an error', async () => {
   for (const tool of [native, wasm]) {
-    const { settings, database } = await prepare(15, 'CREATE TABLE locked (n int)');
+    const { settings, database } = await prepare(15, VIEWED);
     const locker = await connect(settings);
-    await underSnapshot(settings, async request => {
-      await locker.query('BEGIN; LOCK TABLE public.locked IN ACCESS EXCLUSIVE MODE');
-      const head = readArchiveHead({ ...request, tool });
-      const kill = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await underSnapshot(settings, async session => {
+      await locker.query(LOCK);
+      const head = readArchiveHead({ session, args: [], tool });
       const killing = (async () => {
-        while ((await query(database.url, kill)).length === 0) await delay(20);
+        while ((await query(database.url, `SELECT pg_terminate_backend(pid) ${WAITING}`)).length === 0)
+          await delay(20);
       })();
       await assert.rejects(head, { code: 'CONNECTION_LOST' });
       await killing;

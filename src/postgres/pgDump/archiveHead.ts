@@ -2,23 +2,25 @@
  * A database's schema as pg_dump says it: the header and table of contents of a custom-format archive, without data.
  * pg_dump writes them before the first data byte, so it is stopped there.
  */
-import { invariant } from '../../base/errors.ts';
 import type { Archive } from '../archive/entry.ts';
 import { withoutInternalOptions } from '../archive/internalOptions.ts';
 import { writeArchive } from '../archive/write.ts';
-import type { ConnectionSettings } from '../settings/settings.ts';
+import type { Session } from '../session.ts';
 import { readNativeHead } from './nativeHead.ts';
+import { Relay } from './relay.ts';
 import { clientTooOld, type Environment, findPgDump, type PgDumpTool } from './tool.ts';
 import { readWasmHead } from './wasmHead.ts';
 
 export interface ArchiveRequest {
-  settings: ConnectionSettings;
-  /** The server's server_version_num, as 150020. */
-  serverVersion: number;
-  /** From pg_export_snapshot(), in a transaction that stays open meanwhile. */
-  snapshot: string;
+  /**
+   * In a transaction of the caller, whose snapshot pg_dump reads under and who holds the locks of the tables: pg_dump
+   * takes none. It may have written.
+   */
+  session: Session;
   /** Further options of pg_dump, as `--schema-only`. */
   args: string[];
+  /** How long one statement of pg_dump waits for a lock (of a view, or of a catalog); without an end if left out. */
+  lockTimeoutMs?: number;
   signal?: AbortSignal;
   /** If the caller has chosen one already; else findPgDump chooses. */
   tool?: PgDumpTool;
@@ -36,21 +38,26 @@ export interface ArchiveHead {
 }
 
 /**
- * Every object that pg_dump would dump under the snapshot. Nothing runs any more when this returns or throws. A failure
- * of pg_dump is a TidemarkError with what it said; an abort rejects with the signal's reason, or as INTERRUPTED
- * while connecting. No data is read, so a row security policy that would stop a full pg_dump does not stop this.
+ * Every object that pg_dump would dump in the session's transaction, in the same bytes. Nothing runs any more when this
+ * returns or throws, and the session is as it was, in its transaction, also where pg_dump failed: what it set is undone by
+ * a savepoint, and prepared statements are gone, those of the caller too. A failure of pg_dump is a TidemarkError with what
+ * it said; an abort rejects with the signal's reason, and where the server was at work then, the session has ended. No
+ * data is read, so neither a row security policy nor a missing right to a table's rows stops this.
  */
 export async function readArchiveHead(request: ArchiveRequest): Promise<ArchiveHead> {
-  const { serverVersion, environment = process.env, signal } = request;
+  const { session, args, environment = process.env, signal } = request;
   signal?.throwIfAborted();
-  invariant(serverVersion >= 100000, `server_version_num ${serverVersion}`);
-  const serverMajor = Math.floor(serverVersion / 10000);
-  const tool = request.tool ?? (await findPgDump(serverMajor, environment));
-  if (tool.major < serverMajor) throw clientTooOld(serverMajor, [tool]);
-  const options = pgDumpOptions(request);
-  const read = { settings: request.settings, options, signal, tool };
-  const head = await (tool.kind === 'wasm' ? readWasmHead(read) : readNativeHead({ ...read, environment }));
-  return portable(head);
+  const tool = request.tool ?? (await findPgDump(session.serverMajor, environment));
+  if (tool.major < session.serverMajor) throw clientTooOld(session.serverMajor, [tool]);
+  const relay = await Relay.start(session, request.lockTimeoutMs ?? 0);
+  try {
+    const head = { relay, options: [...OPTIONS, ...args], signal, tool };
+    return portable(
+      await (tool.kind === 'wasm' ? readWasmHead(head) : readNativeHead({ ...head, environment })),
+    );
+  } finally {
+    await relay.end(signal?.aborted ?? false);
+  }
 }
 
 /** Without what another server would not take; else byte for byte as pg_dump wrote it. */
@@ -59,14 +66,4 @@ function portable(head: ArchiveHead): ArchiveHead {
   return archive === head.archive ? head : { ...head, archive, bytes: writeArchive(archive) };
 }
 
-function pgDumpOptions(request: ArchiveRequest): string[] {
-  return [
-    '--format=custom',
-    '--compress=0',
-    '--create',
-    '--no-password',
-    '--no-sync',
-    `--snapshot=${request.snapshot}`,
-    ...request.args,
-  ];
-}
+const OPTIONS = ['--format=custom', '--compress=0', '--create', '--no-password', '--no-sync'];

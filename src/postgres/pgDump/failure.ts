@@ -77,6 +77,11 @@ const KNOWN_FAILURES: readonly KnownFailure[] = [
   },
 ];
 
+const SAID_HINT =
+  'the text above is what pg_dump and the server say; TIDEMARK_PG_DUMP can name another pg_dump';
+const SAID_NOTHING_HINT =
+  'pg_dump said nothing, so it crashed or somebody ended it; TIDEMARK_PG_DUMP can name another pg_dump';
+
 /** The error for a pg_dump that ended without a complete archive head. `ending` says how: "with exit code 1". */
 export function pgDumpFailure(database: string, stderr: string, ending: string): TidemarkError {
   const said = errorText(stderr) || `it ended ${ending}`;
@@ -84,8 +89,7 @@ export function pgDumpFailure(database: string, stderr: string, ending: string):
   return new TidemarkError(
     known?.code ?? 'PG_DUMP_FAILED',
     `pg_dump could not read the schema of database ${database}: ${said}`,
-    known?.hint ??
-      'the text above is what pg_dump and the server say; TIDEMARK_PG_DUMP can name another pg_dump',
+    known?.hint ?? (stderr.trim() === '' ? SAID_NOTHING_HINT : SAID_HINT),
     { cause: stderr === '' ? undefined : new Error(stderr.trim()) },
   );
 }

@@ -3,30 +3,40 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ArchiveReader } from '../archive/parse.ts';
-import { type ConnectionSettings, clientEnvironment } from '../settings/settings.ts';
 import type { ArchiveHead } from './archiveHead.ts';
 import { pgDumpFailure, pgDumpWarnings, StderrTail } from './failure.ts';
+import type { Relay } from './relay.ts';
+import { RelaySocket } from './relaySocket.ts';
 import type { Environment, PgDumpTool } from './tool.ts';
 
-export interface NativeHeadRequest {
-  settings: ConnectionSettings;
+export interface HeadRequest {
+  relay: Relay;
   options: string[];
   signal?: AbortSignal;
   tool: PgDumpTool;
-  environment: Environment;
 }
 
-/** After SIGTERM, on which pg_dump cancels its query and ends. */
+/** After SIGTERM, on which pg_dump ends. */
 const STOP_GRACE_MS = 2000;
-/** What pg_dump needs besides the connection: libraries, key files in HOME, and the zone of the archive's time. */
+/** What pg_dump needs besides the connection: libraries, and the zone of the archive's time. */
 const KEPT_VARIABLES = ['PATH', 'HOME', 'LD_LIBRARY_PATH', 'TZ'];
 
-export async function readNativeHead(request: NativeHeadRequest): Promise<ArchiveHead> {
-  const { tool, settings, signal } = request;
-  const child = spawn(tool.path, request.options, {
-    env: childEnvironment(settings, request.environment),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+export async function readNativeHead(
+  request: HeadRequest & { environment: Environment },
+): Promise<ArchiveHead> {
+  const { relay, signal } = request;
+  const socket = await RelaySocket.listen(relay);
+  try {
+    return await runPgDump(request, childEnvironment(relay, socket, request.environment));
+  } finally {
+    await socket.close();
+    signal?.throwIfAborted();
+  }
+}
+
+async function runPgDump(request: HeadRequest, env: Record<string, string>): Promise<ArchiveHead> {
+  const { relay, tool, signal } = request;
+  const child = spawn(tool.path, request.options, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const stderr = new StderrTail();
   child.stderr.setEncoding('utf8').on('data', text => stderr.append(text));
   const ended = awaitEnd(child);
@@ -45,7 +55,7 @@ export async function readNativeHead(request: NativeHeadRequest): Promise<Archiv
     signal?.removeEventListener('abort', onAbort);
   }
   signal?.throwIfAborted();
-  if (head === null) throw pgDumpFailure(settings.database, stderr.text, ending ?? 'early');
+  if (head === null) throw relay.failure ?? pgDumpFailure(relay.database, stderr.text, ending ?? 'early');
   return { bytes: head.bytes, archive: head.archive, tool, warnings: pgDumpWarnings(stderr.text) };
 }
 
@@ -84,8 +94,21 @@ async function stop(child: ChildProcess, ended: Promise<string>): Promise<void> 
   await ended;
 }
 
-/** Messages in English, since failure.ts reads them. The connection is passed here and never as an argument. */
-function childEnvironment(settings: ConnectionSettings, environment: Environment): Record<string, string> {
-  const kept = KEPT_VARIABLES.map(name => [name, environment[name]]);
-  return clientEnvironment(settings, { ...Object.fromEntries(kept), LC_ALL: 'C', LANG: 'C' });
+/** Messages in English, since failure.ts reads them. No secret is in it: the session has been authenticated. */
+function childEnvironment(
+  relay: Relay,
+  socket: RelaySocket,
+  environment: Environment,
+): Record<string, string> {
+  const kept = KEPT_VARIABLES.flatMap(name => {
+    const value = environment[name];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return {
+    ...Object.fromEntries(kept),
+    ...{ LC_ALL: 'C', LANG: 'C' },
+    ...{ PGHOST: socket.folder, PGPORT: String(socket.port) },
+    ...{ PGDATABASE: relay.database, PGUSER: relay.user },
+    ...{ PGSSLMODE: 'disable', PGGSSENCMODE: 'disable' },
+  };
 }

@@ -1,16 +1,13 @@
 /** The thread that runs pg_dump's WebAssembly build: it blocks while it waits for the server. See wasmHead.ts. */
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { StderrTail } from './failure.ts';
-import type { Ended, FromServer, FromWorker, WasmWorkerData } from './wasmHead.ts';
+import type { Ended, FromWorker, WasmWorkerData } from './wasmHead.ts';
 import { loadPgDumpFactory, type PgDumpModule } from './wasmModule.ts';
 import { type ServerLink, WasmSession } from './wasmSession.ts';
 
 const OUTPUT_PATH = '/dev/archive';
 /** A device number that Emscripten does not use itself. */
 const OUTPUT_DEVICE_MAJOR = 64;
-
-/** Thrown through pg_dump when it asks for data: by then it has written the whole table of contents. */
-class DataReached extends Error {}
 
 class PortLink implements ServerLink {
   readonly #port: MessagePort;
@@ -25,13 +22,13 @@ class PortLink implements ServerLink {
     tell(this.#port, { kind: 'query', bytes: new Uint8Array(message) });
   }
 
-  receive(): Uint8Array | null {
+  receive(): Uint8Array {
     for (;;) {
       const before = Atomics.load(this.#signal, 0);
-      const received: { message: FromServer } | undefined = receiveMessageOnPort(this.#port);
+      const received: { message: Uint8Array } | undefined = receiveMessageOnPort(this.#port);
       if (received !== undefined) {
         const bytes = received.message;
-        if (bytes !== null) tell(this.#port, { kind: 'taken', size: bytes.length });
+        tell(this.#port, { kind: 'taken', size: bytes.length });
         return bytes;
       }
       Atomics.wait(this.#signal, 0, before);
@@ -92,16 +89,8 @@ async function main(data: WasmWorkerData): Promise<Ended> {
   });
   createOutput(module, chunks);
   const link = new PortLink(data.port, new Int32Array(data.signal));
-  const session = new WasmSession(link, data.parameters, () => {
-    module._fflush(0);
-    throw new DataReached();
-  });
-  connectLibpq(module, session);
-  try {
-    module.callMain([...data.options, `--file=${OUTPUT_PATH}`]);
-  } catch (error) {
-    if (!(error instanceof DataReached)) throw error;
-  }
+  connectLibpq(module, new WasmSession(link));
+  module.callMain([...data.options, `--file=${OUTPUT_PATH}`]);
   return { kind: 'ended', exitCode, stderr: stderr.text, archive: join(chunks) };
 }
 

@@ -1,5 +1,4 @@
 -- What a capture writes down about its source, and what decides whether it can go on. Parameters: none.
--- standard_strings: what sessions of the database begin with, whatever this one has set.
 select
   pg_catalog.current_database() as database,
   pg_catalog.current_setting('server_version') as server_version,
@@ -11,7 +10,6 @@ select
   coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') as icu_locale,
   pg_catalog.pg_database_size(d.oid) as size_bytes,
   pg_catalog.pg_is_in_recovery() as in_recovery,
-  (select reset_val from pg_catalog.pg_settings where name = 'standard_conforming_strings') as standard_strings,
   pg_catalog.pg_backend_pid() as pid,
   r.rolsuper as superuser,
   current_user as role
