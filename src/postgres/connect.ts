@@ -160,6 +160,11 @@ async function attemptOnce(
       ? setTimeout(() => stop(timeoutError()), settings.connectTimeoutMs)
       : undefined;
   options.signal?.addEventListener('abort', onAbort, { once: true });
+  // What the server says when it ends the session between two statements; the next one only hears that it is gone.
+  let ended: Error | undefined;
+  client.on('error', error => {
+    ended ??= error;
+  });
   try {
     options.signal?.throwIfAborted();
     await client.connect();
@@ -173,7 +178,7 @@ async function attemptOnce(
     return client;
   } catch (error) {
     connection.stream.destroy();
-    throw error;
+    throw isTransactionTimeout(ended) ? ended : error;
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', onAbort);

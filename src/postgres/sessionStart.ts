@@ -72,7 +72,7 @@ export function mayRefuseOptions(error: unknown): boolean {
 
 /** Whether the database's or the role's transaction_timeout ended the session before we could set it. */
 export function isTransactionTimeout(error: unknown): boolean {
-  return (error as { code?: string }).code === '25P04';
+  return (error as { code?: string } | undefined)?.code === '25P04';
 }
 
 export interface SessionState {
