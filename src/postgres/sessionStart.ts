@@ -44,6 +44,9 @@ const SETTINGS_WHERE_POSSIBLE: Record<string, string> = {
   ignore_checksum_failure: 'off',
 };
 
+/** What no database and no role decides for a session of ours. */
+export const FIXED_SETTINGS: readonly string[] = [SETTINGS, SETTINGS_WHERE_POSSIBLE].flatMap(Object.keys);
+
 /** What the start-up packet may leave out, for a later try or because it has to be looked at first. */
 export interface StartOptions {
   /** The user's own: they stay, and ours come after them. */

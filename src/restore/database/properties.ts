@@ -8,6 +8,7 @@ import type { Archive } from '../../postgres/archive/entry.ts';
 import { encodingStatement } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
+import { FIXED_SETTINGS } from '../../postgres/sessionStart.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import {
   type DatabaseDefinition,
@@ -106,27 +107,17 @@ export async function openAnew(
   }
 }
 
-/** Settings of other sessions than a restore's, or that its own preamble decides. */
+/** Settings of other sessions than a restore's, or that its own preamble or every session of ours decides. */
 const NOT_FOR_US = new Set([
   'role',
   'session_authorization',
-  'search_path',
   'client_encoding',
   ...PRELOADING,
+  ...FIXED_SETTINGS,
 ]);
 
 /** PostgreSQL quotes a string in an array that reads NULL, so a bare NULL is one. */
 const ARRAY_NULLS = 'SET array_nulls = on';
-
-/** What no setting of a database or a role may change for sessions that load. */
-const FIXED = [
-  ARRAY_NULLS,
-  "SET default_tablespace = ''",
-  'SET default_transaction_read_only = off',
-  "SET default_transaction_isolation = 'read committed'",
-  'SET default_transaction_deferrable = off',
-  'SET idle_session_timeout = 0',
-];
 
 export interface LoadingSettings {
   /** For every session that creates objects and loads rows, before the archive's preamble. */
@@ -183,7 +174,6 @@ export async function loadingSettings(
       encodingStatement(archive),
       ...taken.map(({ sql }) => sql),
       ...(usable ? asWritten : []),
-      ...FIXED,
       ...(hasRole ? [`SET ROLE ${me!.role === me!.login ? 'NONE' : quoteName(me!.role!)}`] : []),
     ],
     refresh: money?.ofRole ? monetary.map(({ sql }) => sql) : [],
