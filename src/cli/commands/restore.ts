@@ -3,7 +3,9 @@ import { chooseTarget } from '../../operations/restore/chooseTarget.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { type Found, readGiven } from '../../operations/snapshots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
+import { checkLines, parseCheck } from '../check.ts';
 import type { CliCommand, Context } from '../command.ts';
+import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
 import { formatCount, formatSeconds } from '../output.ts';
 import { thawOptions } from '../thaw.ts';
@@ -29,6 +31,11 @@ export const command: CliCommand = {
       .option('--no-privileges', 'leave GRANTs out')
       .option('--no-tablespaces', 'everything into the default tablespace')
       .option('--jobs <n>', 'connections that load at once')
+      .option(
+        '--check <level>',
+        'what is read back and compared with the snapshot: definitions or none',
+        'definitions',
+      )
       .option('--thaw', 'order what lies frozen in a cold class to be thawed')
       .option('--wait', 'with --thaw: wait until it can be read')
       .option('--yes', 'don’t ask');
@@ -40,11 +47,12 @@ export const command: CliCommand = {
       repository: options.repository as string | undefined,
       note: (line: string) => context.output.note(line),
     };
+    let code: number = EXIT.done;
     await readGiven(strategy, given, where, async found => {
       if (strategy.databases.has(what as string)) requireOf(found, what as string);
-      await restoreFound(context, found, options);
+      code = await restoreFound(context, found, options);
     });
-    return undefined;
+    return code;
   },
 };
 
@@ -52,7 +60,7 @@ async function restoreFound(
   context: Context,
   { place, opened }: Found,
   options: Record<string, unknown>,
-): Promise<void> {
+): Promise<number> {
   const { output, progress, signal } = context;
   const choice = {
     new: options.new as string | undefined,
@@ -75,6 +83,7 @@ async function restoreFound(
     privileges: options.privileges !== false,
     tablespaces: options.tablespaces !== false,
     jobs: parseJobs(options.jobs),
+    check: parseCheck(options.check as string),
     reporter: progress,
     signal,
     async confirm(plan, destructive) {
@@ -87,7 +96,9 @@ async function restoreFound(
     ...result.notes.map(note => `note: ${note}`),
     `restored ${result.snapshot} into ${result.target}: ${formatCount(result.tables.length)} tables, ` +
       `${formatCount(rows)} rows, ${formatSeconds(result.seconds)}`,
+    ...checkLines(result.check),
   ]);
+  return result.check.differences.length > 0 ? EXIT.fault : EXIT.done;
 }
 
 /** The snapshot, or the database whose latest one is meant. */

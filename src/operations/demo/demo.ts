@@ -208,6 +208,7 @@ class Stage {
       privileges: true,
       tablespaces: true,
       jobs: null,
+      check: 'definitions',
       reporter: SILENT,
       signal: this.#signal,
       confirm: async () => true,

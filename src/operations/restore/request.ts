@@ -1,5 +1,6 @@
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { CheckLevel, CheckResult } from '../../restore/check/result.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { ThawOptions } from '../thaw.ts';
 import type { OpenSnapshot } from './snapshot.ts';
@@ -29,6 +30,10 @@ export interface RestoreRequest {
   /** Whether tablespaces are kept; else everything goes into the database's default one. */
   tablespaces: boolean;
   jobs: number | null;
+  /** How far the target is read back and compared with the snapshot; `definitions` unless told. */
+  check?: CheckLevel;
+  /** What has been said so far of what the restore does otherwise; `restore` gathers it. */
+  notes?: readonly string[];
   reporter: Reporter;
   signal: AbortSignal;
   /** Shown before anything is done; false ends the restore with nothing done. */
@@ -43,6 +48,8 @@ export interface RestoreResult {
   tables: RestoredTable[];
   notes: string[];
   safetySnapshot: string | null;
+  /** Where it has differences, the target is there all the same. */
+  check: CheckResult;
 }
 
 export interface RestoredTable {

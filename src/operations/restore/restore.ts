@@ -30,7 +30,8 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.thaw && request.only !== 'schema')
     await requireReadable(snapshot, request.thaw, request.thaw.order);
   signal.throwIfAborted();
-  const outcome = await intoTarget({ ...request, reporter: noting(request.reporter, notes) }, selected);
+  const noted = { ...request, notes, reporter: noting(request.reporter, notes) };
+  const outcome = await intoTarget(noted, selected);
   return {
     snapshot: snapshot.manifest.snapshot,
     target: outcome.target,
@@ -38,6 +39,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
     tables: outcome.tables,
     notes,
     safetySnapshot: outcome.safety,
+    check: outcome.check,
   };
 }
 

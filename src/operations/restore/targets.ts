@@ -3,6 +3,7 @@ import { invariant, TidemarkError } from '../../base/errors.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import { type CheckResult, RestoreDiffers, uncheckedResult } from '../../restore/check/result.ts';
 import { createDatabase } from '../../restore/database/create.ts';
 import { databaseDefinition } from '../../restore/database/definition.ts';
 import { swapDatabases } from '../../restore/database/swap.ts';
@@ -12,6 +13,7 @@ import {
   refuseExisting,
   requireEmpty,
 } from '../../restore/database/target.ts';
+import { beginCheck, withAccess } from './check.ts';
 import { isTableRestore, type RestoredTable, type RestoreRequest } from './request.ts';
 import { restoreTables } from './tables.ts';
 import { bringRoles, isWholeDatabase, openToUse, restoreWhole } from './whole.ts';
@@ -21,6 +23,7 @@ export interface Outcome {
   tables: RestoredTable[];
   /** The snapshot that was taken before anything was replaced. */
   safety: string | null;
+  check: CheckResult;
 }
 
 /** Carries out a restore where it is wanted. */
@@ -29,9 +32,11 @@ export async function intoTarget(request: RestoreRequest, selected: Selected): P
   if (isTableRestore(request)) return intoUse(request, selected);
   if (target.kind === 'to') {
     await requireEmpty(target.settings, target.clean);
+    const begun = await beginCheck(request, selected, target.settings);
     const tables = await restoreWhole(request, selected, target.settings);
     await openToUse(request, target.settings);
-    return { target: describeSettings(target.settings), tables, safety: null };
+    const check = await withAccess(request, await begun.finish(), target.settings);
+    return { target: describeSettings(target.settings), tables, safety: null, check };
   }
   return target.kind === 'new' ? intoNew(request, selected) : inPlace(request, selected);
 }
@@ -43,7 +48,8 @@ async function intoUse(request: RestoreRequest, selected: Selected): Promise<Out
   const safety =
     target.kind === 'inPlace' && request.beside === undefined ? await target.safety(target.settings) : null;
   const tables = await restoreTables(request, selected.entries, target.settings);
-  return { target: describeSettings(target.settings), tables, safety };
+  const check = uncheckedResult('tables were restored into a database in use');
+  return { target: describeSettings(target.settings), tables, safety, check };
 }
 
 async function intoNew(request: RestoreRequest, selected: Selected): Promise<Outcome> {
@@ -56,10 +62,11 @@ async function intoNew(request: RestoreRequest, selected: Selected): Promise<Out
   } finally {
     await session.close();
   }
-  const { working, tables } = await underWorkingName(request, selected, server, name);
+  const { working, tables, checked } = await underWorkingName(request, selected, server, name);
   await rename(request, server, working, name);
   await openToUse(request, withDatabase(server, name));
-  return { target: describeSettings(withDatabase(server, name)), tables, safety: null };
+  const check = await withAccess(request, checked, withDatabase(server, name));
+  return { target: describeSettings(withDatabase(server, name)), tables, safety: null, check };
 }
 
 /**
@@ -72,14 +79,23 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
   const { settings } = target;
   const safety = await target.safety(settings);
   try {
-    const { working, tables } = await underWorkingName(request, selected, settings, settings.database);
+    const { working, tables, checked } = await underWorkingName(
+      request,
+      selected,
+      settings,
+      settings.database,
+    );
+    if (checked.differences.length > 0)
+      await dropWorking(request, settings, working)(notSwapped(settings, checked, safety));
     const left = await swapDatabases(settings, working).catch(dropWorking(request, settings, working));
     await openToUse(request, settings);
     if (left)
       request.reporter.note(`the replaced database could not be dropped and is still there as ${left}`);
-    return { target: describeSettings(settings), tables, safety };
+    const check = await withAccess(request, checked, settings);
+    return { target: describeSettings(settings), tables, safety, check };
   } catch (error) {
     request.signal.throwIfAborted();
+    if (error instanceof RestoreDiffers) throw error;
     const { code, message, hint, kind } = error as TidemarkError;
     const back = `the database ${settings.database} is as it was before; its state then is also snapshot ${safety}`;
     throw new TidemarkError(code ?? 'RESTORE_FAILED', message, hint ? `${hint}\n${back}` : back, {
@@ -87,6 +103,15 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
       cause: error,
     });
   }
+}
+
+function notSwapped({ database }: ConnectionSettings, check: CheckResult, safety: string): RestoreDiffers {
+  return new RestoreDiffers(
+    `what was to replace ${database}`,
+    check,
+    `restore with --new to look at it, or with --check none to take it as it is
+the database ${database} is as it was before; its state then is also snapshot ${safety}`,
+  );
 }
 
 /**
@@ -116,9 +141,11 @@ async function underWorkingName(
     await session.close();
   }
   try {
+    const begun = await beginCheck(request, selected, withDatabase(server, working));
     const tables = await restoreWhole(request, selected, withDatabase(server, working));
+    const checked = await begun.finish();
     request.signal.throwIfAborted();
-    return { working, tables };
+    return { working, tables, checked };
   } catch (error) {
     return await dropWorking(request, server, working)(error);
   }

@@ -1,0 +1,110 @@
+import { TidemarkError } from '../../base/errors.ts';
+import type { Selected } from '../../postgres/archive/select.ts';
+import { Session } from '../../postgres/session.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import {
+  checkDatabase,
+  compareAccess,
+  type Expectation,
+  readTarget,
+} from '../../restore/check/checkDatabase.ts';
+import type { Definitions } from '../../restore/check/readDefinitions.ts';
+import { type CheckResult, uncheckedResult } from '../../restore/check/result.ts';
+import { openMaintenance } from '../../restore/database/target.ts';
+import type { RestoreRequest } from './request.ts';
+import { readProfile } from './roles.ts';
+import { isWholeDatabase } from './whole.ts';
+
+/** The check of a whole restore: begun before the target is filled, so that what was there before is known. */
+export interface WholeCheck {
+  /** Reads the target back and compares; what can't be read is said in the result. */
+  finish(): Promise<CheckResult>;
+}
+
+/**
+ * @param into the target; a database that the restore made is compared with all its properties, whatever it is called.
+ */
+export async function beginCheck(
+  request: RestoreRequest,
+  selected: Selected,
+  into: ConnectionSettings,
+): Promise<WholeCheck> {
+  const { snapshot, signal, target } = request;
+  if (request.check === 'none' || request.tables.length > 0)
+    return { finish: async () => uncheckedResult(null) };
+  const expected = expectationOf(request, selected);
+  const made = target.kind !== 'to';
+  const before = made ? null : await readable(() => readBefore(into, expected, signal), signal);
+  if (before instanceof TidemarkError) return { finish: async () => uncheckedResult(before.message) };
+  return {
+    async finish() {
+      const { reporter } = request;
+      reporter.begin('reading the definitions back', null);
+      const session = await Session.open(into, 'tidemark check', signal);
+      const profile = await readProfile(session).finally(() => session.close());
+      const settled = { ...expected, notes: request.notes ?? [] };
+      const checked = await readable(() => checkDatabase(into, profile, settled, before, signal), signal);
+      reporter.end();
+      return checked instanceof TidemarkError ? uncheckedResult(checked.message) : checked;
+    },
+  };
+
+  function expectationOf({ only }: RestoreRequest, { entries }: Selected): Expectation {
+    return {
+      archive: snapshot.archive,
+      entries,
+      parts: snapshot.parts,
+      serverMajor: Math.floor(snapshot.manifest.source.serverVersionNum / 10000),
+      pgDump: snapshot.manifest.pgDump,
+      options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
+      data: only !== 'schema',
+      database: !isWholeDatabase(request) ? 'not' : target.kind === 'to' ? 'given' : 'made',
+      notes: [],
+    };
+  }
+}
+
+/** The result with what is set last, once the database has its name: how many may connect, and whether it is a template. */
+export async function withAccess(
+  request: RestoreRequest,
+  check: CheckResult,
+  settings: ConnectionSettings,
+): Promise<CheckResult> {
+  if (check.level === 'none' || !isWholeDatabase(request)) return check;
+  const made = request.target.kind !== 'to';
+  const session = await openMaintenance(settings);
+  try {
+    const differences = await compareAccess(session, settings.database, request.snapshot.archive, made);
+    const told = request.notes ?? [];
+    const untold = differences.filter(({ object }) => {
+      const what = object.replace(/^DATABASE /, '').toLowerCase();
+      return !told.some(note => note.toLowerCase().includes(what));
+    });
+    return { ...check, differences: [...check.differences, ...untold] };
+  } finally {
+    await session.close();
+  }
+}
+
+async function readBefore(
+  into: ConnectionSettings,
+  expected: Expectation,
+  signal: AbortSignal,
+): Promise<Definitions> {
+  const session = await Session.open(into, 'tidemark check', signal);
+  await session.close();
+  return readTarget(into, expected, session.serverMajor, signal);
+}
+
+/** That a target can't be read back does not undo a restore; it is said. Whatever else goes wrong, fails. */
+async function readable<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | TidemarkError> {
+  try {
+    return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof TidemarkError && UNREADABLE.has(error.code)) return error;
+    throw error;
+  }
+}
+
+const UNREADABLE = new Set(['CLIENT_TOO_OLD', 'PERMISSION_DENIED', 'PG_DUMP_FAILED']);

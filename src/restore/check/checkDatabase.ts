@@ -1,0 +1,184 @@
+/**
+ * A restore reads its target back: what pg_dump says of it is compared with what the snapshot says it should be. The
+ * comparison knows nothing of how the restore was done, only what it was to carry out.
+ */
+import type { Part } from '../../capture/part.ts';
+import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { archiveEncoding, type StatementOptions } from '../../postgres/archive/statements.ts';
+import { Session } from '../../postgres/session.ts';
+import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { TargetProfile } from '../profile.ts';
+import { type Comparison, compareObjects, type ObjectDifference } from './compare.ts';
+import { accessOf, compareProperties } from './databaseProperties.ts';
+import { type DescribedObject, describeObjects } from './describe.ts';
+import { compareLargeObjectSizes } from './largeObjects.ts';
+import { type Definitions, pgDumpFor, readDatabase } from './readDefinitions.ts';
+import type { CheckResult } from './result.ts';
+
+/** What a database should have. */
+export interface Expectation {
+  archive: Archive;
+  /** Those that the restore carried out. */
+  entries: readonly ArchiveEntry[];
+  parts: readonly Part[];
+  /** Major version of the server that was captured. */
+  serverMajor: number;
+  /** The pg_dump that it was captured with, as its manifest has it. */
+  pgDump: string;
+  options: StatementOptions;
+  /** Whether rows, sequence values and large objects were restored, or definitions only. */
+  data: boolean;
+  /** What of the database itself was restored: all of it, what can be added to any database, or nothing. */
+  database: 'made' | 'given' | 'not';
+  /** Notes of the restore: what they name was announced. */
+  notes: readonly string[];
+}
+
+/** What is read with the pg_dump that the snapshot's definitions were read with, if it is here. */
+export async function readTarget(
+  settings: ConnectionSettings,
+  expected: Pick<Expectation, 'archive' | 'pgDump'>,
+  serverMajor: number,
+  signal: AbortSignal,
+): Promise<Definitions> {
+  const tool = await pgDumpFor(expected.pgDump, serverMajor);
+  return readDatabase(settings, { tool, encoding: archiveEncoding(expected.archive), signal });
+}
+
+/**
+ * Compares a database that was restored as a whole.
+ *
+ * @param before what was there before the restore, if anything could be; it is not called added.
+ */
+export async function checkDatabase(
+  settings: ConnectionSettings,
+  profile: TargetProfile,
+  expected: Expectation,
+  before: Definitions | null,
+  signal: AbortSignal,
+): Promise<CheckResult> {
+  const there = await readTarget(settings, expected, profile.serverMajor, signal);
+  const objects = compareDefinitions(expected, there, profile, before, settings.user);
+  const { owner, acl, tablespaces } = expected.options;
+  const properties =
+    expected.database === 'not'
+      ? { equal: 0, differences: [] }
+      : compareProperties(expected.archive, there.archive, {
+          ...{ owner: owner !== false, privileges: acl !== false, tablespaces: tablespaces !== false },
+          made: expected.database === 'made',
+          serverMajor: profile.serverMajor,
+        });
+  const sizes = expected.data ? await largeObjects(settings, expected, signal) : [];
+  const differences = [...objects.differences, ...properties.differences, ...sizes];
+  return {
+    level: 'definitions',
+    pgDump: `${there.tool.kind} ${there.tool.version}`,
+    objects: objects.equal + properties.equal,
+    notCompared: objects.notCompared,
+    differences: differences.filter(difference => !isAnnounced(difference, expected)),
+    tables: null,
+    unread: null,
+  };
+}
+
+const DEFAULT_ACCESS = new Set(['-1', 'false']);
+
+/** How many may connect to the database of the settings, asked in another one; to be called when it is open to use. */
+export async function compareAccess(
+  session: Session,
+  database: string,
+  archive: Archive,
+  made: boolean,
+): Promise<ObjectDifference[]> {
+  const expected = accessOf(archive);
+  const [row] = await session.query(
+    'select datconnlimit, datistemplate from pg_catalog.pg_database where datname operator(pg_catalog.=) $1',
+    [database],
+  );
+  if (expected === null || row === undefined) return [];
+  const pairs = [
+    ['connection limit', expected.connectionLimit, row.datconnlimit!],
+    ['is_template', String(expected.isTemplate), String(row.datistemplate === 't')],
+  ];
+  return pairs
+    .filter(([, wanted, found]) => wanted !== found && (made || !DEFAULT_ACCESS.has(wanted!)))
+    .map(([name, wanted, found]) => ({
+      kind: 'different' as const,
+      object: `DATABASE ${name}`,
+      expected: wanted!,
+      found: found!,
+    }));
+}
+
+function compareDefinitions(
+  expected: Expectation,
+  there: Definitions,
+  profile: TargetProfile,
+  before: Definitions | null,
+  role: string,
+): Comparison {
+  const describing = { profile, statements: expected.options };
+  const describe = ({ archive }: Definitions) =>
+    describeObjects(archive, archive.entries.filter(expected.data ? () => true : isDefinition), describing);
+  const comparison = compareObjects(
+    describeObjects(expected.archive, expected.entries, describing),
+    describe(there),
+    {
+      sameVersion:
+        profile.serverMajor === expected.serverMajor && expected.pgDump.endsWith(` ${there.tool.version}`),
+      maintain: expected.serverMajor >= 17,
+      onlyOwner: expected.options.owner === false ? role : null,
+    },
+  );
+  if (before === null) return comparison;
+  const known = new Set(describe(before).map(identity));
+  const differences = comparison.differences.filter(({ kind, object, found }) => {
+    return kind !== 'added' || !known.has(`${object}\n${found}`);
+  });
+  return { ...comparison, differences };
+}
+
+function identity({ name, statements }: DescribedObject): string {
+  return `${name}\n${statements}`;
+}
+
+/** What a restore of definitions alone brings. */
+function isDefinition({ desc }: ArchiveEntry): boolean {
+  return desc !== 'SEQUENCE SET' && desc !== 'MATERIALIZED VIEW DATA' && !desc.startsWith('BLOB');
+}
+
+async function largeObjects(
+  settings: ConnectionSettings,
+  expected: Expectation,
+  signal: AbortSignal,
+): Promise<ObjectDifference[]> {
+  const session = await Session.open(settings, 'tidemark check', signal);
+  try {
+    return await compareLargeObjectSizes(session, expected.archive, expected.entries, expected.parts);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Whether the restore had said so: of an object that it left out, of a setting that the server refused. */
+function isAnnounced({ kind, object }: ObjectDifference, expected: Expectation): boolean {
+  const setting = /^DATABASE setting (\S+)/.exec(object)?.[1];
+  if (setting !== undefined) return expected.notes.some(note => note.includes(setting));
+  if (kind !== 'missing') return false;
+  if (object.startsWith('INDEX ATTACH ') && isExclusionIndex(object, expected)) return true;
+  return expected.notes.some(note => note.startsWith(object) && LEFT_OUT.test(note.slice(object.length)));
+}
+
+const LEFT_OUT = /^:? (?:is )?(?:left out|there already|kept|refused|not restored)/;
+
+/** PostgreSQL up to 19 can't attach the index of an exclusion constraint to the one above it. */
+function isExclusionIndex(object: string, { archive }: Expectation): boolean {
+  const attach = archive.entries.find(
+    entry => entry.desc === 'INDEX ATTACH' && object === `INDEX ATTACH ${entry.namespace}.${entry.tag}`,
+  );
+  const ids = new Set(attach?.dependencies);
+  return archive.entries.some(
+    entry =>
+      ids.has(entry.dumpId) && entry.desc === 'CONSTRAINT' && (entry.defn ?? '').includes(' EXCLUDE USING '),
+  );
+}
