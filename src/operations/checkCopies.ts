@@ -4,7 +4,13 @@ import type { ConnectionSettings } from '../postgres/settings/settings.ts';
 import { newestFirst } from '../repository/newest.ts';
 import { folderOf, kindOf } from '../storage/kinds.ts';
 import { isWhole } from '../strategy/coverage.ts';
-import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
+import {
+  type DatabaseSpec,
+  type PlanSpec,
+  type RepositorySpec,
+  SAFETY_PLAN,
+  type Strategy,
+} from '../strategy/spec.ts';
 import { judgeCopies, type PlanFacts } from '../watch/copies.ts';
 import { judgeNewest, type StoredFacts } from '../watch/newest.ts';
 import { type Site, siteOfFolder, siteOfHost } from '../watch/site.ts';
@@ -74,8 +80,8 @@ export async function checkNewest(strategy: Strategy, { places }: OpenPlaces): P
     );
     const newest = new Map<string, StoredFacts['newest']>();
     let looked = 0;
-    for await (const { database, snapshot, started, scope } of newestFirst(repository)) {
-      if (wanted.has(database) && isWhole(scope)) {
+    for await (const { database, snapshot, started, scope, plan } of newestFirst(repository)) {
+      if (wanted.has(database) && isWhole(scope) && plan !== SAFETY_PLAN) {
         newest.set(database, { snapshot, started: new Date(started) });
         wanted.delete(database);
       }

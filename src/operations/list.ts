@@ -6,6 +6,7 @@ import { PackChecks } from '../repository/packChecks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
 import { openPlaces, type RepositoryFailure } from './snapshots.ts';
+import { partOf } from './wholeness.ts';
 
 /** A snapshot, and the repositories that have it: no more of its manifest than is shown, since there may be 100,000. */
 export interface ListedSnapshot {
@@ -14,6 +15,8 @@ export interface ListedSnapshot {
   /** Nearest first; the sizes are those in the first of them. */
   repositories: string[];
   plan: string | null;
+  /** Why it is not meant where only the database is named, such as `safety snapshot`; null: it is a whole one. */
+  part: string | null;
   kind: Manifest['kind'];
   started: string;
   finished: string;
@@ -112,13 +115,14 @@ class Listing {
     const known = this.#found.get(snapshot);
     if (known !== undefined) return known;
     const { database: only } = this.#options;
+    const part = partOf(manifest);
     const { tables, rows, bytesRead, bytesAdded } = counts;
     const fresh: ListedSnapshot | null =
       only !== undefined && database !== only
         ? null
         : {
             ...{ snapshot, database: this.#once(database), repositories: [repository] },
-            ...{ plan: plan && this.#once(plan), kind, started, finished },
+            ...{ plan: plan && this.#once(plan), part: part && this.#once(part), kind, started, finished },
             ...{ tables, rows, bytesRead, bytesAdded, damagedIn: [], holds: [] },
           };
     this.#found.set(snapshot, fresh);

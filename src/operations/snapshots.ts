@@ -1,4 +1,5 @@
 import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
+import { shellCommand } from '../base/shell.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import { newestFirst } from '../repository/newest.ts';
 import { folderOf } from '../storage/kinds.ts';
@@ -13,6 +14,7 @@ import {
 } from './open.ts';
 import { Reading } from './reading.ts';
 import { type OpenSnapshot, openSnapshot } from './restore/snapshot.ts';
+import { type PassedOver, partOf, passedOverText } from './wholeness.ts';
 
 /** Finding snapshots over all repositories of a strategy, of which some may be out of reach. */
 
@@ -70,6 +72,8 @@ export interface Located {
   snapshot: string;
   /** At least one, nearest first; `name` is that of the manifest there. */
   places: { place: OpenPlace; name: string }[];
+  /** Null where the snapshot itself was named; else the newer ones of the database that were not meant. */
+  passedOver: PassedOver | null;
 }
 
 export interface LocateOptions {
@@ -79,7 +83,13 @@ export interface LocateOptions {
   note(line: string): void;
 }
 
-/** @param given a snapshot's id, the start or the end of one, or the name of a database: then its latest snapshot. */
+/** Why the snapshot was taken that was, where only its database was named and others are newer; else null. */
+export function whyChosen({ snapshot, passedOver }: Located): string | null {
+  if (passedOver === null || passedOver.length === 0) return null;
+  return `${snapshot} is the newest whole snapshot; newer ones are passed over: ${passedOverText(passedOver)}`;
+}
+
+/** @param given a snapshot's id, the start or the end of one, or the name of a database: then its newest whole snapshot. */
 async function locate(strategy: Strategy, given: string, options: LocateOptions): Promise<Located> {
   const { places, failures } = await openPlaces(strategy, options.repository);
   const isDatabase = strategy.databases.has(given);
@@ -89,41 +99,59 @@ async function locate(strategy: Strategy, given: string, options: LocateOptions)
   const listed = new Map<OpenPlace, string[]>();
   for (const place of places) listed.set(place, await place.repository.snapshotNames());
   const all = [...listed].flatMap(([place, names]) => names.map(name => ({ place, name })));
-  const snapshot = isDatabase
+  const names = all.map(each => each.name);
+  const { snapshot, passedOver } = isDatabase
     ? await latestOf(strategy, listed, given)
-    : snapshotMeant(
-        all.map(each => each.name),
-        given,
-      );
-  return { snapshot, places: all.filter(each => snapshotOf(each.name) === snapshot) };
+    : { snapshot: snapshotMeant(names, given), passedOver: null };
+  return { snapshot, places: all.filter(each => snapshotOf(each.name) === snapshot), passedOver };
 }
 
-/** The newest anywhere. One that can be read nowhere might be newer: then somebody has to say which one they want. */
+/**
+ * The newest whole one anywhere. One that can be read nowhere might be newer: then somebody has to say which one they want.
+ */
 async function latestOf(
   strategy: Strategy,
   listed: ReadonlyMap<OpenPlace, string[]>,
   database: string,
-): Promise<string> {
+): Promise<{ snapshot: string; passedOver: PassedOver }> {
   databaseOf(strategy, database);
   const read = new Set<string>();
   const unread = new Map<string, TidemarkError>();
+  const parts = new Map<string, string>();
   let newest: string | undefined;
   for (const [{ repository }, names] of listed) {
     const damaged = (name: string, error: TidemarkError) => void unread.set(snapshotOf(name), error);
     for await (const manifest of newestFirst(repository, { names, damaged })) {
-      read.add(manifest.snapshot);
+      const { snapshot } = manifest;
+      read.add(snapshot);
       if (manifest.database !== database) continue;
-      if (newest === undefined || manifest.snapshot > newest) newest = manifest.snapshot;
+      const part = partOf(manifest);
+      if (part !== null) {
+        parts.set(snapshot, part);
+        continue;
+      }
+      if (newest === undefined || snapshot > newest) newest = snapshot;
       break;
     }
   }
   for (const [snapshot, error] of unread)
     if (snapshot > (newest ?? '') && !read.has(snapshot)) throw maybeNewer(snapshot, error, database);
-  if (newest !== undefined) return newest;
-  throw usageError(
-    'NO_SNAPSHOTS',
-    `there is no snapshot of ${database}`,
-    `take one: tidemark backup ${database}`,
+  const passedOver = [...parts]
+    .map(([snapshot, part]) => ({ snapshot, part }))
+    .filter(({ snapshot }) => snapshot > (newest ?? ''))
+    .sort((a, b) => (a.snapshot < b.snapshot ? 1 : -1));
+  if (newest === undefined) throw noneWhole(database, passedOver);
+  return { snapshot: newest, passedOver };
+}
+
+/** There is nothing that "the latest" could mean. */
+export function noneWhole(database: string, passedOver: PassedOver): TidemarkError {
+  const take = `take one: ${shellCommand(['tidemark', 'backup'], [database])}`;
+  if (passedOver.length === 0) return usageError('NO_SNAPSHOTS', `there is no snapshot of ${database}`, take);
+  return usageError(
+    'NO_WHOLE_SNAPSHOT',
+    `there is no whole snapshot of ${database}, only ${passedOverText(passedOver)}`,
+    `${take}; or name the one that you mean by its id`,
   );
 }
 
@@ -176,9 +204,12 @@ async function openLocated(
   throw allFailed(`snapshot ${snapshot} can't be read anywhere`, failures);
 }
 
-/** What is given, found and opened, for a short look: nothing keeps what it needs. */
+/** What is given, found and opened, for a short look: nothing keeps what it needs. Why it was chosen is noted. */
 export async function openGiven(strategy: Strategy, given: string, options: LocateOptions): Promise<Found> {
-  return openLocated(await locate(strategy, given, options), options.note, async () => undefined);
+  const located = await locate(strategy, given, options);
+  const why = whyChosen(located);
+  if (why) options.note(why);
+  return openLocated(located, options.note, async () => undefined);
 }
 
 /**
@@ -213,9 +244,19 @@ function elsewhere(error: unknown, { located: { places }, place: tried }: Found)
   return new TidemarkError(code, message, `${hint}\n${more}`, { kind, cause: error });
 }
 
+/** Fewer letters would mean any snapshot of a decade. */
+const PREFIX_LENGTH_MIN = 4;
+
 /** The id of the one snapshot, of those whose manifests have these names, that starts or ends like this. */
 export function snapshotMeant(names: Iterable<string>, given: string): string {
   const found = new Set<string>();
+  if (given.length < PREFIX_LENGTH_MIN) {
+    throw usageError(
+      'SNAPSHOT_SHORT',
+      `${JSON.stringify(given)} is too short to name a snapshot`,
+      `give the id, or at least ${PREFIX_LENGTH_MIN} letters of its start, or all behind its last dash; 'tidemark list' shows the snapshots`,
+    );
+  }
   for (const name of names) {
     const id = snapshotOf(name);
     if (name.startsWith(given) || id.endsWith(`-${given}`)) found.add(id);

@@ -69,6 +69,8 @@ export interface Scope {
   schemaOnly: boolean;
   dataOnly: boolean;
   rolePasswords: boolean;
+  /** Only where less was asked for by hand than the plan captures. */
+  narrowed?: true;
 }
 
 export interface Counts {

@@ -1,6 +1,6 @@
 import { usageError } from '../../base/errors.ts';
 import { exportSnapshot } from '../../operations/export.ts';
-import { readGiven } from '../../operations/snapshots.ts';
+import { readGiven, whyChosen } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
@@ -15,7 +15,7 @@ export const command: CliCommand = {
     command
       .addHelpText(
         'after',
-        `\nFormats:\n${formats}\n\nSNAPSHOT may also be a database's name: its latest snapshot.`,
+        `\nFormats:\n${formats}\n\nSNAPSHOT may also be a database's name: its newest whole snapshot.`,
       )
       .requiredOption('--format <format>', `one of ${exportFormats.map(format => format.name).join(', ')}`)
       .option('--table <pattern...>', 'only these tables, with what they need')
@@ -40,7 +40,9 @@ export const command: CliCommand = {
       repository: options.repository as string | undefined,
       note: (line: string) => output.note(line),
     };
-    await readGiven(await strategy(), what as string, where, async ({ opened }) => {
+    await readGiven(await strategy(), what as string, where, async ({ located, opened }) => {
+      const why = whyChosen(located);
+      if (why) output.note(why);
       if (!options.schemaOnly) {
         const thawing = thawOptions(options, progress, signal);
         await requireReadable(opened, thawing, options.thaw === true);

@@ -10,8 +10,8 @@ import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts
 /**
  * With --json:
  *
- *     { "snapshots": [{ "snapshot", "database", "repository", "repositories": [name…], "plan", "kind", "started", "finished",
- *       "tables", "rows", "bytesRead", "bytesAdded", "damagedIn": [name…], "holds": [hold…] }], "errors": [{ "repository", "error" }],
+ *     { "snapshots": [{ "snapshot", "database", "repository", "repositories": [name…], "plan", "part": why it is not whole | null, "kind", "started",
+ *       "finished", "tables", "rows", "bytesRead", "bytesAdded", "damagedIn": [name…], "holds": [hold…] }], "errors": [{ "repository", "error" }],
  *       "unreadable": [{ "repository", "snapshot", "error" }] }
  *
  * `repository` is the nearest of `repositories`; the sizes are those there. `errors` are of repositories, `unreadable` are
@@ -65,7 +65,7 @@ function lines(snapshots: ReturnType<typeof describe>[]): Iterable<string> {
     formatCount(each.rows),
     formatBytes(each.bytesRead),
     formatBytes(each.bytesAdded),
-    [describeDamage(each), describeHolds(each.holds)].filter(text => text !== '').join('; '),
+    [each.part ?? '', describeDamage(each), describeHolds(each.holds)].filter(text => text !== '').join('; '),
   ]);
   const head = ['snapshot', 'database', 'plan', 'in', 'finished', 'tables', 'rows', 'read', 'added', ''];
   return table([head, ...rows], new Set([5, 6, 7, 8]));

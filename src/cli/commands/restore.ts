@@ -15,7 +15,10 @@ export const command: CliCommand = {
   summary: 'restore a database or tables from a snapshot',
   define(command) {
     command
-      .addHelpText('before', 'WHAT is a database of the strategy (its latest snapshot) or a snapshot’s id.\n')
+      .addHelpText(
+        'before',
+        'WHAT is a database of the strategy (its newest whole snapshot) or a snapshot’s id.\n',
+      )
       .option('--snapshot <id>', 'which snapshot of the database (default: latest, its newest whole one)')
       .option('--repository <name>', 'from this repository; otherwise the nearest that has the snapshot')
       .option('--new <name>', 'into a new database of that name on the source’s server')
@@ -58,7 +61,7 @@ export const command: CliCommand = {
 
 async function restoreFound(
   context: Context,
-  { place, opened }: Found,
+  { located, place, opened }: Found,
   options: Record<string, unknown>,
 ): Promise<number> {
   const { output, progress, signal } = context;
@@ -72,6 +75,7 @@ async function restoreFound(
   const target = await chooseTarget(context.strategy, opened.manifest.database, choice, safety);
   const result = await restore({
     snapshot: opened,
+    chosen: located.passedOver,
     storage: place.storage,
     target,
     thaw: { ...thawOptions(options, progress, signal), order: options.thaw === true },

@@ -10,7 +10,7 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--repository <name>', 'as this repository has it; otherwise the nearest that does')
-      .addHelpText('before', 'SNAPSHOT is its id, or a database: then its latest snapshot.\n');
+      .addHelpText('before', 'SNAPSHOT is its id, or a database: then its newest whole snapshot.\n');
   },
   async run({ output, signal, strategy }, [given], options) {
     const where = {

@@ -16,7 +16,7 @@ export const command: CliCommand = {
       .option('--wait', 'wait until everything can be read')
       .addHelpText(
         'after',
-        '\nSNAPSHOT may also be a database’s name: its latest snapshot. Storage classes such as GLACIER, DEEP_ARCHIVE and' +
+        '\nSNAPSHOT may also be a database’s name: its newest whole snapshot. Storage classes such as GLACIER, DEEP_ARCHIVE and' +
           '\nAzure’s Archive must be thawed before a restore; that takes minutes to days, and the provider charges for it.',
       );
   },

@@ -26,7 +26,7 @@ export const command: CliCommand = {
       .option('--coverage <time>', 'how old a check may be to count as coverage', '30d')
       .addHelpText(
         'after',
-        '\nSNAPSHOT may also be a database’s name: its latest snapshot. Without one, the latest snapshot of each database' +
+        '\nSNAPSHOT may also be a database’s name: its newest whole snapshot. Without one, the newest of each database' +
           '\nin each repository is verified. Exit code 3 if anything is wrong.' +
           '\nWith --budget, the packs of all snapshots are read, those first that were not read for longest. What was read' +
           '\nis recorded in the repository, so that any machine can go on.',

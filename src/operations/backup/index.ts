@@ -204,6 +204,7 @@ class PlanRun {
         schemaOnly: schemaOnly || (plan?.schemaOnly ?? false),
         dataOnly: dataOnly || (plan?.dataOnly ?? false),
         rolePasswords: rolePasswords ?? plan?.rolePasswords ?? null,
+        ...(this.#isNarrowed ? { narrowed: true as const } : {}),
       },
       jobs: jobs ?? plan?.jobs ?? null,
       ...this.#how,
@@ -211,6 +212,13 @@ class PlanRun {
       reporter,
       signal,
     });
+  }
+
+  /** Less was asked for by hand than the plan captures. */
+  get #isNarrowed(): boolean {
+    const { tables, excludeTables, schemaOnly, dataOnly } = this.#options;
+    const only = (schemaOnly && !this.#plan?.schemaOnly) || (dataOnly && !this.#plan?.dataOnly);
+    return tables !== undefined || excludeTables !== undefined || only;
   }
 
   get #how(): { level: number; storageClass: string | null } {

@@ -1,6 +1,7 @@
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
+import { partOf, passedOverText } from '../wholeness.ts';
 import { isTableRestore, type RestoreRequest } from './request.ts';
 
 /** Tables named in full before they are only counted. */
@@ -14,10 +15,18 @@ export function describePlan(request: RestoreRequest, selected: Selected): strin
   const rows = parts.filter(part => oids.has(part.oid)).reduce((sum, part) => sum + part.rows, 0);
   const what = `${tables.length} tables, ${rows} rows`;
   return [
-    `snapshot ${manifest.snapshot} of ${manifest.database}, taken ${manifest.started}: ${what}`,
+    `snapshot ${manifest.snapshot} of ${manifest.database}, taken ${manifest.started}: ${what}${describeChoice(request)}`,
     ...(isTableRestore(request) ? describeTables(request, tables) : describeWhole(request)),
     ...selected.leftOut.map(({ entry, reason }) => `without ${entry.desc} ${entry.tag}: ${reason}`),
   ];
+}
+
+/** Which one it is of those that its database has. */
+function describeChoice({ chosen, snapshot }: RestoreRequest): string {
+  const part = partOf(snapshot.manifest);
+  if (!chosen) return part === null ? '' : `; it is not a whole one: ${part}`;
+  const newer = chosen.length === 0 ? '' : `; newer ones are passed over: ${passedOverText(chosen)}`;
+  return `; the newest whole one${newer}`;
 }
 
 function describeWhole({ target }: RestoreRequest): string[] {

@@ -3,6 +3,7 @@ import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { CheckLevel, CheckResult } from '../../restore/check/result.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { ThawOptions } from '../thaw.ts';
+import type { PassedOver } from '../wholeness.ts';
 import type { OpenSnapshot } from './snapshot.ts';
 
 export type RestoreTarget =
@@ -15,6 +16,8 @@ export type TakeSafety = (connection: ConnectionSettings) => Promise<string>;
 
 export interface RestoreRequest {
   snapshot: OpenSnapshot;
+  /** Newer ones of its database, which were not meant; none or null where the snapshot itself was named. */
+  chosen?: PassedOver | null;
   storage: StoragePlace;
   /** What to do about rows that lie in a cold class; none where the storage has no such. */
   thaw?: ThawOptions & { order: boolean };

@@ -5,7 +5,8 @@ import type { Repository } from '../../repository/repository.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { openRepository, repositoryOf, storagePlace } from '../open.ts';
-import { snapshotMeant } from '../snapshots.ts';
+import { noneWhole, snapshotMeant } from '../snapshots.ts';
+import { type PassedOver, partOf } from '../wholeness.ts';
 import type { Faults } from './faults.ts';
 
 /** A repository, and those of its snapshots that are to be verified, by the names of their manifests, oldest first. */
@@ -17,7 +18,10 @@ export interface Chosen {
 }
 
 export interface Choice {
-  /** Ids of snapshots, or databases for their latest; with none, the latest of each database in each repository. */
+  /**
+   * Ids of snapshots, or databases for their newest whole one; with none, that of each database in each repository, or
+   * where it has none there, the newest.
+   */
   given: string[];
   all: boolean;
   /** Only there; undefined: wherever they are. */
@@ -48,29 +52,52 @@ export async function chooseSnapshots(
   const ids = given.filter(what => !strategy.databases.has(what)).map(what => snapshotMeant(known, what));
   const wanted = new Set(ids);
   const databases = given.length === 0 ? undefined : given.filter(what => strategy.databases.has(what));
+  const found = new Set<string>();
+  const parts = new Map<string, PassedOver>();
   for (const place of chosen) {
-    const latest = databases?.length === 0 ? new Set() : await latestOf(place, databases, faults);
-    place.names = place.names.filter(name => wanted.has(snapshotOf(name)) || latest.has(name));
+    const latest = databases?.length === 0 ? [] : await latestOf(place, databases, faults);
+    const isWanted = (each: Latest) => databases === undefined || each.part === null;
+    const names = new Set(latest.filter(isWanted).map(each => each.name));
+    for (const { database, snapshot, part } of latest) {
+      if (part === null) found.add(database);
+      else parts.set(database, [{ snapshot, part }]);
+    }
+    place.names = place.names.filter(name => wanted.has(snapshotOf(name)) || names.has(name));
   }
+  const lacking = databases?.find(name => !found.has(name) && parts.has(name));
+  if (lacking !== undefined) throw noneWhole(lacking, parts.get(lacking)!);
   return chosen;
 }
 
-/** The newest snapshot of each of these databases, or of every database that has one. */
+interface Latest {
+  database: string;
+  /** Of its manifest. */
+  name: string;
+  snapshot: string;
+  /** Why it is no whole one; null: it is. */
+  part: string | null;
+}
+
+/** The newest whole snapshot of each of these databases, or of every database that has one; else the newest of its parts. */
 async function latestOf(
   { name, repository, names }: Chosen,
   databases: string[] | undefined,
   faults: Faults,
-): Promise<Set<string>> {
-  const latest = new Map<string, string>();
+): Promise<Latest[]> {
+  const latest = new Map<string, Latest>();
   // One that can't be read may be the latest of any database.
   const damaged = (each: string, fault: TidemarkError) =>
     faults.add(name, `snapshots/${each}`, fault, [snapshotOf(each)]);
   const missing = new Set(databases);
   for await (const manifest of newestFirst(repository, { names, damaged })) {
-    const { database } = manifest;
-    if (databases && !missing.delete(database)) continue;
-    if (!latest.has(database)) latest.set(database, manifestName(manifest));
+    const { database, snapshot } = manifest;
+    const known = latest.get(database);
+    if (known?.part === null || (databases && !missing.has(database))) continue;
+    const part = partOf(manifest);
+    if (known === undefined || part === null)
+      latest.set(database, { database, name: manifestName(manifest), snapshot, part });
+    if (part === null) missing.delete(database);
     if (databases && missing.size === 0) break;
   }
-  return new Set(latest.values());
+  return [...latest.values()];
 }
