@@ -2,7 +2,12 @@ import { availableParallelism } from 'node:os';
 import { faultError, TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
-import { type PlanStep, type RestorePlan, restorePlan } from '../../postgres/archive/passes.ts';
+import {
+  type PlanStep,
+  postponeReader,
+  type RestorePlan,
+  restorePlan,
+} from '../../postgres/archive/passes.ts';
 import {
   entryStatements,
   type StatementOptions,
@@ -31,6 +36,8 @@ export interface RunRequest {
   options: StatementOptions;
   /** Settings that sessions begin with, before the archive's preamble. */
   session: string[];
+  /** The snapshot's id, for hints. */
+  snapshot: string;
   /** Called once privileges are granted; resolves to settings for what is left: matviews are refreshed. */
   beforeRefresh(): Promise<string[]>;
   jobs: number | null;
@@ -63,6 +70,9 @@ class RestoreRun {
   readonly #request: RunRequest;
   readonly #lanes: Lane[] = [];
   readonly #rows = new Map<string, number>();
+  /** Parts loaded so far; and how many they were when one that was refused had been tried. */
+  #loaded = 0;
+  readonly #postponed = new Map<RestoreWork, number>();
 
   constructor(request: RunRequest) {
     this.#request = request;
@@ -146,8 +156,9 @@ class RestoreRun {
         for (const lane of this.#lanes) {
           const task = lane.busy ? undefined : schedule.next();
           if (task) {
-            this.#work(lane, task).then(() => {
-              schedule.done(task);
+            this.#work(lane, task).then(done => {
+              if (done) schedule.done(task);
+              else schedule.postpone(task);
               fill();
             }, reject);
           }
@@ -159,13 +170,29 @@ class RestoreRun {
     reporter.end();
   }
 
-  async #work(lane: Lane, { step, work }: Task<RestoreWork>): Promise<void> {
+  /** False where the work is to be tried again when other tables have their rows. */
+  async #work(lane: Lane, task: Task<RestoreWork>): Promise<boolean> {
+    const { step, work } = task;
     try {
       const rows = await lane.run(work);
       if (work.kind === 'rows') this.#rows.set(work.part.oid, (this.#rows.get(work.part.oid) ?? 0) + rows);
+      if (work.kind === 'rows') this.#loaded++;
     } catch (error) {
+      if (this.#mayPostpone(error, task)) return false;
       if (!this.#tolerates(error, step.entry)) throw this.#explain(error, step.entry);
     }
+    return true;
+  }
+
+  /** A check that reads a table may refuse rows until that has its own: again and again, as long as others succeed. */
+  #mayPostpone(error: unknown, { step, work }: Task<RestoreWork>): boolean {
+    if (work.kind !== 'rows' || !isServerError(error)) return false;
+    const isReader = this.plan.readers.includes(step);
+    if (!isReader && !REFUSED_BY_FUNCTION.test((error as LaneError).posted.code ?? '')) return false;
+    if (this.#postponed.get(work) === this.#loaded) return false;
+    this.#postponed.set(work, this.#loaded);
+    postponeReader(this.plan, step);
+    return true;
   }
 
   /** PostgreSQL up to 17 can't attach the index of an exclusion constraint to the one above it, which pg_dump asks for. */
@@ -265,10 +292,20 @@ class RestoreRun {
     return new TidemarkError(
       'RESTORE_FAILED',
       `${what}: ${posted.message}${posted.code ? ` (SQLSTATE ${posted.code})` : ''}`,
-      [REMEDIES[posted.code ?? ''], posted.detail].filter(Boolean).join('; ') ||
-        'see the message of the server',
+      [posted.detail, posted.hint, REMEDIES[posted.code ?? ''], this.#wayRound(error, entry)]
+        .filter(Boolean)
+        .join('\n'),
       { cause: error },
     );
+  }
+
+  /** What else could be done: stock tools go on after an error, and leave out what they are told to. */
+  #wayRound(error: unknown, entry: ArchiveEntry): string {
+    if (!isServerError(error)) return '';
+    const { snapshot } = this.#request;
+    if (this.plan.readers.some(step => step.entry === entry))
+      return `a check or a generated column of it calls a function that may read other tables, and no order of loading was found; 'tidemark export ${snapshot} --format plain' writes a script in which that can be added after the rows`;
+    return `to go without this object: 'tidemark export ${snapshot} --format custom' writes an archive that pg_restore reads, and --use-list of pg_restore leaves out what you choose`;
   }
 }
 
@@ -283,9 +320,12 @@ const REMEDIES: Record<string, string> = {
   '0A000': "the target server can't do that; is the extension installed there?",
   '58P01': 'a file is missing on the target server; is the extension installed there?',
   '53100': "the target server's disk is full",
-  '23503': 'the rows in the snapshot break this foreign key; it was not valid in the source either',
+  '23503': 'the rows in the snapshot break this foreign key',
   '57014': 'somebody or a timeout canceled the query',
 };
+
+/** A check's verdict, or what a function raised: it may have read a table that has no rows yet. */
+const REFUSED_BY_FUNCTION = /^(?:23514|P0|2F|38|39)/;
 
 function isServerError(error: unknown): boolean {
   return error instanceof LaneError && /^[0-9A-Z]{5}$/.test(error.posted.code ?? '');

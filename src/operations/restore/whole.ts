@@ -54,6 +54,7 @@ export async function restoreWhole(
       profile,
       options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
       session: loading.session,
+      snapshot: manifest.snapshot,
       beforeRefresh: () => beforeRefresh(request, session, database, loading),
       jobs: request.jobs,
       worker: {

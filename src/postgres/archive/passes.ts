@@ -5,6 +5,7 @@
  */
 import type { Archive, ArchiveEntry } from './entry.ts';
 import { includePartitions } from './partitions.ts';
+import { TableReaders } from './readers.ts';
 import { isAclEntry, isSettingsEntry } from './statements.ts';
 
 /**
@@ -64,15 +65,35 @@ export interface RestorePlan {
   preData: ArchiveEntry[];
   /**
    * Rows, sequence values, large objects' bytes: beside each other, each after its `needs`, which are empty but for
-   * tables whose foreign keys exist already (an extension's configuration tables; an archive without schema).
+   * tables whose foreign keys exist already (an extension's configuration tables; an archive without schema), and
+   * `readers`. In this order they are right one after another too.
    */
   data: PlanStep[];
+  /** Tables whose definitions may read others while rows are loaded; the last of `data`, each after the one before. */
+  readers: PlanStep[];
   /** Each after its `needs`; two whose locks conflict not at once. In the archive's order, which alone is right too. */
   postData: PlanStep[];
   /** In order, after everything above. */
   acl: ArchiveEntry[];
   /** In order, last. */
   postAcl: ArchiveEntry[];
+}
+
+/**
+ * Puts rows that were refused behind all others, since what a check of theirs reads may be among them; whether it was
+ * known that one reads anything, or not.
+ */
+export function postponeReader(plan: RestorePlan, step: PlanStep): void {
+  const id = step.entry.dumpId;
+  const at = plan.readers.indexOf(step);
+  const next = plan.readers[at + 1];
+  if (at >= 0 && next === undefined) return;
+  const last = plan.readers.at(-1);
+  const rest = plan.data.filter(each => each !== step).map(each => each.entry.dumpId);
+  (at >= 0 ? next : plan.readers[0])?.needs.delete(id);
+  step.needs = new Set(last ? [last.entry.dumpId] : rest);
+  if (at >= 0) plan.readers.splice(at, 1);
+  plan.readers.push(step);
 }
 
 /** Whether two steps must not run at the same time, because one takes a lock the other would wait for. */
@@ -86,7 +107,7 @@ export function stepsConflict(a: PlanStep, b: PlanStep): boolean {
  * it broke a loop), so a plan can always be finished.
  */
 export function restorePlan(archive: Archive, selected: ReadonlySet<number>): RestorePlan {
-  const plan: RestorePlan = { preData: [], data: [], postData: [], acl: [], postAcl: [] };
+  const plan: RestorePlan = { preData: [], data: [], readers: [], postData: [], acl: [], postAcl: [] };
   const graph = dependencyGraph(archive);
   // What stands in the archive behind its first row waits for its own dependencies; what stands before runs at once.
   let reachedData = false;
@@ -117,7 +138,44 @@ export function restorePlan(archive: Archive, selected: ReadonlySet<number>): Re
   }
   chainExtensionRows(archive, plan.data);
   includePartitions(archive, plan.data, plan.postData);
+  readersLast(archive, plan);
   return plan;
+}
+
+/**
+ * A table whose checks or generated columns read other tables is loaded when all those that don't are, and such tables
+ * after each other: after what their functions name, as far as that tells, else in the archive's order, as pg_restore.
+ * An index whose expression reads other tables waits for all rows.
+ */
+function readersLast(archive: Archive, plan: RestorePlan): void {
+  const readers = new TableReaders(archive);
+  const tables = new Map(archive.entries.map(entry => [entry.dumpId, entry]));
+  const functions = new Map<PlanStep, ArchiveEntry[]>();
+  for (const step of plan.data) {
+    const table = step.entry.desc === 'TABLE DATA' ? tables.get(step.entry.dependencies[0] ?? -1) : undefined;
+    const called = table ? readers.atLoad(table) : [];
+    if (called.length > 0) functions.set(step, called);
+  }
+  const ordered = new Set<PlanStep>();
+  const visit = (step: PlanStep, under: PlanStep[]): void => {
+    if (ordered.has(step) || under.includes(step)) return;
+    for (const other of functions.keys())
+      if (other !== step && readers.mention(functions.get(step)!, other.entry.tag))
+        visit(other, [...under, step]);
+    ordered.add(step);
+  };
+  for (const step of functions.keys()) visit(step, []);
+  plan.readers = [...ordered];
+  plan.data = [...plan.data.filter(step => !ordered.has(step)), ...plan.readers];
+  const before = new Set(
+    plan.data.slice(0, -plan.readers.length || undefined).map(step => step.entry.dumpId),
+  );
+  plan.readers.forEach((step, at) => {
+    const previous = plan.readers[at - 1]?.entry.dumpId;
+    step.needs = step.needs.union(previous === undefined ? before : new Set([previous]));
+  });
+  const all = new Set(plan.data.map(step => step.entry.dumpId));
+  for (const step of plan.postData) if (readers.atBuild(step.entry)) step.needs = step.needs.union(all);
 }
 
 /**

@@ -15,6 +15,6 @@ select
 from pg_catalog.pg_settings s
 where s.name in (
   'lc_monetary', 'lc_numeric', 'lc_time', 'DateStyle', 'IntervalStyle', 'TimeZone', 'timezone_abbreviations',
-  'default_text_search_config', 'xmlbinary', 'bytea_output', 'extra_float_digits', 'transform_null_equals'
+  'default_text_search_config', 'xmlbinary', 'bytea_output', 'extra_float_digits'
 )
 order by s.name

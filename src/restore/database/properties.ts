@@ -116,9 +116,6 @@ const NOT_FOR_US = new Set([
   ...FIXED_SETTINGS,
 ]);
 
-/** PostgreSQL quotes a string in an array that reads NULL, so a bare NULL is one. */
-const ARRAY_NULLS = 'SET array_nulls = on';
-
 export interface LoadingSettings {
   /** For every session that creates objects and loads rows, before the archive's preamble. */
   session: string[];
@@ -185,7 +182,6 @@ export async function loadingSettings(
 export async function readAsWritten(session: Session, captured: readonly SessionSetting[]): Promise<void> {
   const money = captured.find(({ name }) => name === 'lc_monetary');
   if (money) await takes(session, Buffer.from(setStatement(money.name, money.value)));
-  await session.run(ARRAY_NULLS);
 }
 
 /** Those of the statements that a session takes. */

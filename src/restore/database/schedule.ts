@@ -21,7 +21,7 @@ export interface Stage<T> {
 export class Schedule<T> {
   readonly #waiting: Stage<T>[];
   readonly #pending = new Set<number>();
-  readonly #running = new Map<number, { step: PlanStep; left: number }>();
+  readonly #running = new Map<number, { step: PlanStep; left: number; weight: number; postponed: T[] }>();
   /** Tasks of steps that were started and are not handed out yet. */
   readonly #tasks: Task<T>[] = [];
 
@@ -41,22 +41,34 @@ export class Schedule<T> {
   }
 
   done(task: Task<T>): void {
-    const running = this.#running.get(task.step.entry.dumpId)!;
+    this.#settle(task);
+  }
+
+  /** The task is handed out again, with others of its step that were postponed, once what the step now needs is done. */
+  postpone(task: Task<T>): void {
+    this.#running.get(task.step.entry.dumpId)!.postponed.push(task.work);
+    this.#settle(task);
+  }
+
+  #settle({ step }: Task<T>): void {
+    const id = step.entry.dumpId;
+    const running = this.#running.get(id)!;
     if (--running.left > 0) return;
-    this.#running.delete(task.step.entry.dumpId);
-    this.#pending.delete(task.step.entry.dumpId);
+    this.#running.delete(id);
+    if (running.postponed.length === 0) this.#pending.delete(id);
+    else this.#waiting.push({ step, tasks: running.postponed, weight: running.weight });
   }
 
   #start(): boolean {
     const running = [...this.#running.values()];
     for (let i = 0; i < this.#waiting.length; i++) {
-      const { step, tasks } = this.#waiting[i]!;
+      const { step, tasks, weight } = this.#waiting[i]!;
       if (!step.needs.isDisjointFrom(this.#pending)) continue;
       if (running.some(other => stepsConflict(step, other.step))) continue;
       this.#waiting.splice(i, 1);
       if (tasks.length === 0) this.#pending.delete(step.entry.dumpId);
       else {
-        this.#running.set(step.entry.dumpId, { step, left: tasks.length });
+        this.#running.set(step.entry.dumpId, { step, left: tasks.length, weight, postponed: [] });
         this.#tasks.push(...tasks.map(work => ({ step, work })));
       }
       return true;
