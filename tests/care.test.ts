@@ -42,7 +42,9 @@ async function verified(site: Site, code: number, ...args: string[]): Promise<Ve
 }
 
 const damagedIn = async (site: Site) => {
-  const { snapshots } = await site.json<Listed>('list');
+  const ran = await site.run('list', '--json');
+  const { snapshots } = JSON.parse(ran.stdout) as Listed;
+  assert.equal(ran.code, snapshots.some(each => each.damagedIn.length > 0) ? 3 : 0, ran.stderr);
   return snapshots.map(each => each.damagedIn);
 };
 

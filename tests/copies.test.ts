@@ -213,7 +213,8 @@ test('list says where each snapshot is; what is broken in one repository is told
   );
 
   const shown = await site.run('show', 'shop');
-  assert.equal(shown.code, 0, shown.stderr);
+  assert.equal(shown.code, 3, shown.stderr);
+  assert.match(shown.stdout, /^DAMAGED +in main; see tidemark verify/m);
   assert.match(shown.stdout, new RegExp(`^snapshot +${second.snapshot}`));
   assert.match(shown.stdout, /^repository +near, also in main, copied .* from the repository/m);
   assert.match(shown.stderr, new RegExp(`warning: ${second.snapshot} can't be read in main`));

@@ -76,8 +76,8 @@ async function checkDatabase(
 
 /** What is really stored; repositories that can't be opened are findings of their own. */
 async function checkStored(strategy: Strategy): Promise<Finding[]> {
-  const places = await openPlaces(strategy).catch(() => ({ places: [], failures: [] }));
   try {
+    const places = await openPlaces(strategy).catch(() => ({ places: [], failures: [] }));
     return await checkNewest(strategy, places);
   } catch (error) {
     const findings = new Findings('strategy');

@@ -1,24 +1,15 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ConnectionSettings } from '../postgres/settings/settings.ts';
-import { newestFirst } from '../repository/newest.ts';
 import { folderOf, kindOf } from '../storage/kinds.ts';
 import { isWhole } from '../strategy/coverage.ts';
-import {
-  type DatabaseSpec,
-  type PlanSpec,
-  type RepositorySpec,
-  SAFETY_PLAN,
-  type Strategy,
-} from '../strategy/spec.ts';
+import type { DatabaseSpec, PlanSpec, RepositorySpec, Strategy } from '../strategy/spec.ts';
 import { judgeCopies, type PlanFacts } from '../watch/copies.ts';
 import { judgeNewest, type StoredFacts } from '../watch/newest.ts';
 import { type Site, siteOfFolder, siteOfHost } from '../watch/site.ts';
+import { lookAtStored, type StoredLook } from './checkStored.ts';
 import { type Finding, Findings } from './finding.ts';
 import type { OpenPlaces } from './snapshots.ts';
-
-/** Manifests looked through in one repository for the newest of each database; what is older is too old anyhow. */
-const MANIFESTS_MAX = 2000;
 
 /** How the plans of a database keep the 3-2-1 rule. Connects to nothing. */
 export async function checkRule(
@@ -71,25 +62,17 @@ async function ownFileSystem(folder: string): Promise<string | null> {
   return at;
 }
 
-/** Whether what is in the repositories is as new as it should be; one that can't be read is told of elsewhere. */
+/** What is in the repositories, and whether it is as new as it should be; one that can't be read is told of elsewhere. */
 export async function checkNewest(strategy: Strategy, { places }: OpenPlaces): Promise<Finding[]> {
-  const found = new Map<string, Map<string, StoredFacts['newest']>>();
-  for (const { name, repository } of places) {
-    const wanted = new Set(
-      [...strategy.plans.values()].filter(plan => plan.store.includes(name)).map(plan => plan.database),
-    );
-    const newest = new Map<string, StoredFacts['newest']>();
-    let looked = 0;
-    for await (const { database, snapshot, started, scope, plan } of newestFirst(repository)) {
-      if (wanted.has(database) && isWhole(scope) && plan !== SAFETY_PLAN) {
-        newest.set(database, { snapshot, started: new Date(started) });
-        wanted.delete(database);
-      }
-      if (wanted.size === 0 || ++looked === MANIFESTS_MAX) break;
-    }
-    found.set(name, newest);
+  const found = new Map<string, StoredLook['newest']>();
+  const findings: Finding[] = [];
+  for (const place of places) {
+    const look = await lookAtStored(strategy, place);
+    found.set(place.name, look.newest);
+    findings.push(...look.findings);
   }
-  return [...strategy.databases.values()].flatMap(database => newestOf(strategy, database, found));
+  const ages = [...strategy.databases.values()].flatMap(database => newestOf(strategy, database, found));
+  return [...findings, ...ages];
 }
 
 function newestOf(

@@ -1,7 +1,8 @@
 import { asTidemarkError, type TidemarkError } from '../base/errors.ts';
+import { isAhead } from '../repository/clock.ts';
 import { type Hold, readHolds } from '../repository/holds.ts';
 import { type Manifest, snapshotOf } from '../repository/manifest.ts';
-import { newestFirst } from '../repository/newest.ts';
+import { missingPacks, newestFirst, type PackSizes } from '../repository/newest.ts';
 import { PackChecks } from '../repository/packChecks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
@@ -24,8 +25,13 @@ export interface ListedSnapshot {
   rows: number;
   bytesRead: number;
   bytesAdded: number;
-  /** Those of them in which packs that it needs were found damaged. */
+  /**
+   * Those of them in which packs that it needs were found damaged, or, of the newest LOOKED_AT there, are missing or have
+   * another size.
+   */
   damagedIn: string[];
+  /** It says to begin later than it is now by the storage's clock: the clock of its machine was wrong. */
+  ahead: boolean;
   /** In any of them. */
   holds: (Hold & { repository: string })[];
 }
@@ -39,8 +45,11 @@ export interface ListOptions {
   last?: number;
 }
 
+/** Snapshots of a database whose packs are looked for, in each repository. */
+const LOOKED_AT = 10;
+
 /**
- * The snapshots of all repositories, oldest first, each read once; with `last`, no further back than it takes. What can't be
+ * The snapshots of all repositories, oldest first, each read once, the newest of each repository in each; with `last`, no further back than it takes. What can't be
  * read does not hide the rest.
  */
 export async function listSnapshots(
@@ -55,6 +64,7 @@ export async function listSnapshots(
     try {
       const damaged = (each: string, error: TidemarkError) => failed(snapshotOf(each), error);
       await listing.add(name, repository, damaged);
+      await listing.look(name, repository, damaged);
     } catch (error) {
       failed(null, error);
     }
@@ -97,8 +107,33 @@ class Listing {
       const known = this.#enter(name, manifest);
       if (known && checks.hurting(manifest).length > 0) known.damagedIn.push(name);
     }
-    for (const [snapshot, holds] of await readHolds(repository, new Date()))
+    const now = await repository.storage.now().catch(() => new Date());
+    for (const found of this.#found.values()) if (found && isAhead(found.snapshot, now)) found.ahead = true;
+    for (const [snapshot, holds] of await readHolds(repository, now))
       this.#found.get(snapshot)?.holds.push(...holds.map(hold => ({ ...hold, repository: name })));
+  }
+
+  /** Opens the newest manifests there, whichever repository they were read in, and looks for their packs. */
+  async look(
+    name: string,
+    repository: Repository,
+    damaged: (name: string, error: TidemarkError) => void,
+  ): Promise<void> {
+    const wanted = new Set<string>();
+    const byDatabase = new Map<string, number>();
+    for (const { snapshot, database, repositories } of this.snapshots.reverse()) {
+      const count = byDatabase.get(database) ?? 0;
+      if (count === LOOKED_AT || !repositories.includes(name)) continue;
+      byDatabase.set(database, count + 1);
+      wanted.add(snapshot);
+    }
+    const names = (await repository.snapshotNames()).filter(each => wanted.has(snapshotOf(each)));
+    const sizes = new Map<string, PackSizes>();
+    for await (const manifest of repository.read(names, { damaged })) {
+      const known = this.#found.get(manifest.snapshot);
+      if (!known || known.damagedIn.includes(name)) continue;
+      if ((await missingPacks(repository, manifest, sizes)).length > 0) known.damagedIn.push(name);
+    }
   }
 
   /** Of these manifests, those that tell something new: of what is known already, only what is damaged here. */
@@ -123,7 +158,7 @@ class Listing {
         : {
             ...{ snapshot, database: this.#once(database), repositories: [repository] },
             ...{ plan: plan && this.#once(plan), part: part && this.#once(part), kind, started, finished },
-            ...{ tables, rows, bytesRead, bytesAdded, damagedIn: [], holds: [] },
+            ...{ tables, rows, bytesRead, bytesAdded, damagedIn: [], ahead: false, holds: [] },
           };
     this.#found.set(snapshot, fresh);
     if (fresh) this.#newest.add(snapshot);

@@ -1,3 +1,4 @@
+import { isAhead } from '../repository/clock.ts';
 import type { HeldSnapshot } from '../repository/holdings.ts';
 import { type Hold, holdText, standing } from '../repository/holds.ts';
 import { manifestName } from '../repository/manifest.ts';
@@ -111,7 +112,7 @@ const stays = (why: string): Ruling => ({
 
 function retentionGroup(
   { plans }: Strategy,
-  { holds }: Retainable,
+  { holds, readAt }: Retainable,
   { plan, manifests, ruling }: { plan: string | null; manifests: RetainableSnapshot[]; ruling: Ruling },
 ): RetentionGroup {
   const planned = plans.has(plan ?? '') ? plannedCoverage(plans.get(plan!)!) : null;
@@ -119,10 +120,14 @@ function retentionGroup(
     (manifest): RetentionPoint => ({
       id: manifestName(manifest),
       time: new Date(manifest.started),
-      good: manifest.good,
+      // One dated in the future would count as the newest until then: it takes the place of none.
+      good: manifest.good && !isAhead(manifest.snapshot, readAt),
       coverage: manifest.scope,
       planned: coverageKey(manifest.scope) === planned,
-      holds: standing(holds.get(manifest.snapshot)).map(holdText),
+      holds: [
+        ...standing(holds.get(manifest.snapshot)).map(holdText),
+        ...(isAhead(manifest.snapshot, readAt) ? ['dated in the future'] : []),
+      ],
     }),
   );
   return { points, ...ruling, aside: plan === SAFETY_PLAN };

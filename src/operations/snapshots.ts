@@ -1,7 +1,7 @@
 import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
 import { shellCommand } from '../base/shell.ts';
 import { snapshotOf } from '../repository/manifest.ts';
-import { newestFirst } from '../repository/newest.ts';
+import { datedAhead, newestFirst } from '../repository/newest.ts';
 import { folderOf } from '../storage/kinds.ts';
 import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
 import {
@@ -121,7 +121,11 @@ async function latestOf(
   let newest: string | undefined;
   for (const [{ repository }, names] of listed) {
     const damaged = (name: string, error: TidemarkError) => void unread.set(snapshotOf(name), error);
-    for await (const manifest of newestFirst(repository, { names, damaged })) {
+    const ahead = await datedAhead(repository, names);
+    for await (const { snapshot, database: of } of repository.read(ahead, { damaged: () => {} }))
+      if (of === database) parts.set(snapshot, 'dated in the future');
+    const dated = ahead.length === 0 ? names : names.filter(name => !ahead.includes(name));
+    for await (const manifest of newestFirst(repository, { names: dated, damaged })) {
       const { snapshot } = manifest;
       read.add(snapshot);
       if (manifest.database !== database) continue;

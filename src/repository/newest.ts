@@ -1,5 +1,6 @@
 import { ahead } from '../base/ahead.ts';
 import type { TidemarkError } from '../base/errors.ts';
+import { isAhead } from './clock.ts';
 import { packName } from './keys.ts';
 import type { Manifest } from './manifest.ts';
 import type { Repository } from './repository.ts';
@@ -13,8 +14,8 @@ const READ_AT_ONCE_MAX = 32;
 const LISTS_AHEAD = 8;
 
 /**
- * Manifests of snapshots, the newest first; stop when you have found what you look for. One that can't be read is passed
- * over, and given to `damaged`.
+ * Manifests of snapshots, the newest first; those dated in the future come last of all. Stop when you have found what you
+ * look for. One that can't be read is passed over, and given to `damaged`.
  *
  * @param names of manifests, oldest first; absent: all there are.
  */
@@ -22,7 +23,10 @@ export async function* newestFirst(
   repository: Repository,
   options: { names?: readonly string[]; damaged?(name: string, error: TidemarkError): void } = {},
 ): AsyncGenerator<Manifest> {
-  const { names = await repository.snapshotNames(), damaged = () => {} } = options;
+  const { damaged = () => {} } = options;
+  const all = options.names ?? (await repository.snapshotNames());
+  const ahead = new Set(await datedAhead(repository, all));
+  const names = ahead.size === 0 ? all : [...ahead, ...all.filter(name => !ahead.has(name))];
   const revisions = await listRevisions(repository.storage);
   for (
     let end = names.length, count = 1;
@@ -32,21 +36,47 @@ export async function* newestFirst(
     yield* repository.read(names.slice(Math.max(0, end - count), end).reverse(), { revisions, damaged });
 }
 
-/** Whether all packs of a snapshot are there with the sizes it knows: one listing for each session it refers to. */
-export async function hasAllPacks(
+/** Those of the names that are dated in the future. The storage is asked for the time only where this machine finds one. */
+export async function datedAhead({ storage }: Repository, names: readonly string[]): Promise<string[]> {
+  const machine = new Date();
+  if (!names.some(name => isAhead(name, machine))) return [];
+  const now = await storage.now().catch(() => machine);
+  return names.filter(name => isAhead(name, now));
+}
+
+/** Sizes of a session's packs, by the names of their objects. */
+export type PackSizes = ReadonlyMap<string, number>;
+
+/**
+ * Packs that a snapshot needs and that are not there, or have another size than it knows: one listing for each session it
+ * refers to.
+ *
+ * @param known listings to go by and to add to, for who looks at several snapshots.
+ */
+export async function missingPacks(
   { storage }: Repository,
   manifest: Pick<Manifest, 'sessions' | 'packs'>,
-): Promise<boolean> {
-  const sizesOf = async (session: string) => {
+  known = new Map<string, PackSizes>(),
+): Promise<string[]> {
+  const sizesOf = async (session: string): Promise<void> => {
+    if (known.has(session)) return;
     const sizes = new Map<string, number>();
     for await (const { name, sizeBytes } of storage.list(`packs/${session}/`)) sizes.set(name, sizeBytes);
-    return { session, sizes };
+    known.set(session, sizes);
   };
-  for await (const { session, sizes } of ahead(Object.keys(manifest.sessions), LISTS_AHEAD, sizesOf)) {
-    const whole = manifest.packs.every(
-      ([of, number, sizeBytes]) => of !== session || sizes.get(`packs/${packName(of, number)}`) === sizeBytes,
-    );
-    if (!whole) return false;
+  for await (const _ of ahead(Object.keys(manifest.sessions), LISTS_AHEAD, sizesOf));
+  const missing: string[] = [];
+  for (const [session, number, sizeBytes] of manifest.packs) {
+    const name = `packs/${packName(session, number)}`;
+    if (known.get(session)?.get(name) !== sizeBytes) missing.push(name);
   }
-  return manifest.packs.every(([session]) => Object.hasOwn(manifest.sessions, session));
+  return missing;
+}
+
+/** Whether all packs of a snapshot are there with the sizes it knows. */
+export async function hasAllPacks(
+  repository: Repository,
+  manifest: Pick<Manifest, 'sessions' | 'packs'>,
+): Promise<boolean> {
+  return (await missingPacks(repository, manifest)).length === 0;
 }

@@ -28,6 +28,15 @@ export function isRepositoryObject(name: string): boolean {
   return OBJECT.test(name);
 }
 
+const FOLDER = new RegExp(
+  `^(keys|epochs|forgotten|snapshots|locked|condemned|checks|compactions|((packs|leases|holds|unfinished)(/${ID})?|leases/(prune|keys|check)|revisions(/${MANIFEST})?))$`,
+);
+
+/** Whether a repository has a folder of that name. */
+export function isRepositoryFolder(name: string): boolean {
+  return FOLDER.test(name);
+}
+
 /** Of a listing, what is an object of a repository. */
 export async function* listOwn(storage: Storage, prefix: string): ReturnType<Storage['list']> {
   for await (const object of storage.list(prefix)) if (isRepositoryObject(object.name)) yield object;

@@ -11,7 +11,7 @@ import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts
  * With --json:
  *
  *     { "snapshots": [{ "snapshot", "database", "repository", "repositories": [name…], "plan", "part": why it is not whole | null, "kind", "started",
- *       "finished", "tables", "rows", "bytesRead", "bytesAdded", "damagedIn": [name…], "holds": [hold…] }], "errors": [{ "repository", "error" }],
+ *       "finished", "tables", "rows", "bytesRead", "bytesAdded", "damagedIn": [name…], "ahead": boolean, "holds": [hold…] }], "errors": [{ "repository", "error" }],
  *       "unreadable": [{ "repository", "snapshot", "error" }] }
  *
  * `repository` is the nearest of `repositories`; the sizes are those there. `errors` are of repositories, `unreadable` are
@@ -37,7 +37,8 @@ export const command: CliCommand = {
     const errors = failures.filter(each => each.snapshot === null);
     const unreadable = failures.filter(each => each.snapshot !== null);
     output.result({ snapshots, errors, unreadable }, () => lines(snapshots));
-    if (failures.length === 0) return EXIT.done;
+    const hurt = snapshots.some(each => each.damagedIn.length > 0);
+    if (failures.length === 0) return hurt ? EXIT.fault : EXIT.done;
     return failures.every(each => each.error.kind === 'fault') ? EXIT.fault : EXIT.failed;
   },
 };
@@ -65,7 +66,14 @@ function lines(snapshots: ReturnType<typeof describe>[]): Iterable<string> {
     formatCount(each.rows),
     formatBytes(each.bytesRead),
     formatBytes(each.bytesAdded),
-    [each.part ?? '', describeDamage(each), describeHolds(each.holds)].filter(text => text !== '').join('; '),
+    [
+      each.part ?? '',
+      describeDamage(each),
+      each.ahead ? paint('red', 'DATED IN THE FUTURE') : '',
+      describeHolds(each.holds),
+    ]
+      .filter(text => text !== '')
+      .join('; '),
   ]);
   const head = ['snapshot', 'database', 'plan', 'in', 'finished', 'tables', 'rows', 'read', 'added', ''];
   return table([head, ...rows], new Set([5, 6, 7, 8]));

@@ -1,9 +1,10 @@
 import { holdText } from '../../operations/hold.ts';
 import { type Shown, show } from '../../operations/show/show.ts';
 import type { CliCommand } from '../command.ts';
+import { EXIT } from '../exit.ts';
 import { formatBytes, formatCount, formatTime, table } from '../output.ts';
 
-/** With --json it prints a `Shown` (src/operations/show/show.ts). */
+/** With --json it prints a `Shown` (src/operations/show/show.ts). Exit code 3 where packs that it needs are damaged or missing. */
 export const command: CliCommand = {
   name: 'show <snapshot>',
   summary: 'show what a snapshot holds',
@@ -19,7 +20,7 @@ export const command: CliCommand = {
     };
     const shown = await show(await strategy(), given as string, where, signal);
     output.result(shown, () => lines(shown));
-    return undefined;
+    return shown.damagedPacks > 0 || shown.damagedIn.length > 0 ? EXIT.fault : EXIT.done;
   },
 };
 
@@ -32,6 +33,7 @@ function* lines(shown: Shown): Iterable<string> {
     ['database', shown.plan === null ? shown.database : `${shown.database}, plan ${shown.plan}`],
     ['repository', describePlaces(shown)],
     ...(shown.damagedPacks === 0 ? [] : [describeDamage(shown)]),
+    ...(shown.damagedIn.length === 0 ? [] : [describeElsewhere(shown)]),
     ['taken', `${formatTime(shown.started)} to ${formatTime(shown.finished)}`],
     [
       'source',
@@ -73,7 +75,14 @@ function* lines(shown: Shown): Iterable<string> {
 
 function describeDamage({ damagedPacks, snapshot, repository }: Shown): [string, string] {
   const which = `see tidemark verify ${snapshot} --repository ${repository}`;
-  return ['DAMAGED', `${formatCount(damagedPacks)} packs that it needs; ${which}`];
+  return ['DAMAGED', `${formatCount(damagedPacks)} packs that it needs are damaged or missing; ${which}`];
+}
+
+function describeElsewhere({ damagedIn, snapshot }: Shown): [string, string] {
+  return [
+    'DAMAGED',
+    `in ${damagedIn.join(', ')}; see tidemark verify ${snapshot} --repository ${damagedIn[0]}`,
+  ];
 }
 
 function describeHold(hold: Shown['holds'][number]): string {

@@ -1,6 +1,7 @@
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import { requireClock } from '../../repository/clock.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
 import type { PlanSpec, Strategy } from '../../strategy/spec.ts';
@@ -181,6 +182,7 @@ class PlanRun {
     try {
       const place = await openPlace(this.#strategy, name, this.#options.signal);
       place.repository.keys.current; // throws where they may not be written with
+      await requireClock(place.repository.storage);
       return place;
     } catch (error) {
       this.#options.signal.throwIfAborted();

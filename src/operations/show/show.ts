@@ -1,10 +1,15 @@
+import { TidemarkError } from '../../base/errors.ts';
 import { detect } from '../../providers/index.ts';
+import { packName } from '../../repository/keys.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import { missingPacks } from '../../repository/newest.ts';
 import { PackChecks } from '../../repository/packChecks.ts';
+import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { holdsOf, type ShownHold } from '../hold.ts';
+import type { OpenPlace } from '../open.ts';
 import type { OpenSnapshot } from '../restore/snapshot.ts';
-import { type LocateOptions, openGiven } from '../snapshots.ts';
+import { type Located, type LocateOptions, openGiven } from '../snapshots.ts';
 import { type StoredBytesBy, storedBytes } from './storedBytes.ts';
 
 /** What a snapshot holds; sizes in bytes, times ISO 8601. It is what `tidemark show --json` prints. */
@@ -14,8 +19,10 @@ export interface Shown {
   repository: string;
   /** All that have it, of those that were looked at. */
   repositories: string[];
-  /** Packs that it needs, and that verify found damaged there. */
+  /** Packs that it needs, and that verify found damaged there, are missing or have another size. */
   damagedPacks: number;
+  /** Other repositories in which its manifest can't be opened, or packs that it needs are damaged or missing. */
+  damagedIn: string[];
   database: string;
   plan: string | null;
   kind: Manifest['kind'];
@@ -72,9 +79,9 @@ export async function show(
     tables.push({ schema, name: table, ...sums(own), storedBytes: await stored.of(own) });
   }
   const blobs = parts.filter(part => part.kind === 'largeObjects');
-  const checks = await PackChecks.read(place.repository);
   return {
-    damagedPacks: checks.hurting(manifest).length,
+    damagedPacks: await damagedPacks(place.repository, manifest),
+    damagedIn: await damagedElsewhere(located, place),
     ...{ snapshot: manifest.snapshot, repository: place.name, database: manifest.database },
     repositories: [...new Set(located.places.map(each => each.place.name))],
     copied: manifest.copied ?? null,
@@ -99,6 +106,28 @@ export async function show(
       ...{ name, login, superuser, hasPassword: password !== null },
     })),
   };
+}
+
+async function damagedPacks(repository: Repository, manifest: Manifest): Promise<number> {
+  const checks = await PackChecks.read(repository);
+  const damaged = checks.hurting(manifest).map(({ session, number }) => `packs/${packName(session, number)}`);
+  return new Set([...damaged, ...(await missingPacks(repository, manifest))]).size;
+}
+
+/** Each other repository that has it is looked at too: what can't be opened there is no copy. */
+async function damagedElsewhere({ places }: Located, own: OpenPlace): Promise<string[]> {
+  const damaged = new Set<string>();
+  for (const { place, name } of places) {
+    if (place === own) continue;
+    try {
+      const manifest = await place.repository.manifest(name);
+      if ((await damagedPacks(place.repository, manifest)) > 0) damaged.add(place.name);
+    } catch (error) {
+      if (!(error instanceof TidemarkError)) throw error;
+      damaged.add(place.name);
+    }
+  }
+  return [...damaged];
 }
 
 function partsByTable(parts: readonly PartRecord[]): PartRecord[][] {
