@@ -2,7 +2,6 @@
 import { usageError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
-import { isDatabaseEntry } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
@@ -17,7 +16,7 @@ import { requireReadableStrings, type TargetProfile } from '../../restore/profil
 import { type Powers, statementToHandOver, superuserNeeded } from '../../restore/superuser.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
-import { isWholeDatabase } from './whole.ts';
+import { ownEntries } from './whole.ts';
 
 /** A selection without what this role can't make, each with its reason; and what else is announced. */
 export interface Foreseen extends Selected {
@@ -45,15 +44,6 @@ export async function foresee(request: RestoreRequest, selected: Selected): Prom
   } finally {
     await session.close();
   }
-}
-
-/** What of the archive's entries about the database itself names roles that the target must have. */
-function ownEntries(request: RestoreRequest): ArchiveEntry[] {
-  if (!isWholeDatabase(request)) return [];
-  const kinds = request.target.kind === 'to' ? ['ACL'] : ['ACL', 'DATABASE'];
-  return request.snapshot.archive.entries.filter(
-    entry => isDatabaseEntry(entry) && kinds.includes(entry.desc),
-  );
 }
 
 async function withoutReserved(

@@ -127,7 +127,7 @@ async function underWorkingName(
   const working = `${[...name].slice(0, 12).join('')}_tidemark_${randomBytes(4).toString('hex')}`;
   const session = await openMaintenance(server);
   try {
-    await bringRoles(request, session);
+    await bringRoles(request, selected, session);
     const { archive, manifest } = request.snapshot;
     const notes = await createDatabase(session, working, {
       archive,

@@ -1,4 +1,6 @@
+import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
+import { isDatabaseEntry } from '../../postgres/archive/statements.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import {
@@ -19,7 +21,7 @@ import {
 import { restoreRoles } from '../../restore/database/roles.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
-import { readProfile, requireRoles } from './roles.ts';
+import { readProfile, requireOwners, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
 
 /** Fills an empty database: the database's settings, objects and rows, then its privileges. */
@@ -33,7 +35,7 @@ export async function restoreWhole(
   const session = await Session.open(into, 'tidemark restore');
   const note = (line: string) => reporter.note(line);
   try {
-    if (request.target.kind === 'to') await bringRoles(request, session);
+    if (request.target.kind === 'to') await bringRoles(request, selected, session);
     const profile = await readProfile(session);
     requireReadableStrings(archive, profile);
     requireRoles(request, selected.entries, profile);
@@ -83,11 +85,16 @@ export async function restoreWhole(
 }
 
 /** Creates the roles that the server lacks, if that is asked for: first of all, since the database may belong to one. */
-export async function bringRoles(request: RestoreRequest, session: Session): Promise<void> {
+export async function bringRoles(
+  request: RestoreRequest,
+  { entries }: Selected,
+  session: Session,
+): Promise<void> {
   if (!request.roles) return;
   const { created, notes } = await restoreRoles(session, request.snapshot.globals);
   if (created.length > 0) request.reporter.note(`roles created: ${created.join(', ')}`);
   for (const note of notes) request.reporter.note(note);
+  await requireOwners(request, [...entries, ...ownEntries(request)], session);
 }
 
 /**
@@ -112,6 +119,15 @@ function databaseRequest(
   { roles }: Pick<TargetProfile, 'roles'>,
 ): DatabaseRequest {
   return { archive, definition: databaseDefinition(archive), roles };
+}
+
+/** What of the archive's entries about the database itself names roles that the target must have. */
+export function ownEntries(request: RestoreRequest): ArchiveEntry[] {
+  if (!isWholeDatabase(request)) return [];
+  const kinds = request.target.kind === 'to' ? ['ACL'] : ['ACL', 'DATABASE'];
+  return request.snapshot.archive.entries.filter(
+    entry => isDatabaseEntry(entry) && kinds.includes(entry.desc),
+  );
 }
 
 /** Some tables are not the database, nor are rows alone. */

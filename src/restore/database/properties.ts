@@ -12,7 +12,6 @@ import { FIXED_SETTINGS } from '../../postgres/sessionStart.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import {
   type DatabaseDefinition,
-  type DatabaseStatement,
   type DatabaseStatementKind,
   encodedName,
   settingName,
@@ -26,7 +25,6 @@ export interface DatabaseRequest {
   roles: ReadonlySet<string>;
 }
 
-/** Why a server refused a statement, without its own words where they may hold a setting's value. */
 const REASONS: Record<string, string> = {
   '42501': 'this role may not do that',
   '42704': 'this server does not know it',
@@ -60,7 +58,7 @@ export async function applyToDatabase(
       await session.run(statementFor(statement, name, archive.text));
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
-      refuse(reasonOf(error, statement), statement.what);
+      refuse(statement.assignment === null ? error.message : reasonOf(error), statement.what);
     }
   }
   await session.run("SET client_encoding = 'UTF8'");
@@ -69,9 +67,9 @@ export async function applyToDatabase(
   );
 }
 
-function reasonOf(error: PostgresError, { assignment }: DatabaseStatement): string {
-  if (assignment === null) return error.message;
-  return REASONS[error.code] ?? `SQLSTATE ${error.code}`;
+/** Why a server refused a statement, without its own words, which may repeat a secret value. */
+export function reasonOf({ code }: PostgresError): string {
+  return REASONS[code] ?? `SQLSTATE ${code}`;
 }
 
 /** Libraries that sessions load when they begin: where the target lacks one, nobody can connect any more. */

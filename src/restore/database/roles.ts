@@ -1,6 +1,7 @@
 import type { Globals, Membership, Role } from '../../capture/logical/globals.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
+import { reasonOf } from './properties.ts';
 
 export interface RolesRestored {
   created: string[];
@@ -16,32 +17,52 @@ export async function restoreRoles(session: Session, globals: Globals): Promise<
     (await session.query('select rolname from pg_catalog.pg_roles')).map(row => row.rolname!),
   );
   const missing = globals.roles.filter(role => !existing.has(role.name) && !role.bootstrap);
-  const notes: string[] = [];
-  for (const role of missing) notes.push(...(await createRole(session, role)));
-  const created = new Set(missing.map(role => role.name));
-  for (const membership of globals.memberships) {
-    if (created.has(membership.role) || created.has(membership.member)) {
-      notes.push(
-        ...(await attempt(
-          session,
-          `membership of ${membership.member} in ${membership.role}`,
-          grant(membership, session),
-        )),
-      );
-    }
-  }
+  const attempts = new Attempts(session);
+  const created = new Set<string>();
+  for (const role of missing) if (await createRole(attempts, role)) created.add(role.name);
+  const touched = globals.memberships.filter(({ role, member }) => created.has(role) || created.has(member));
+  await grantMemberships(attempts, touched, globals, new Set([...existing, ...created]));
   for (const { parameter, role, privilege, grantable } of globals.parameterPrivileges) {
     if (!created.has(role)) continue;
     const sql = `GRANT ${privilege} ON PARAMETER ${quoteName(parameter)} TO ${quoteName(role)}${grantable ? ' WITH GRANT OPTION' : ''}`;
-    notes.push(...(await attempt(session, `privilege on ${parameter} for ${role}`, sql)));
+    await attempts.run(`privilege on ${parameter} for ${role}`, sql);
   }
-  return { created: [...created], notes };
+  return { created: [...created], notes: attempts.notes };
 }
 
-async function createRole(session: Session, role: Role): Promise<string[]> {
+/** Statements each of which may be refused: that is noted, by the name of what it is about, and the rest goes on. */
+class Attempts {
+  readonly session: Session;
+  readonly notes: string[] = [];
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /** Whether the server took it. `secret`: the statement holds a value that an error's text might repeat. */
+  async run(what: string, sql: string, secret = false): Promise<boolean> {
+    const refused = await this.quietly(sql);
+    if (refused) this.notes.push(`${what} was refused: ${secret ? reasonOf(refused) : refused.message}`);
+    return refused === null;
+  }
+
+  /** The same without a note. */
+  async quietly(sql: string): Promise<PostgresError | null> {
+    try {
+      await this.session.run(sql);
+      return null;
+    } catch (error) {
+      if (!(error instanceof PostgresError)) throw error;
+      await this.session.run('ROLLBACK');
+      return error;
+    }
+  }
+}
+
+/** False where there is no such role afterwards. */
+async function createRole(attempts: Attempts, role: Role): Promise<boolean> {
   const name = quoteName(role.name);
-  await session.run(`CREATE ROLE ${name}`);
-  const notes: string[] = [];
+  if (!(await attempts.run(`role ${role.name}`, `CREATE ROLE ${name}`))) return false;
   const attributes: [string, boolean][] = [
     ['SUPERUSER', role.superuser],
     ['CREATEROLE', role.createrole],
@@ -49,30 +70,70 @@ async function createRole(session: Session, role: Role): Promise<string[]> {
     ['LOGIN', role.login],
     ['REPLICATION', role.replication],
     ['BYPASSRLS', role.bypassrls],
+    ['NOINHERIT', !role.inherit],
+    [`CONNECTION LIMIT ${role.connectionLimit}`, role.connectionLimit !== -1],
+    [`VALID UNTIL ${quoteLiteral(role.validUntil ?? '')}`, role.validUntil !== null],
   ];
-  for (const [attribute, on] of attributes) {
-    if (on)
-      notes.push(
-        ...(await attempt(session, `${attribute} of role ${role.name}`, `ALTER ROLE ${name} ${attribute}`)),
-      );
+  for (const [attribute, on] of attributes)
+    if (on) await attempts.run(`${attribute} of role ${role.name}`, `ALTER ROLE ${name} ${attribute}`);
+  if (role.password) await setPassword(attempts, role, role.password);
+  else if (role.login) attempts.notes.push(`role ${role.name} has no password: set one with ALTER ROLE`);
+  for (const setting of role.settings) {
+    const what = `setting ${setting.slice(0, setting.indexOf('='))} of role ${role.name}`;
+    await attempts.run(what, settingOf(name, setting), true);
   }
-  if (!role.inherit) await session.run(`ALTER ROLE ${name} NOINHERIT`);
-  if (role.connectionLimit !== -1)
-    await session.run(`ALTER ROLE ${name} CONNECTION LIMIT ${role.connectionLimit}`);
-  if (role.validUntil) await session.run(`ALTER ROLE ${name} VALID UNTIL ${quoteLiteral(role.validUntil)}`);
-  if (role.password) {
-    // The verifier is taken as it is; a log that records statements would hold it, so this one is not logged.
-    const sql = `BEGIN; SET LOCAL log_statement = 'none'; ALTER ROLE ${name} PASSWORD ${quoteLiteral(role.password)}; COMMIT`;
-    const refused = await attempt(session, `password of role ${role.name}`, sql);
-    if (refused.length > 0)
-      notes.push(
-        ...(await attempt(session, `password of role ${role.name}`, sql.replace(/SET LOCAL[^;]*;/, ''))),
-      );
-  } else if (role.login) notes.push(`role ${role.name} has no password: set one with ALTER ROLE`);
-  for (const setting of role.settings)
-    notes.push(...(await attempt(session, `setting of role ${role.name}`, settingOf(name, setting))));
-  if (role.comment) await session.run(`COMMENT ON ROLE ${name} IS ${quoteLiteral(role.comment)}`);
-  return notes;
+  if (role.comment)
+    await attempts.run(
+      `comment on role ${role.name}`,
+      `COMMENT ON ROLE ${name} IS ${quoteLiteral(role.comment)}`,
+    );
+  return true;
+}
+
+/** The verifier is taken as it is; a log that records statements would hold it, so this one is not logged. */
+async function setPassword(attempts: Attempts, role: Role, verifier: string): Promise<void> {
+  const sql = `ALTER ROLE ${quoteName(role.name)} PASSWORD ${quoteLiteral(verifier)}`;
+  const unlogged = `BEGIN; SET LOCAL log_statement = 'none'; ${sql}; COMMIT`;
+  if ((await attempts.quietly(unlogged)) !== null)
+    await attempts.run(`password of role ${role.name}`, sql, true);
+}
+
+/**
+ * Who granted a membership is kept where he may grant it: the memberships that let somebody grant come first. The
+ * cluster's first superuser is whoever that is here.
+ */
+async function grantMemberships(
+  attempts: Attempts,
+  memberships: readonly Membership[],
+  { roles }: Globals,
+  known: ReadonlySet<string>,
+): Promise<void> {
+  const bootstrap = roles.find(role => role.bootstrap)?.name;
+  let left = [...memberships].sort((a, b) => Number(b.admin) - Number(a.admin));
+  const byOthers = ({ grantor }: Membership) =>
+    grantor !== null && grantor !== bootstrap && known.has(grantor) ? grantor : null;
+  while (left.length > 0) {
+    const refused: Membership[] = [];
+    for (const membership of left) {
+      const grantor = byOthers(membership);
+      const sql = grant(membership, attempts.session);
+      if (grantor === null) await attempts.run(describeMembership(membership), sql);
+      else if (await attempts.quietly(`${sql} GRANTED BY ${quoteName(grantor)}`)) refused.push(membership);
+    }
+    if (refused.length === left.length) {
+      for (const membership of refused)
+        if (await attempts.run(describeMembership(membership), grant(membership, attempts.session)))
+          attempts.notes.push(
+            `${describeMembership(membership)} was granted by the role of the connection, not by ${membership.grantor}`,
+          );
+      return;
+    }
+    left = refused;
+  }
+}
+
+function describeMembership({ member, role }: Membership): string {
+  return `membership of ${member} in ${role}`;
 }
 
 /** Settings whose value is a list of names, each of which was quoted when it was stored (pg_dump's variable_is_guc_list_quote). */
@@ -99,15 +160,4 @@ function grant({ role, member, admin, inherit, set }: Membership, session: Sessi
   if (set !== null) options.push(`SET ${set ? 'TRUE' : 'FALSE'}`);
   const how = session.serverMajor >= 16 ? ` WITH ${options.join(', ')}` : admin ? ' WITH ADMIN OPTION' : '';
   return `GRANT ${quoteName(role)} TO ${quoteName(member)}${how}`;
-}
-
-async function attempt(session: Session, what: string, sql: string): Promise<string[]> {
-  try {
-    await session.run(sql);
-    return [];
-  } catch (error) {
-    if (!(error instanceof PostgresError)) throw error;
-    await session.run('ROLLBACK');
-    return [`${what} was refused: ${error.message}`];
-  }
 }
