@@ -229,8 +229,9 @@ test('only some tables, with what they need; and all but some', async t => {
     insert into a values ('ok'); insert into "B" values (1), (2); insert into other.a values (1), (2), (3)`,
   );
   const made = await site(t, database.url);
-  assert.equal((await made.json('backup', 'db', '--table', 'a')).rows, 4);
-  await made.json('restore', 'db', '--new', `${database.name}_a`);
+  const part = await made.json<{ rows: number; snapshot: string }>('backup', 'db', '--table', 'a');
+  assert.equal(part.rows, 4);
+  await made.json('restore', part.snapshot, '--new', `${database.name}_a`);
   assert.equal((await made.json('backup', 'db', '--table', 'public.a', '"B"')).rows, 3);
   assert.equal((await made.json('backup', 'db', '--exclude-table', 'other.*')).rows, 3);
   assert.equal((await made.json('backup', 'db', '--exclude-table', '"B"', 'public.a')).rows, 3);

@@ -39,7 +39,7 @@ test('a held snapshot stays, says why, and goes once it is released', async t =>
   assert.deepEqual([hold!.repository, hold!.reason, placed.failures], ['main', 'case 17', []]);
   assert.match(hold!.by!, /^.+@.+$/);
   assert.match((await site.run('hold', old)).stderr, /--reason/);
-  assert.match((await site.run('hold', old, '--reason', ' ')).stderr, /REASON_NEEDED/);
+  assert.match((await site.run('hold', old, '--reason', ' ')).stderr, /ARGUMENT_EMPTY/);
   assert.match((await site.run('hold', old, '--reason', 'x', '--until', '2001-01-01')).stderr, /UNTIL_PAST/);
 
   const refused = await site.run('forget', old, middle, '--yes');

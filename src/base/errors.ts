@@ -1,3 +1,5 @@
+import { systemTrouble } from './errno.ts';
+
 /**
  * The one error type. Rules:
  * - `message` says what failed, in lower case, without a full stop, and names the object it failed on.
@@ -55,10 +57,12 @@ export function asTidemarkError(error: unknown): TidemarkError {
       cause,
     });
   }
+  const trouble = systemTrouble(cause);
+  if (trouble) return new TidemarkError(trouble.code, trouble.message, trouble.hint, { cause });
   return new TidemarkError(
     typeof code === 'string' ? code : 'INTERNAL',
     cause.message || cause.name,
-    'if this is not about your set-up, it is a defect in tidemark: run again with TIDEMARK_DEBUG=1 and report the trace',
+    'this is a defect in tidemark: run again with TIDEMARK_DEBUG=1 and report the trace',
     { cause },
   );
 }

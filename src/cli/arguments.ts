@@ -53,7 +53,7 @@ export function checkValues(command: Command, argv: readonly string[]): void {
     const name = option.long!;
     for (const value of values) {
       if (/^-./.test(value) && !argv.includes(`${name}=${value}`)) throw missingValue(name, value);
-      checkText(name, value, `give ${name} a value, or leave it out; ${UNSET}`);
+      checkText(name, value, `give ${name} a value${option.mandatory ? '' : ', or leave it out'}; ${UNSET}`);
     }
     if (!option.variadic && new Set(values).size > 1) throw twice(name);
   }

@@ -108,8 +108,14 @@ function makeContext(
   signal: AbortSignal,
 ): Context {
   const config = options.config as string;
+  const output = makeOutput(options.json === true);
+  const warned = new Set<string>();
+  const warn = (line: string) => {
+    if (!warned.has(line)) output.note(line);
+    warned.add(line);
+  };
   return {
-    output: makeOutput(options.json === true),
+    output,
     progress: new ProgressLine(),
     signal,
     environment,
@@ -117,10 +123,8 @@ function makeContext(
     version,
     async strategy(uses) {
       const { readStrategy } = await import('../operations/strategy.ts');
-      return readStrategy(config, environment, {
-        secrets: 'required',
-        uses: uses ?? { databases: [], repositories: [] },
-      });
+      const none = { databases: [], repositories: [] };
+      return readStrategy(config, environment, { secrets: 'required', uses: uses ?? none }, warn);
     },
     async ask(question) {
       if (!process.stdin.isTTY || options.json === true) return false;

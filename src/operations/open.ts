@@ -1,6 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
+import { fileTrouble } from '../base/errno.ts';
 import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
+import { shellCommand } from '../base/shell.ts';
+import { isWorldWritable, octal, readSmallFile, type SmallFile } from '../base/smallFile.ts';
 import { resolveNamed } from '../postgres/settings/named.ts';
 import {
   type ConnectionSettings,
@@ -194,19 +196,32 @@ function variable(environment: Strategy['environment'], name: string): string {
 }
 
 async function readKeyFile(path: string): Promise<string> {
+  let file: SmallFile;
   try {
-    return await readFile(path, 'utf8');
+    file = await readSmallFile(path);
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     throw usageError(
       missing ? 'KEY_MISSING' : 'KEY_UNREADABLE',
-      missing ? `there is no key file ${path}` : `the key file ${path} can't be read`,
+      missing ? `there is no key file ${path}` : `the key file ${path} can't be read: ${fileTrouble(cause)}`,
       missing
         ? "bring it from where you keep the recovery kit; a new repository gets one from 'tidemark init'"
-        : 'let the user that runs tidemark read it (mode 0600)',
+        : 'name a file that the user who runs tidemark may read (mode 0600)',
       cause,
     );
   }
+  requireOwn(path, file);
+  return file.bytes.toString('utf8');
+}
+
+/** Whoever may write a key file decides what opens the repository, or where a password goes. */
+export function requireOwn(path: string, file: SmallFile): void {
+  if (!isWorldWritable(file)) return;
+  throw usageError(
+    'FILE_WRITABLE',
+    `${path} can be changed by everybody on this machine (mode ${octal(file.mode)})`,
+    `see that it is as you left it, then: ${shellCommand(['chmod', '600', path])}`,
+  );
 }
 
 function secretMissing(missing: readonly string[], what: string): TidemarkError {

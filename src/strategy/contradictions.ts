@@ -1,5 +1,7 @@
 /** What is wrong between entries, each of which is right by itself. */
-import { kindOf, locationOf } from '../storage/kinds.ts';
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import { folderOf, kindOf, locationOf } from '../storage/kinds.ts';
 import { intervalMs } from './cron.ts';
 import { formatDuration } from './duration.ts';
 import { nearest } from './nearest.ts';
@@ -51,23 +53,38 @@ function checkReference(
   );
 }
 
-/** Two repositories on one storage would collect each other's packs. */
+/** Two repositories on one storage, or one within the other, would collect each other's packs. */
 export function checkLocations(repositories: Iterable<RepositorySpec>, source: Source): void {
-  const first = new Map<string, string>();
+  const known: { name: string; location: string }[] = [];
   for (const { name, storage } of repositories) {
-    const location = locationOf(storage);
-    const other = first.get(location);
-    if (other === undefined) {
-      first.set(location, name);
-      continue;
+    const folder = folderOf(storage);
+    const location = folder === null ? locationOf(storage) : realFolder(folder);
+    for (const other of known) {
+      const how = relation(location, other.location);
+      if (how === null) continue;
+      const message = `repositories.${name} ${how} repositories.${other.name}`;
+      const hint = 'give each its own folder, or remove one and share the other';
+      source.report(['repositories', name, 'storage'], 'value', message, hint);
     }
-    const message = `repositories.${name} lies on the same storage as repositories.${other}`;
-    source.report(
-      ['repositories', name, 'storage'],
-      'value',
-      message,
-      'give each its own folder, or remove one and share the other',
-    );
+    known.push({ name, location });
+  }
+}
+
+function relation(one: string, other: string): string | null {
+  const within = (inner: string, outer: string) =>
+    inner.startsWith(outer.endsWith('/') ? outer : `${outer}/`);
+  if (one === other) return 'lies on the same storage as';
+  if (within(one, other)) return 'lies within';
+  return within(other, one) ? 'contains' : null;
+}
+
+/** A folder by the way that has no symbolic links, as far as it is there. */
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    const parent = path.dirname(folder);
+    return parent === folder ? folder : path.join(realFolder(parent), path.basename(folder));
   }
 }
 

@@ -1,8 +1,9 @@
 /** Reads a strategy file and says everything that is wrong with it at once. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type * as z from 'zod';
+import { fileTrouble } from '../base/errno.ts';
 import { usageError } from '../base/errors.ts';
+import { readSmallFile } from '../base/smallFile.ts';
 import {
   checkClasses,
   checkLocations,
@@ -10,7 +11,7 @@ import {
   checkReferences,
   checkRetention,
 } from './contradictions.ts';
-import { type Environment, readEnvironment } from './environment.ts';
+import { type Environment, invalidAt, readEnvironment } from './environment.ts';
 import { type Path, pathText, StrategyError, sortedFaults } from './faults.ts';
 import {
   CONNECTION_KEYS,
@@ -80,20 +81,22 @@ export async function loadStrategy(
 }
 
 async function readStrategyFile(file: string): Promise<string> {
+  let bytes: Buffer;
   try {
-    return (await readFile(file, 'utf8')).replace(/^\ufeff/, '');
+    bytes = (await readSmallFile(file)).bytes;
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT')
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
       throw usageError('STRATEGY_MISSING', `there is no strategy file ${file}`, 'run tidemark init', cause);
     const hint = 'name a file that this user may read';
-    throw usageError(
-      'STRATEGY_UNREADABLE',
-      `${file} can't be read: ${code ?? 'unknown reason'}`,
-      hint,
-      cause,
-    );
+    throw usageError('STRATEGY_UNREADABLE', `${file} can't be read: ${fileTrouble(cause)}`, hint, cause);
   }
+  const bad = invalidAt(bytes);
+  if (bad) {
+    const { line, column, what } = bad;
+    const hint = 'write the file as UTF-8 text';
+    throw new StrategyError(file, [{ line, column, path: '', message: what, hint }]);
+  }
+  return bytes.toString('utf8').replace(/^\ufeff/, '');
 }
 
 type Sections = Pick<Strategy, Section>;

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { readSize, SIZE_PATTERN } from '../base/size.ts';
 import { parseCron } from './cron.ts';
 import { DURATION_PATTERN, readDuration } from './duration.ts';
-import { isVariableName } from './environment.ts';
+import { isOthersHome, isVariableName } from './environment.ts';
 import { parseServiceKey, SERVICE_KEY_FORMS } from './kms.ts';
 import { readSpan, SPAN_PATTERN } from './span.ts';
 
@@ -24,7 +24,16 @@ export const HINT = '%hint%';
 /** For editors, which see `${NAME}` where the program sees what it stands for. */
 const REFERENCE_PATTERN = '\\$\\{';
 
-const text = () => z.string().min(1, { error: 'must not be empty' });
+const text = () =>
+  z
+    .string()
+    .refine(value => value.trim() !== '', { error: 'must not be empty' })
+    .meta({ pattern: '\\S' });
+
+const filePath = () =>
+  text().refine(value => !isOthersHome(value), {
+    error: `names another user's home directory, which is not looked up${HINT}write the whole path`,
+  });
 
 const duration = () =>
   z
@@ -140,19 +149,19 @@ export const databaseSchema = z
       .describe(
         'A connection URL: postgresql://user:password@host:5432/dbname, or a variable that holds one.',
       ),
-    url_file: text().optional().describe('A file that contains nothing but the connection URL.'),
+    url_file: filePath().optional().describe('A file that contains nothing but the connection URL.'),
     host: text().optional().describe('Host name, address, or the folder of a Unix socket.'),
     port: whole(1, 65_535).optional().describe('Default: 5432.'),
     user: text().optional(),
     password: text().optional().describe('Better from a variable than in the file.'),
-    password_file: text().optional().describe('A file that contains nothing but the password.'),
+    password_file: filePath().optional().describe('A file that contains nothing but the password.'),
     dbname: text().optional(),
     sslmode: z.enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']).optional(),
-    sslrootcert: text()
+    sslrootcert: filePath()
       .optional()
       .describe('Certificates of the authorities to trust: a PEM file, or system.'),
-    sslcert: text().optional().describe('The client certificate, a PEM file.'),
-    sslkey: text().optional().describe('The key of the client certificate, a PEM file.'),
+    sslcert: filePath().optional().describe('The client certificate, a PEM file.'),
+    sslkey: filePath().optional().describe('The key of the client certificate, a PEM file.'),
     service: text().optional().describe('A section of pg_service.conf.'),
     objectives: z
       .strictObject({
@@ -172,11 +181,11 @@ export const databaseSchema = z
 
 export const keySchema = z
   .strictObject({
-    file: text().optional().describe('A key file; tidemark init makes it.'),
+    file: filePath().optional().describe('A key file; tidemark init makes it.'),
     env: variableName().optional().describe('The environment variable that holds the key.'),
     passphrase_env: variableName().optional().describe('The environment variable that holds a passphrase.'),
-    passphrase_file: text().optional().describe('A file that contains nothing but a passphrase.'),
-    age_identity_file: text().optional().describe('A file of age identities, as age-keygen writes it.'),
+    passphrase_file: filePath().optional().describe('A file that contains nothing but a passphrase.'),
+    age_identity_file: filePath().optional().describe('A file of age identities, as age-keygen writes it.'),
     age_identity_env: variableName()
       .optional()
       .describe('The environment variable that holds an age identity.'),

@@ -220,6 +220,21 @@ class Reader implements Source {
       this.fault(offset, path, `${pathText(path)} has a reference to a variable that can't be read`, hint);
       this.missing.set(keyOf(path), []);
     }
+    // Paths, names and passwords take neither: the first ends them, the second is what is left of other encodings.
+    const wrong = expansion.text.includes('\0')
+      ? 'holds a zero byte'
+      : expansion.text.includes('\ufffd')
+        ? 'is not valid UTF-8'
+        : null;
+    if (wrong) {
+      this.fault(
+        offset,
+        path,
+        `${pathText(path)} ${wrong}`,
+        'write it, and the variables in it, as UTF-8 text',
+      );
+      this.missing.set(keyOf(path), []);
+    }
     return expansion.text;
   }
 }

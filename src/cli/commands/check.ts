@@ -16,7 +16,7 @@ export const command: CliCommand = {
     command.option('--online', 'also connect to every database, and open and try every repository');
   },
   async run({ config, environment, output, signal }, _args, options) {
-    const strategy = await readStrategy(config, environment);
+    const strategy = await readStrategy(config, environment, undefined, output.note);
     const result = await check(strategy, options.online === true, signal);
     output.result(result, function* () {
       yield* findingLines(result.findings);

@@ -77,13 +77,14 @@ export async function init(request: InitRequest): Promise<InitResult> {
 
 /** There is a strategy: only what it lacks is made. */
 async function complete({ config, environment, signal, url }: InitRequest, undo: Undo): Promise<InitResult> {
-  const strategy = await readStrategy(config, environment, { secrets: 'optional' });
+  const notes: string[] = [];
+  const strategy = await readStrategy(config, environment, { secrets: 'optional' }, line => notes.push(line));
   const repositories: MadeRepository[] = [];
   for (const spec of strategy.repositories.values()) {
     signal.throwIfAborted();
     repositories.push(await openOrMakeRepository(spec, strategy.environment, undo));
   }
-  const notes = url === undefined ? [] : [`${config} is there already, so the URL given was not used`];
+  if (url !== undefined) notes.push(`${config} is there already, so the URL given was not used`);
   return {
     ...{ strategy: config, strategyMade: false, found: null, findings: [], variable: null, ignored: [] },
     databases: [...strategy.databases.keys()],

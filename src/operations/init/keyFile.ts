@@ -1,20 +1,29 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { fileTrouble } from '../../base/errno.ts';
 import { usageError } from '../../base/errors.ts';
+import { readSmallFile, type SmallFile } from '../../base/smallFile.ts';
 import { newKeyText, parseKeyText } from '../../repository/keys.ts';
+import { requireOwn } from '../open.ts';
 import { removeEmptyFolders, type Undo } from './undo.ts';
 
 /** The text of the key in a file, or null where there is no such file. KEY_MALFORMED where it holds something else. */
 export async function readKey(path: string): Promise<string | null> {
-  let text: string;
+  let file: SmallFile;
   try {
-    text = await readFile(path, 'utf8');
+    file = await readSmallFile(path);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') return null;
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
     const hint = 'let this user read it, or choose another key file';
-    throw usageError('KEY_UNREADABLE', `the key file ${path} can't be read: ${code}`, hint, cause);
+    throw usageError(
+      'KEY_UNREADABLE',
+      `the key file ${path} can't be read: ${fileTrouble(cause)}`,
+      hint,
+      cause,
+    );
   }
+  requireOwn(path, file);
+  const text = file.bytes.toString('utf8');
   parseKeyText(text, path);
   return text.trim();
 }
@@ -36,9 +45,13 @@ export async function readOrMakeKey(path: string, undo: Undo): Promise<{ text: s
       await file.close();
     }
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
     const hint = 'choose another place for the key';
-    throw usageError('KEY_UNWRITABLE', `the key file ${path} can't be written: ${code}`, hint, cause);
+    throw usageError(
+      'KEY_UNWRITABLE',
+      `the key file ${path} can't be written: ${fileTrouble(cause)}`,
+      hint,
+      cause,
+    );
   }
   return { text, made: true };
 }

@@ -113,7 +113,20 @@ async function requireUsable({ storage, key, name }: RepositorySpec): Promise<vo
       'choose another place: --storage',
     );
   }
+  requireOwnFolder(folder, name);
   if ('path' in key) requireOutside({ storage }, key.path);
+}
+
+/** Refuses a folder within another repository's: its objects would be foreign to that one, and end with it. */
+function requireOwnFolder(folder: string, name: string): void {
+  for (let at = path.dirname(folder); at !== path.dirname(at); at = path.dirname(at)) {
+    if (!existsSync(path.join(at, HEADER))) continue;
+    throw usageError(
+      'STORAGE_NESTED',
+      `the storage of repository ${name}, ${folder}, lies within the repository ${at}`,
+      'choose a folder outside of it: --storage',
+    );
+  }
 }
 
 /** Refuses a key file in the folder of the storage: KEY_IN_STORAGE. */
