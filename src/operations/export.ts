@@ -1,14 +1,14 @@
 import type { Writable } from 'node:stream';
-import { usageError } from '../base/errors.ts';
 import type { Reporter } from '../base/progress.ts';
 import type { Part } from '../capture/part.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
-import { isEmptySelection, selectEntries } from '../postgres/archive/select.ts';
+import { selectEntries } from '../postgres/archive/select.ts';
 import type { PartRecord } from '../repository/manifest.ts';
 import type { ExportFormat } from '../restore/export/format.ts';
 import { exportTo } from '../restore/export/index.ts';
 import { partsByEntry } from '../restore/parts.ts';
 import type { OpenSnapshot } from './restore/snapshot.ts';
+import { requireMatches } from './tablePatterns.ts';
 
 export interface ExportRequest {
   snapshot: OpenSnapshot;
@@ -44,13 +44,7 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportResu
   });
   const { entries, leftOut } = selected;
   const rows = entries.filter(entry => entry.desc === 'TABLE DATA');
-  if (tables && isEmptySelection(selected)) {
-    throw usageError(
-      'TABLES_UNMATCHED',
-      `no table of the snapshot matches ${request.tables.join(', ')}`,
-      `'tidemark show ${snapshot.manifest.snapshot}' lists them`,
-    );
-  }
+  requireMatches(snapshot, request.tables);
   const partsOf = partsByEntry(snapshot.archive, snapshot.parts);
   const parts = entries.flatMap(entry => (entry.hasData ? (partsOf(entry) ?? []) : []));
   reporter.begin(

@@ -17,12 +17,13 @@ export class PostgresError extends Error {
     this.where = fields.get('W');
   }
 
-  static parse(body: Buffer): PostgresError {
+  /** @param decode text of the session's client_encoding. */
+  static parse(body: Buffer, decode = (bytes: Buffer) => bytes.toString('utf8')): PostgresError {
     const fields = new Map<string, string>();
     for (let at = 0; at < body.length && body[at] !== 0; ) {
       const end = body.indexOf(0, at + 1);
       if (end < 0) break;
-      fields.set(String.fromCharCode(body[at]!), body.toString('utf8', at + 1, end));
+      fields.set(String.fromCharCode(body[at]!), decode(body.subarray(at + 1, end)));
       at = end + 1;
     }
     return new PostgresError(fields);

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { invariant } from '../base/errors.ts';
+import { decodeText } from './encoding.ts';
 import { PostgresError } from './postgresError.ts';
 import { ReadingSocket } from './readingSocket.ts';
 
@@ -36,6 +37,9 @@ interface Handlers {
 
 /** A server's message to a client has at most this many bytes, CopyData rows (which pass through) excepted. */
 const MAX_MESSAGE_BYTES = 1 << 30;
+
+/** The client_encoding of sessions that left UTF8, as their servers reported it. */
+const encodings = new WeakMap<Socket, string>();
 
 /** Sends one Query message and reads up to ReadyForQuery. Rejects with the server's first error. */
 export function converse(client: Client, sql: Buffer, handlers: Handlers = {}): Promise<Outcome> {
@@ -250,16 +254,17 @@ class Conversation {
     this.#body = [];
     switch (this.#type) {
       case 0x44: // DataRow
-        this.#outcome.rows.push(dataRow(body));
+        this.#outcome.rows.push(dataRow(body, this.#decode));
         break;
       case 0x43: // CommandComplete
         this.#outcome.tags.push(body.toString('latin1', 0, body.length - 1));
         break;
       case 0x45: // ErrorResponse
-        this.#error ??= PostgresError.parse(body);
+        this.#error ??= PostgresError.parse(body, this.#decode);
         break;
       case 0x4e: // NoticeResponse
-        if (this.#outcome.notices.length < 1000) this.#outcome.notices.push(PostgresError.parse(body));
+        if (this.#outcome.notices.length < 1000)
+          this.#outcome.notices.push(PostgresError.parse(body, this.#decode));
         break;
       case 0x47: // CopyInResponse
         this.#feed();
@@ -267,9 +272,19 @@ class Conversation {
       case 0x5a: // ReadyForQuery
         this.#finish(this.#forward ? undefined : this.#error);
         break;
-      default: // CopyOutResponse, CopyDone, RowDescription, ParameterStatus, NotificationResponse, EmptyQueryResponse
+      case 0x53: // ParameterStatus
+        this.#parameter(body);
+        break;
+      default: // CopyOutResponse, CopyDone, RowDescription, NotificationResponse, EmptyQueryResponse
         break;
     }
+  }
+
+  readonly #decode = (bytes: Buffer): string => decodeText(bytes, encodings.get(this.#socket) ?? 'UTF8');
+
+  #parameter(body: Buffer): void {
+    const [name, value] = body.toString('latin1').split('\0');
+    if (name === 'client_encoding') encodings.set(this.#socket, value!);
   }
 
   #feed(): void {
@@ -289,13 +304,13 @@ function isOwnCopyFail(error: unknown): boolean {
   );
 }
 
-function dataRow(body: Buffer): (string | null)[] {
+function dataRow(body: Buffer, decode: (bytes: Buffer) => string): (string | null)[] {
   const values: (string | null)[] = [];
   let at = 2;
   for (let left = body.readUInt16BE(0); left > 0; left--) {
     const length = body.readInt32BE(at);
     at += 4;
-    values.push(length < 0 ? null : body.toString('utf8', at, at + length));
+    values.push(length < 0 ? null : decode(body.subarray(at, at + length)));
     if (length > 0) at += length;
   }
   return values;

@@ -16,7 +16,7 @@ const archive = (setting: 'on' | 'off'): Archive => ({
   entries: [
     { desc: 'STDSTRINGS', defn: `SET standard_conforming_strings = '${setting}';\n` } as ArchiveEntry,
   ],
-  text: 'utf8',
+  text: 'UTF8',
 });
 
 test('literals with escapes are refused where the server no longer reads them', () => {

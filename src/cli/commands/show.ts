@@ -1,5 +1,6 @@
 import { holdText } from '../../operations/hold.ts';
 import { type Shown, show } from '../../operations/show/show.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { formatBytes, formatCount, formatTime, table } from '../output.ts';
@@ -59,7 +60,7 @@ function* lines(shown: Shown): Iterable<string> {
   for (const [name, text] of facts) yield `${name.padEnd(12)}${text}`;
   yield '';
   const rows = shown.tables.map(each => [
-    `${each.schema}.${each.name}`,
+    quoteQualified(each.schema, each.name),
     formatCount(each.rows),
     formatBytes(each.bytes),
     `~ ${formatBytes(each.storedBytes)}`,

@@ -1,4 +1,5 @@
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { partOf, passedOverText } from '../wholeness.ts';
@@ -16,8 +17,10 @@ export function describePlan(request: RestoreRequest, selected: Selected): strin
   const what = `${tables.length} tables, ${rows} rows`;
   return [
     `snapshot ${manifest.snapshot} of ${manifest.database}, taken ${manifest.started}: ${what}${describeChoice(request)}`,
-    ...(isTableRestore(request) ? describeTables(request, tables) : describeWhole(request)),
-    ...selected.leftOut.map(({ entry, reason }) => `without ${entry.desc} ${entry.tag}: ${reason}`),
+    ...(isTableRestore(request) ? describeTables(request, selected, tables) : describeWhole(request)),
+    ...(isTableRestore(request)
+      ? []
+      : selected.leftOut.map(({ entry, reason }) => `without ${entry.desc} ${entry.tag}: ${reason}`)),
   ];
 }
 
@@ -47,15 +50,34 @@ function describeWhole({ target }: RestoreRequest): string[] {
   }
 }
 
-function describeTables({ target, beside }: RestoreRequest, tables: ArchiveEntry[]): string[] {
-  const names = tables.map(entry => `${entry.namespace}.${entry.tag}`);
-  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
-  const shown = names.slice(0, NAMED).join(', ') + more;
+function describeTables(
+  { target, beside }: RestoreRequest,
+  selected: Selected,
+  tables: ArchiveEntry[],
+): string[] {
+  const isNamed = (entry: ArchiveEntry) => selected.named.has(entry.dependencies[0] ?? -1);
+  const refreshed = selected.entries.filter(
+    entry => entry.desc === 'MATERIALIZED VIEW DATA' && isNamed(entry),
+  );
+  const known = new Set(selected.entries.map(entry => entry.dumpId));
+  // Of an archive without definitions, every table is one that was asked for.
+  const shown = nameSome(tables.filter(entry => isNamed(entry) || !known.has(entry.dependencies[0] ?? -1)));
+  const needed = selected.entries.filter(
+    entry => entry.desc === 'TABLE' && !selected.named.has(entry.dumpId),
+  );
   const where = target.kind === 'new' ? target.name : describeSettings(target.settings);
   if (beside !== undefined) return [`into ${where}: ${shown} as ${beside}, beside what is there`];
   return [
-    `into ${where}, in one transaction: ${shown}`,
+    `into ${where}, in one transaction: ${shown || 'definitions alone'}`,
     'a table that is there keeps its definition, and all its rows are replaced; one that is missing is created with what it needs',
+    ...(refreshed.length > 0 ? [`refreshed: ${nameSome(refreshed)}`] : []),
+    ...(needed.length > 0 ? [`created if missing, since they are needed: ${nameSome(needed)}`] : []),
     ...(target.kind === 'inPlace' ? ['first a safety snapshot of the present state is taken'] : []),
   ];
+}
+
+function nameSome(entries: ArchiveEntry[]): string {
+  const names = entries.map(entry => quoteQualified(entry.namespace, entry.tag));
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+  return names.slice(0, NAMED).join(', ') + more;
 }

@@ -11,8 +11,8 @@ export interface RestoreWorkerData {
   settings: ConnectionSettings;
   /** Run when the connection is open: the archive's preamble. */
   preamble: string[];
-  /** How statements become bytes: utf8, or latin1 where they hold one character a byte. */
-  text: 'utf8' | 'latin1';
+  /** The encoding that statements are sent in, PostgreSQL's name. */
+  text: string;
   storage: StoragePlace;
   keys: KeyRing;
   packs: PackTable;

@@ -1,7 +1,8 @@
 import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
-import { isEmptySelection, type Selected, selectEntries } from '../../postgres/archive/select.ts';
+import { type Selected, selectEntries } from '../../postgres/archive/select.ts';
+import { requireMatches } from '../tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
 import { foresee } from './obstacles.ts';
@@ -15,8 +16,10 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.roles && snapshot.rolesFault) throw snapshot.rolesFault;
   const chosen = select(request);
   const selected = isTableRestore(request) ? { ...chosen, announced: [] } : await foresee(request, chosen);
+  // Into a database in use, what is left out depends on what is there: the restore itself says it.
+  const leftOut = isTableRestore(request) ? [] : selected.leftOut;
   const notes = [
-    ...selected.leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`),
+    ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`),
     ...selected.announced,
   ];
   const plan = [...describePlan(request, selected), ...selected.announced];
@@ -45,14 +48,13 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
 
 function select(request: RestoreRequest): Selected {
   const tables = request.tables.length > 0 ? anyPattern(request.tables) : undefined;
-  const selected = selectEntries(request.snapshot.archive, { tables, only: request.only });
-  if (tables && isEmptySelection(selected)) {
-    throw usageError(
-      'TABLES_UNMATCHED',
-      `no table of the snapshot matches ${request.tables.join(', ')}`,
-      `'tidemark show ${request.snapshot.manifest.snapshot}' lists them; quote names with capitals: '"Users"'`,
-    );
-  }
+  const selected = selectEntries(request.snapshot.archive, {
+    tables,
+    only: request.only,
+    refresh: true,
+    elsewhere: request.beside !== undefined,
+  });
+  requireMatches(request.snapshot, request.tables);
   return selected;
 }
 

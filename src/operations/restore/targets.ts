@@ -47,7 +47,7 @@ async function intoUse(request: RestoreRequest, selected: Selected): Promise<Out
   invariant(target.kind !== 'new', 'a new database is not in use');
   const safety =
     target.kind === 'inPlace' && request.beside === undefined ? await target.safety(target.settings) : null;
-  const tables = await restoreTables(request, selected.entries, target.settings);
+  const tables = await restoreTables(request, selected, target.settings);
   const check = uncheckedResult('tables were restored into a database in use');
   return { target: describeSettings(target.settings), tables, safety, check };
 }

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { TidemarkError } from '../../base/errors.ts';
 import { postError } from '../../base/worker.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import { Session } from '../../postgres/session.ts';
 import { RepositoryKeys } from '../../repository/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
@@ -20,7 +21,7 @@ let current: string | undefined;
 
 async function main(): Promise<void> {
   const session = await Session.open(data.settings, 'tidemark restore');
-  for (const statement of data.preamble) await session.run(Buffer.from(statement, data.text));
+  for (const statement of data.preamble) await session.run(encodeText(statement, data.text));
   const [row] = await session.query('select pg_catalog.pg_backend_pid() as pid');
   const keys = RepositoryKeys.ofRing(data.keys);
   const reader = new SnapshotReader(await openStorage(data.storage), keys, data.packs, { verifyIds: true });
@@ -41,14 +42,14 @@ async function work(session: Session, reader: SnapshotReader, job: RestoreWork):
   if (job.kind === 'statements') {
     for (const statement of job.statements) {
       current = statement;
-      await session.run(Buffer.from(statement, data.text));
+      await session.run(encodeText(statement, data.text));
     }
     return 0;
   }
   const source = pieces(reader, job.part);
   const rows =
     job.kind === 'rows'
-      ? await session.copyIn(Buffer.from(job.copy, data.text), source)
+      ? await session.copyIn(encodeText(job.copy, data.text), source)
       : await loadLargeObjects(session, source);
   if (rows !== job.part.rows) throw miscounted(`${job.part.rows} rows were stored, the server took ${rows}`);
   return rows;

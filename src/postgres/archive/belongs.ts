@@ -27,7 +27,6 @@ const PART_BY_DEPENDENCY = new Set([
   'ROW SECURITY',
   'TABLE DATA',
   'MATERIALIZED VIEW DATA',
-  'SEQUENCE OWNED BY',
   'TABLE ATTACH',
 ]);
 
@@ -77,6 +76,23 @@ export class Belongings {
     return this.#partitionsOf.get(dumpId) ?? [];
   }
 
+  /** The table that the sequence of a SEQUENCE OWNED BY is given to. */
+  ownerOf(ownedBy: ArchiveEntry): ArchiveEntry | undefined {
+    const sequence = this.byId.get(ownedBy.dependencies[0] ?? -1);
+    return sequence && this.relationsOf(sequence)[0];
+  }
+
+  /** The partitioned table at the top of a partition's tree; of any other table itself. */
+  rootOf(dumpId: number): number {
+    const parent = this.parentOf(dumpId);
+    return parent === null ? dumpId : this.rootOf(parent);
+  }
+
+  /** All tables below a partitioned table, those that have rows themselves and those between. */
+  allPartitionsOf(dumpId: number): number[] {
+    return this.partitionsOf(dumpId).flatMap(id => [id, ...this.allPartitionsOf(id)]);
+  }
+
   /** What an entry needs, as entries of this archive. */
   dependenciesOf(entry: ArchiveEntry): ArchiveEntry[] {
     return entry.dependencies.flatMap(id => this.byId.get(id) ?? []);
@@ -93,7 +109,8 @@ export class Belongings {
       const domains = this.dependenciesOf(entry).filter(other => other.desc === 'DOMAIN');
       return taggedTable(entry, [...relations, ...domains])?.dumpId ?? null;
     }
-    if (entry.desc === 'SEQUENCE SET') return entry.dependencies[0] ?? null;
+    if (entry.desc === 'SEQUENCE SET' || entry.desc === 'SEQUENCE OWNED BY')
+      return entry.dependencies[0] ?? null;
     if (entry.desc === 'SEQUENCE') return relations[0]?.dumpId ?? null;
     if (!PART_BY_DEPENDENCY.has(entry.desc)) return null;
     const own = relations.find(table => table.tag === entry.tag && table.namespace === entry.namespace);

@@ -56,9 +56,8 @@ export interface Archive {
   header: ArchiveHeader;
   entries: ArchiveEntry[];
   /**
-   * How the strings above were read: 'utf8' where the whole table of contents is valid UTF-8, else 'latin1', one
-   * character a byte, so that writing it again, or sending it to a server as latin1 bytes, gives the same bytes
-   * whatever the database's encoding is.
+   * PostgreSQL's name of the encoding that the strings above came in. They are Unicode here; `encodeText` gives the same
+   * bytes again, to write them or to send them to a server in a session whose client_encoding it is.
    */
-  text: 'utf8' | 'latin1';
+  text: string;
 }

@@ -4,7 +4,7 @@ import type { Archive, ArchiveEntry } from './entry.ts';
 import { withoutInternalOptions } from './internalOptions.ts';
 
 const archiveOf = (desc: string, defn: string) =>
-  ({ entries: [{ desc, defn } as ArchiveEntry], text: 'utf8' }) as Archive;
+  ({ entries: [{ desc, defn } as ArchiveEntry], text: 'UTF8' }) as Archive;
 
 const definition = (desc: string, defn: string) =>
   withoutInternalOptions(archiveOf(desc, defn)).entries[0]!.defn;

@@ -5,7 +5,9 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 import { TidemarkError } from '../../base/errors.ts';
+import { decodeText } from '../encoding.ts';
 import type { Archive, ArchiveEntry, ArchiveHeader, DataOffset, Section } from './entry.ts';
+import { archiveEncoding } from './statements.ts';
 
 export const ARCHIVE_MAGIC = Buffer.from('PGDMP');
 /** By their number in the archive. */
@@ -92,7 +94,7 @@ export class ArchiveReader {
 
 /**
  * One pass over an archive head that can stop at missing bytes and go on. It reads every string as latin1, which
- * never fails; only if they turn out to be UTF-8 beyond ASCII is the head read a second time.
+ * never fails; only if they turn out to be more than ASCII is the head read a second time, in the encoding it names.
  */
 class Scan {
   #offset = 0;
@@ -103,7 +105,7 @@ class Scan {
 
   /** `bytes` always begins at the archive's beginning. Throws IncompleteArchive, having kept all that it read. */
   advance(bytes: Buffer): void {
-    const cursor = new Cursor(bytes, this.#offset, 'latin1', this.#seen);
+    const cursor = new Cursor(bytes, this.#offset, null, this.#seen);
     if (this.#header === null) {
       this.#header = readHeader(cursor);
       this.#offset = cursor.at;
@@ -124,12 +126,13 @@ class Scan {
   finish(bytes: Buffer): ParsedArchive {
     const length = this.#offset;
     const header = this.#header!;
-    if (this.#seen.ascii) return { archive: { header, entries: this.#entries, text: 'utf8' }, length };
-    if (!this.#seen.utf8) return { archive: { header, entries: this.#entries, text: 'latin1' }, length };
-    const cursor = new Cursor(bytes, 0, 'utf8', this.#seen);
+    const text = archiveEncoding({ entries: this.#entries });
+    if (this.#seen.ascii) return { archive: { header, entries: this.#entries, text }, length };
+    const isPlain = this.#seen.utf8 && (text === 'UTF8' || text === 'SQL_ASCII');
+    const cursor = new Cursor(bytes, 0, isPlain ? 'UTF8' : text, this.#seen);
     const decodedHeader = readHeader(cursor);
     const entries = Array.from({ length: cursor.int() }, () => readEntry(cursor, header.version.minor));
-    return { archive: { header: decodedHeader, entries, text: 'utf8' }, length };
+    return { archive: { header: decodedHeader, entries, text }, length };
   }
 }
 
@@ -140,11 +143,12 @@ interface TextSeen {
 
 class Cursor {
   readonly #bytes: Buffer;
-  readonly #text: 'latin1' | 'utf8';
+  /** Null as long as it is not known: one character a byte. */
+  readonly #text: string | null;
   readonly #seen: TextSeen;
   at: number;
 
-  constructor(bytes: Buffer, at: number, text: 'latin1' | 'utf8', seen: TextSeen) {
+  constructor(bytes: Buffer, at: number, text: string | null, seen: TextSeen) {
     this.#bytes = bytes;
     this.at = at;
     this.#text = text;
@@ -190,7 +194,7 @@ class Cursor {
       this.#seen.ascii = false;
       if (this.#seen.utf8 && !isUtf8(slice)) this.#seen.utf8 = false;
     }
-    return slice.toString(this.#text);
+    return this.#text === null ? slice.toString('latin1') : decodeText(slice, this.#text);
   }
 
   text(what: string): string {

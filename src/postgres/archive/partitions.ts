@@ -41,7 +41,7 @@ class Family {
       if (entry.desc !== 'TABLE DATA' || table === undefined) continue;
       this.#rows.set(table, entry.dumpId);
       this.#tables.set(entry.dumpId, table);
-      if (loadsViaPartitionRoot(entry)) this.#sorted.add(this.#root(table));
+      if (loadsViaPartitionRoot(entry)) this.#sorted.add(this.#belongings.rootOf(table));
     }
   }
 
@@ -52,16 +52,9 @@ class Family {
   /** Tables below this one, by their rows where they have some; the whole tree where rows may land anywhere in it. */
   below(used: number): number[] {
     const table = this.#tables.get(used) ?? used;
-    const root = this.#root(table);
-    return this.#descendants(this.#sorted.has(root) ? root : table).map(id => this.#rows.get(id) ?? id);
-  }
-
-  #root(table: number): number {
-    const parent = this.#belongings.parentOf(table);
-    return parent === null ? table : this.#root(parent);
-  }
-
-  #descendants(table: number): number[] {
-    return this.#belongings.partitionsOf(table).flatMap(id => [id, ...this.#descendants(id)]);
+    const root = this.#belongings.rootOf(table);
+    return this.#belongings
+      .allPartitionsOf(this.#sorted.has(root) ? root : table)
+      .map(id => this.#rows.get(id) ?? id);
   }
 }

@@ -47,17 +47,16 @@ const fileName = (entry: ArchiveEntry): string =>
 
 test('every encoding: read and written again byte for byte', async () => {
   const cases = [
-    ['UTF8', 'CREATE TABLE "täble 表 🐘" ("spalté" int)', 'utf8', 'täble 表 🐘'],
-    ['LATIN1', 'CREATE TABLE "täble" ("spalté" int)', 'latin1', 'täble'],
+    ['UTF8', 'CREATE TABLE "täble 表 🐘" ("spalté" int)', 'täble 表 🐘'],
+    ['LATIN1', 'CREATE TABLE "täble" ("spalté" int)', 'täble'],
     [
       'SQL_ASCII',
       `DO $$ BEGIN EXECUTE 'CREATE TABLE "' || chr(255) || chr(192) || '" ()'; END $$`,
-      'latin1',
-      'ÿÀ',
+      '\udcff\udcc0',
     ],
-    ['EUC_JP', 'CREATE TABLE "あ" ()', 'latin1', '\xA4\xA2'],
+    ['EUC_JP', 'CREATE TABLE "あ" ()', 'あ'],
   ] as const;
-  for (const [encoding, sql, text, name] of cases) {
+  for (const [encoding, sql, name] of cases) {
     const database = await oddDatabase(encoding, sql);
     for (const args of [
       ['-Fc'],
@@ -67,7 +66,7 @@ test('every encoding: read and written again byte for byte', async () => {
     ]) {
       const bytes = readFileSync(await dump(database.url, args));
       const entries = assertInverse(bytes);
-      assert.equal(parseArchive(bytes).archive.text, text);
+      assert.equal(parseArchive(bytes).archive.text, encoding);
       assert.ok(entries.some(entry => entry.desc === 'TABLE' && entry.tag === name));
     }
     await database.drop();

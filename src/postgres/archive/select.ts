@@ -12,13 +12,17 @@
  * - A partitioned table brings all its partitions. A partition brings the tables above it without their other
  *   partitions, since what is attached, and the keys and triggers it inherits, are defined there.
  * - Inheritance of the old kind brings the parents only. What a function names only inside its body is not known.
+ * - A partition whose rows go in through the table above it (loadsViaPartitionRoot) can't come without the others.
  * - A foreign key comes only if the rows it refers to do. It is reported otherwise, as is what makes a table part of a
  *   publication.
  * - Large objects have no table; they come only if asked for.
  */
+import { usageError } from '../../base/errors.ts';
 import { Belongings, isIdentitySequence, isRelation, isRemark } from './belongs.ts';
 import type { Archive, ArchiveEntry, Section } from './entry.ts';
+import { loadsViaPartitionRoot } from './passes.ts';
 import type { NamePredicate } from './pattern.ts';
+import { quoteQualified } from './quote.ts';
 import { isDatabaseEntry, isSettingsEntry } from './statements.ts';
 
 export interface Selection {
@@ -28,6 +32,10 @@ export interface Selection {
   except?: NamePredicate;
   /** Definitions only, or rows and values only; both where it is missing. */
   only?: 'schema' | 'data';
+  /** Rows are loaded elsewhere than where they were, so a partition needs no other. */
+  elsewhere?: boolean;
+  /** Materialized views are computed anew with rows alone too, which pg_restore doesn't. */
+  refresh?: boolean;
   /** As pg_restore --section; all where it is missing. Entries without a section go with those before them. */
   sections?: ReadonlySet<Exclude<Section, 'none'>>;
   /** Large objects beside the tables; without `tables` they are there anyway. */
@@ -39,23 +47,28 @@ export interface Selection {
 export interface Selected {
   /** In the archive's order, the settings of the session (ENCODING, …) always among them. */
   entries: ArchiveEntry[];
+  /** dumpIds of the relations and sequences that were asked for (their partitions too), not only needed. */
+  named: ReadonlySet<number>;
   /** What someone might expect and doesn't get, each with the reason in a few words. */
   leftOut: { entry: ArchiveEntry; reason: string }[];
 }
 
 export function selectEntries(archive: Archive, selection: Selection = {}): Selected {
   const limited = selection.tables !== undefined || selection.except !== undefined;
-  const { taken, leftOut } = limited ? new TableSelection(archive, selection).run() : everything(archive);
+  const { taken, named, leftOut } = limited
+    ? new TableSelection(archive, selection).run()
+    : everything(archive);
   const reaches = sectionFilter(archive, selection.sections);
   const entries = archive.entries.filter(entry => {
     if (isSettingsEntry(entry)) return true;
     if (!taken.has(entry.dumpId) || !reaches(entry)) return false;
     if (isDatabaseEntry(entry) && !selection.database) return false;
     if (selection.only === 'schema') return !isData(entry);
-    if (selection.only === 'data') return isData(entry);
+    if (selection.only === 'data')
+      return isData(entry) || (selection.refresh === true && entry.desc === 'MATERIALIZED VIEW DATA');
     return true;
   });
-  return { entries, leftOut };
+  return { entries, named, leftOut };
 }
 
 /** Whether nothing was selected but the session's settings, which always are. */
@@ -82,8 +95,12 @@ function isSelectable(entry: ArchiveEntry): boolean {
   return isRelation(entry) || (entry.desc === 'SEQUENCE' && !isIdentitySequence(entry));
 }
 
-function everything(archive: Archive): { taken: Set<number>; leftOut: Selected['leftOut'] } {
-  return { taken: new Set(archive.entries.map(entry => entry.dumpId)), leftOut: [] };
+/** Which entries are taken, by their dumpId. */
+type Taken = Omit<Selected, 'entries'> & { taken: Set<number> };
+
+function everything(archive: Archive): Taken {
+  const taken = new Set(archive.entries.map(entry => entry.dumpId));
+  return { taken, named: taken, leftOut: [] };
 }
 
 function sectionFilter(archive: Archive, sections: Selection['sections']): (entry: ArchiveEntry) => boolean {
@@ -104,6 +121,7 @@ class TableSelection {
   readonly #taken = new Set<number>();
   /** Relations whose rows come too. */
   readonly #withRows = new Set<number>();
+  readonly #named = new Set<number>();
   readonly #leftOut: Selected['leftOut'] = [];
   #queue: ArchiveEntry[] = [];
 
@@ -113,12 +131,12 @@ class TableSelection {
     this.#belongings = new Belongings(archive.entries);
   }
 
-  run(): { taken: Set<number>; leftOut: Selected['leftOut'] } {
+  run(): Taken {
     const { tables = () => true, except = () => false } = this.#selection;
     for (const entry of this.#archive.entries) {
       const schema = entry.namespace ?? '';
       if (isSelectable(entry) && tables(schema, entry.tag) && !except(schema, entry.tag))
-        this.#takeWithRows(entry);
+        this.#takeWithRows(entry, true);
       if (this.#selection.largeObjects && isLargeObjectEntry(entry)) this.#take(entry);
     }
     this.#close();
@@ -128,9 +146,10 @@ class TableSelection {
     this.#close();
     this.#takeRemarks();
     this.#close();
+    if (!this.#selection.elsewhere) this.#refusePartOfTree();
     this.#reportPublications();
     this.#leftOut.sort((a, b) => a.entry.dumpId - b.entry.dumpId);
-    return { taken: this.#taken, leftOut: this.#leftOut };
+    return { taken: this.#taken, named: this.#named, leftOut: this.#leftOut };
   }
 
   #take(entry: ArchiveEntry): void {
@@ -140,14 +159,15 @@ class TableSelection {
   }
 
   /** Relations get their rows; a partitioned table all its partitions; a materialized view what it is made of. */
-  #takeWithRows(entry: ArchiveEntry): void {
+  #takeWithRows(entry: ArchiveEntry, isNamed: boolean): void {
     this.#take(entry);
+    if (isNamed) this.#named.add(entry.dumpId);
     if (this.#withRows.has(entry.dumpId)) return;
     this.#withRows.add(entry.dumpId);
     this.#queue.push(entry);
     for (const partition of this.#belongings.partitionsOf(entry.dumpId)) {
       const found = this.#belongings.byId.get(partition);
-      if (found && !this.#isExcluded(found)) this.#takeWithRows(found);
+      if (found && !this.#isExcluded(found)) this.#takeWithRows(found, isNamed);
     }
     if (entry.desc === 'MATERIALIZED VIEW') this.#takeSources(entry, new Set());
   }
@@ -158,7 +178,7 @@ class TableSelection {
     for (const source of [view, ...rules].flatMap(entry => this.#belongings.dependenciesOf(entry))) {
       if (seen.has(source.dumpId)) continue;
       seen.add(source.dumpId);
-      if (isRelation(source)) this.#takeWithRows(source);
+      if (isRelation(source)) this.#takeWithRows(source, false);
       this.#takeSources(source, seen);
     }
   }
@@ -179,6 +199,7 @@ class TableSelection {
   #comesWith(part: ArchiveEntry, whole: ArchiveEntry): boolean {
     switch (part.desc) {
       case 'FK CONSTRAINT':
+      case 'SEQUENCE OWNED BY':
         return false;
       case 'TABLE DATA':
       case 'MATERIALIZED VIEW DATA':
@@ -200,18 +221,28 @@ class TableSelection {
     const own = tables.find(table => this.#belongings.partsOf(table.dumpId).includes(key));
     if (!own || !this.#taken.has(own.dumpId)) return;
     const missing = tables.find(table => !this.#taken.has(table.dumpId));
-    const empty = tables.find(table => table !== own && !this.#hasRows(table));
+    const target = tables.find(table => table !== own) ?? own;
+    const empty = this.#hasAllRows(target) ? undefined : target;
     const blocking = missing ?? (this.#hasRowsBelow(own.dumpId) ? empty : undefined);
     if (!blocking) this.#take(key);
     else {
       const name = `${blocking.namespace}.${blocking.tag}`;
-      const why = blocking === missing ? 'is not selected' : 'comes without rows';
+      const isPart = this.#hasRowsBelow(blocking.dumpId);
+      const why = blocking === missing ? 'is not selected' : `comes without ${isPart ? 'all its ' : ''}rows`;
       this.#leftOut.push({ entry: key, reason: `it refers to ${name}, which ${why}` });
     }
   }
 
   #hasRows(table: ArchiveEntry): boolean {
     return this.#withRows.has(table.dumpId);
+  }
+
+  /** A partitioned table has the rows of its partitions. */
+  #hasAllRows({ dumpId }: ArchiveEntry): boolean {
+    return (
+      this.#withRows.has(dumpId) &&
+      this.#belongings.allPartitionsOf(dumpId).every(partition => this.#withRows.has(partition))
+    );
   }
 
   /** A foreign key of a partitioned table is checked in its partitions, whether it comes with all of them or not. */
@@ -226,10 +257,32 @@ class TableSelection {
     for (const entry of this.#archive.entries) {
       const about = this.#belongings.dependenciesOf(entry).filter(other => other.desc !== 'ACL');
       if (entry.desc === 'INDEX ATTACH' && about.every(isThere)) this.#take(entry);
+      if (entry.desc === 'SEQUENCE OWNED BY') {
+        const table = this.#belongings.ownerOf(entry);
+        if (about.every(isThere) && table && isThere(table)) this.#take(entry);
+      }
       if (entry.desc === 'STATISTICS DATA') {
         if (about.some(other => (isRelation(other) ? this.#hasRows(other) : isThere(other))))
           this.#take(entry);
       } else if (isRemark(entry) && about.some(isThere)) this.#take(entry);
+    }
+  }
+
+  /** Rows of a hash over an enum's values lie elsewhere in every database: through the root they may go to any partition. */
+  #refusePartOfTree(): void {
+    for (const data of this.#archive.entries) {
+      if (!this.#taken.has(data.dumpId) || data.desc !== 'TABLE DATA' || !loadsViaPartitionRoot(data))
+        continue;
+      const root = this.#belongings.rootOf(data.dependencies[0] ?? -1);
+      const lacking = this.#belongings.allPartitionsOf(root).find(id => !this.#withRows.has(id));
+      const [top, other] = [root, lacking ?? -1].map(id => this.#belongings.byId.get(id));
+      if (!top || !other) continue;
+      const nameOf = (entry: ArchiveEntry) => quoteQualified(entry.namespace, entry.tag);
+      throw usageError(
+        'PARTITION_NEEDS_TREE',
+        `rows of partition ${nameOf(data)} can only be loaded through ${nameOf(top)}, and may land in ${nameOf(other)}, which is not selected`,
+        `a hash of an enum is different in every database; select the whole table: --table '${nameOf(top)}'`,
+      );
     }
   }
 

@@ -12,18 +12,33 @@ const TOKEN =
 export function splitStatements(sql: string): string[] {
   const pieces: string[] = [];
   let from = 0;
-  TOKEN.lastIndex = 0;
-  for (let token = TOKEN.exec(sql); token; token = TOKEN.exec(sql)) {
-    if (token[0] === '/*') TOKEN.lastIndex = commentEnd(sql, TOKEN.lastIndex);
-    if (token[0] !== ';') continue;
-    let end = TOKEN.lastIndex;
+  for (const { text, end: semicolon } of tokensOf(sql)) {
+    if (text !== ';') continue;
+    let end = semicolon;
     while (end < sql.length && /\s/.test(sql[end]!)) end++;
     pieces.push(sql.slice(from, end));
     from = end;
-    TOKEN.lastIndex = end;
   }
   if (from < sql.length) pieces.push(sql.slice(from));
   return pieces;
+}
+
+export interface Token {
+  /** A literal, a quoted name, a word, or one character; of a comment its first two. */
+  text: string;
+  /** Where it lies in the text. */
+  start: number;
+  end: number;
+}
+
+/** All tokens of a text, white space among them. */
+export function* tokensOf(sql: string): Iterable<Token> {
+  const token = new RegExp(TOKEN);
+  for (let found = token.exec(sql); found; found = token.exec(sql)) {
+    const [text] = found;
+    if (text === '/*') token.lastIndex = commentEnd(sql, token.lastIndex);
+    yield { text, start: found.index, end: token.lastIndex };
+  }
 }
 
 /** Comments nest. */

@@ -39,7 +39,7 @@ function archive(entries: ArchiveEntry[], dumpVersion = '17.4'): Archive {
     created,
     database: 'd',
   };
-  return { header: { version, ...common, serverVersion: '17.4', dumpVersion }, entries, text: 'utf8' };
+  return { header: { version, ...common, serverVersion: '17.4', dumpVersion }, entries, text: 'UTF8' };
 }
 
 test('a partitioned table gets its access method by ALTER, any other by a setting', () => {

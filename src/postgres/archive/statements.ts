@@ -81,12 +81,12 @@ export function isWanted(entry: ArchiveEntry, options: StatementOptions = {}): b
   return true;
 }
 
-function settingOf(archive: Archive, desc: string): string | null {
-  return archive.entries.find(entry => entry.desc === desc)?.defn ?? null;
+function settingOf({ entries }: Pick<Archive, 'entries'>, desc: string): string | null {
+  return entries.find(entry => entry.desc === desc)?.defn ?? null;
 }
 
-/** Client encoding the archive's strings and rows are in, as PostgreSQL names it (UTF8, LATIN1, SQL_ASCII, …). */
-export function archiveEncoding(archive: Archive): string {
+/** Client encoding that an archive's strings and rows are in, as PostgreSQL names it (UTF8, LATIN1, SQL_ASCII, …). */
+export function archiveEncoding(archive: Pick<Archive, 'entries'>): string {
   return settingOf(archive, 'ENCODING')?.match(/'([^']*)'/)?.[1] ?? 'UTF8';
 }
 

@@ -9,6 +9,7 @@
  * What would be lost is an error. SQL that an older server does not know is the caller's matter.
  */
 import { TidemarkError } from '../../base/errors.ts';
+import { encodeText } from '../encoding.ts';
 import type { Archive, ArchiveEntry } from './entry.ts';
 import { ARCHIVE_MAGIC, COMPRESSIONS, type LevelledHeader, OFFSET_STATES, SECTIONS } from './parse.ts';
 
@@ -140,10 +141,9 @@ class Output {
       this.int(-1);
       return;
     }
-    const size = Buffer.byteLength(value, this.#text);
-    this.int(size);
-    const start = this.#take(size);
-    this.#buffer.write(value, start, size, this.#text);
+    const bytes = encodeText(value, this.#text);
+    this.int(bytes.length);
+    this.bytes(bytes);
   }
 
   offset(value: ArchiveEntry['offset']): void {

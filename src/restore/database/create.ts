@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { encodingStatement } from '../../postgres/archive/statements.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
 import { type DatabaseDefinition, encodedName } from './definition.ts';
@@ -47,7 +48,7 @@ export async function createDatabase(session: Session, name: string, wanted: New
       Buffer.concat([
         Buffer.from('CREATE DATABASE '),
         await encodedName(session, name, archive),
-        Buffer.from(` WITH ${options}`, archive.text),
+        encodeText(` WITH ${options}`, archive.text),
       ]),
     );
     await session.run("SET client_encoding = 'UTF8'");

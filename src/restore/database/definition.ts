@@ -1,6 +1,7 @@
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { readQualified } from '../../postgres/archive/quote.ts';
 import { archiveEncoding, isDatabaseEntry } from '../../postgres/archive/statements.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import { quoteName, type Session } from '../../postgres/session.ts';
 
 export type DatabaseStatementKind =
@@ -114,8 +115,8 @@ export function settingName(assignment: string): string {
 
 /** The statement as bytes of the archive's encoding, which must be the session's; `name` likewise (`encodedName`). */
 export function statementFor(statement: DatabaseStatement, name: Buffer, text: Archive['text']): Buffer {
-  if (statement.after === null) return Buffer.from(statement.before, text);
-  return Buffer.concat([Buffer.from(statement.before, text), name, Buffer.from(statement.after, text)]);
+  if (statement.after === null) return encodeText(statement.before, text);
+  return Buffer.concat([encodeText(statement.before, text), name, encodeText(statement.after, text)]);
 }
 
 /** A database's name, quoted, in the bytes that the archive's statements are in. */

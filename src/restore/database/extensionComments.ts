@@ -1,5 +1,6 @@
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { encodingStatement } from '../../postgres/archive/statements.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import type { Session } from '../../postgres/session.ts';
 import { isExtensionComment } from '../profile.ts';
@@ -25,7 +26,7 @@ export async function commentExtensions(
     const wanted = / IS '((?:[^']|'')*)';\s*$/.exec(defn ?? '')?.[1]?.replaceAll("''", "'");
     if (wanted !== undefined && present.get(name) === wanted) continue;
     try {
-      await session.run(Buffer.from(defn ?? '', archive.text));
+      await session.run(encodeText(defn ?? '', archive.text));
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
       different.push(name);

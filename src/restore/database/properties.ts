@@ -3,9 +3,11 @@
  * are opened anew after them, as `pg_restore --create` does: they change how text becomes a value, and what views,
  * checks and indexes compute.
  */
+
 import type { SessionSetting } from '../../capture/logical/globals.ts';
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { encodingStatement } from '../../postgres/archive/statements.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
 import { FIXED_SETTINGS } from '../../postgres/sessionStart.ts';
@@ -150,7 +152,7 @@ export async function loadingSettings(
   const notes: string[] = [];
   for (const setting of [...computing, ...own]) {
     if (NOT_FOR_US.has(setting.name.toLowerCase())) continue;
-    if (await takes(session, Buffer.from(setting.sql, archive.text))) taken.push(setting);
+    if (await takes(session, encodeText(setting.sql, archive.text))) taken.push(setting);
     else if (setting.name === NAMES_OBJECT) late.push(setting.sql);
     else if (computing.includes(setting) && hasMatviews(archive))
       notes.push(
@@ -186,7 +188,7 @@ export async function readAsWritten(session: Session, captured: readonly Session
 export async function takenNow(session: Session, archive: Archive, statements: string[]): Promise<string[]> {
   await session.run(encodingStatement(archive));
   const taken: string[] = [];
-  for (const sql of statements) if (await takes(session, Buffer.from(sql, archive.text))) taken.push(sql);
+  for (const sql of statements) if (await takes(session, encodeText(sql, archive.text))) taken.push(sql);
   return taken;
 }
 

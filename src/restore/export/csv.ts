@@ -65,7 +65,10 @@ export function copiedColumns(entry: ArchiveEntry): string[] {
 
 function fileName(entry: ArchiveEntry, taken: Set<string>): string {
   const encoded = (name: string) =>
-    name.replace(/[%./\\:*?"<>|\u0000-\u001f\u007f]/g, character => `%${hex(character)}`);
+    name.replace(
+      /[%./\\:*?"<>|\u0000-\u001f\u007f]|(?<![\ud800-\udbff])[\udc80-\udcff]/g,
+      character => `%${hex(character)}`,
+    );
   let name = `${encoded(entry.namespace ?? '')}.${encoded(entry.tag)}`;
   const isTooLong = Buffer.byteLength(name) > NAME_BYTES;
   if (isTooLong)

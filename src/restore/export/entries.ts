@@ -1,6 +1,7 @@
 /** What of an archive an export writes, and as which archive. */
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { isSettingsEntry } from '../../postgres/archive/statements.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import type { ExportInput } from './format.ts';
 
 export function selectedEntries(input: ExportInput): ArchiveEntry[] {
@@ -11,7 +12,7 @@ export function selectedEntries(input: ExportInput): ArchiveEntry[] {
 
 /** Text of the archive as the bytes pg_dump read it from. */
 export function encode(archive: Archive, text: string): Buffer {
-  return Buffer.from(text, archive.text);
+  return encodeText(text, archive.text);
 }
 
 /**

@@ -181,7 +181,7 @@ describe('exports that stock tools read', {
     ];
     server.tool('psql', ['-Xq', '-d', 'latin', ...statements.flatMap(statement => ['-c', statement])]);
     const latin = await captureForTest(server, 'latin');
-    assert.equal(latin.archive.text, 'latin1');
+    assert.equal(latin.archive.text, 'LATIN1');
     await exportTo(exportFormat('plain'), latin, { path: path('latin.sql') });
     await exportTo(exportFormat('custom'), latin, { path: path('latin.dump') });
     const text = dumpText(server, 'latin', ['-E', 'UTF8']);

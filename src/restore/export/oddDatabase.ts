@@ -7,6 +7,7 @@ import type { Part, PartSource } from '../../capture/part.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
+import { encodeText } from '../../postgres/encoding.ts';
 import type { ExportInput } from './format.ts';
 import type { ScratchServer } from './scratchServer.ts';
 
@@ -61,7 +62,7 @@ export async function captureForTest(
 function copyOut(archive: Archive, entry: ArchiveEntry): Buffer {
   if (entry.desc === 'BLOBS') return Buffer.from(LARGE_OBJECTS);
   const columns = /( \(.*\))? +FROM stdin;\s*$/s.exec(entry.copyStmt!)?.[1] ?? '';
-  return Buffer.from(`COPY ${quoteQualified(entry.namespace, entry.tag)}${columns} TO STDOUT`, archive.text);
+  return encodeText(`COPY ${quoteQualified(entry.namespace, entry.tag)}${columns} TO STDOUT`, archive.text);
 }
 
 /**

@@ -53,6 +53,12 @@ describe('what a restore takes, and in which order', {
   test('every relation, taken alone, loads into an empty database as it was', async () => {
     for (const relation of selectableRelations(input.archive)) {
       const isThis = (schema: string, name: string) => schema === relation.namespace && name === relation.tag;
+      if (isHashedByEnum(relation)) {
+        assert.throws(() => selectEntries(input.archive, { tables: isThis }), {
+          code: 'PARTITION_NEEDS_TREE',
+        });
+        continue;
+      }
       const { database, leftOut } = await loadSelection({ tables: isThis });
       const name = quoteQualified(relation.namespace, relation.tag);
       const pattern = `"${relation.namespace!.replaceAll('"', '""')}"."${relation.tag.replaceAll('"', '""')}"`;
@@ -64,8 +70,7 @@ describe('what a restore takes, and in which order', {
       }
       if (
         ['TABLE', 'MATERIALIZED VIEW'].includes(relation.desc) &&
-        !['never', 'base'].includes(relation.tag) &&
-        !isBelowAPartition(relation)
+        !['never', 'base'].includes(relation.tag)
       ) {
         assert.equal(rowCount(database, name), rowCount('source', name), name);
       }
@@ -73,7 +78,7 @@ describe('what a restore takes, and in which order', {
   });
 
   /** Rows hashed by an enum's OID move from one partition to the other. */
-  const isBelowAPartition = (relation: ArchiveEntry) => relation.tag.startsWith('by_mood_');
+  const isHashedByEnum = (relation: ArchiveEntry) => relation.tag.startsWith('by_mood_');
 
   test('a partitioned table brings its partitions, a partition the tables above it without their other partitions', async () => {
     const whole = await loadSelection(tables('app.event'));

@@ -1,41 +1,107 @@
-import { usageError } from '../../base/errors.ts';
-import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
-import { quoteIdentifier, quoteQualified } from '../../postgres/archive/quote.ts';
+import { type TidemarkError, usageError } from '../../base/errors.ts';
+import {
+  type CreateTable,
+  columnOf,
+  elementKey,
+  readCreateTable,
+  renameWholeRow,
+  staysBehind,
+} from '../../postgres/archive/createTable.ts';
+import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { quoteQualified, readQualified } from '../../postgres/archive/quote.ts';
+import type { TableTarget } from './target.ts';
 
-export interface BesideTable {
-  create: string;
-  copy: string;
+/** Bytes of a name in PostgreSQL (NAMEDATALEN less its end). */
+const NAME_BYTES = 63;
+
+/**
+ * The statements that make a table under another name in its own schema: all its columns, inherited ones too, with their
+ * types, storage and such defaults as belong to its definition, and its checks; no keys, indexes, triggers, identity,
+ * serial defaults or privileges, whose names are taken. A partitioned table becomes a plain one.
+ */
+export function besideTable(archive: Archive, table: ArchiveEntry, name: string): string[] {
+  const own = table.desc === 'TABLE' ? readCreateTable(table.defn ?? '') : null;
+  if (!own) throw unsupported(table, 'is no table that has rows of its own');
+  const definitions = withParents(archive, table, own);
+  const elements = new Map<string, string>();
+  for (const [at, definition] of definitions.entries()) {
+    for (const element of definition.elements) {
+      if (at < definitions.length - 1 && staysBehind(element)) continue;
+      elements.set(elementKey(element), renameWholeRow(element, table.tag, name));
+    }
+  }
+  const all = [...elements.values()];
+  const columns = all.filter(element => columnOf(element) !== null);
+  const lines = [...columns, ...all.filter(element => columnOf(element) === null)];
+  const to = quoteQualified(table.namespace, name);
+  const head = `CREATE ${own.unlogged ? 'UNLOGGED ' : ''}TABLE ${to}${own.type === null ? ' ' : ` OF ${own.type} `}`;
+  const list = own.type !== null && lines.length === 0 ? '' : `(\n    ${lines.join(',\n    ')}\n)`;
+  return [
+    `${head}${list}${own.options === null ? '' : `\n${own.options}`};\n`,
+    ...definitions.flatMap(({ alterations }) => alterations.map(each => `ALTER TABLE ONLY ${to} ${each}\n`)),
+  ];
+}
+
+/** The statement that loads rows of one table into another. */
+export function besideCopy(data: ArchiveEntry, to: string): string {
+  const from = readQualified(data.copyStmt ?? '', 'COPY '.length);
+  if (!from) throw unsupported(data, 'was not dumped by COPY');
+  return `COPY ${to}${data.copyStmt!.slice(from.end)}`;
+}
+
+/** The definitions of all tables that a table inherits from, the farthest first, and its own last. */
+function withParents(archive: Archive, table: ArchiveEntry, own: CreateTable): CreateTable[] {
+  const above = own.parents.flatMap(([schema, name]) => {
+    const parent = archive.entries.find(
+      entry => entry.desc === 'TABLE' && entry.namespace === schema && entry.tag === name,
+    );
+    const definition = parent && readCreateTable(parent.defn ?? '');
+    if (!definition) throw unsupported(table, `inherits from ${schema}.${name}, which the snapshot lacks`);
+    return withParents(archive, parent, definition);
+  });
+  return [...above, own];
+}
+
+function unsupported(table: ArchiveEntry, why: string): TidemarkError {
+  return usageError(
+    'BESIDE_UNSUPPORTED',
+    `${table.desc} ${quoteQualified(table.namespace, table.tag)} ${why}, so it can't be restored under another name`,
+    'restore it into a new database: --new NAME',
+  );
 }
 
 /**
- * The statements that make a table under another name in its own schema: columns with their types, defaults that need no
- * sequence of the table's own, checks; no keys, indexes, triggers or privileges, whose names are taken.
+ * The name that --as gives: taken as it is written, or in double quotes. Refuses one that PostgreSQL would cut, that is
+ * the table's own, or that is there.
  */
-export function besideTable(table: ArchiveEntry, data: ArchiveEntry, name: string): BesideTable {
-  const from = quoteQualified(table.namespace, table.tag);
-  const to = quoteQualified(table.namespace, name);
-  const start = /^CREATE (?:UNLOGGED )?TABLE /.exec(table.defn ?? '');
-  if (!start || !table.defn!.startsWith(from, start[0].length)) {
+export async function besideName(target: TableTarget, table: ArchiveEntry, given: string): Promise<string> {
+  const quoted = /^"((?:[^"]|"")*)"$/.exec(given)?.[1];
+  const name = quoted?.replaceAll('""', '"') ?? given;
+  if (quoted === undefined && name.includes('.')) {
     throw usageError(
-      'BESIDE_UNSUPPORTED',
-      `${table.desc} ${table.tag} can't be restored under another name`,
-      'restore it into a new database: --new NAME',
+      'BESIDE_NAME',
+      `--as ${given} names a schema; the table comes into its own schema ${table.namespace}`,
+      `give the name alone; in double quotes if a dot is part of it: --as '"${name}"'`,
     );
   }
-  const lines = table.defn!.slice(start[0].length + from.length);
-  const create = `${start[0]}${to}${lines}`
-    .replace(/\nINHERITS \([^\n]*\)(?=[;\n])/, '')
-    .replace(/\nPARTITION BY [^\n]*(?=;\n)/, '')
-    .replaceAll(`\nALTER TABLE ONLY ${from} `, `\nALTER TABLE ONLY ${to} `)
-    .replace(/\bCONSTRAINT (?:"(?:[^"]|"")*"|\w+) (?=CHECK|NOT NULL)/g, '');
-  const copy = data.copyStmt!.replace(
-    /^COPY (?:"(?:[^"]|"")*"|[\w$\u0080-\uffff])+(?:\.(?:"(?:[^"]|"")*"|[\w$\u0080-\uffff]+))?/,
-    () => `COPY ${to}`,
-  );
-  return { create, copy };
-}
-
-/** `CREATE TABLE` made this name; also for messages. */
-export function besideName(table: ArchiveEntry, name: string): string {
-  return `${quoteIdentifier(table.namespace ?? '')}.${quoteIdentifier(name)}`;
+  if (name === table.tag) {
+    throw usageError('BESIDE_NAME', `--as ${given} is the table's own name`, 'give another name');
+  }
+  const entry = { ...table, tag: name };
+  const bytes = await target.bytesOf(name);
+  if (bytes > NAME_BYTES) {
+    throw usageError(
+      'BESIDE_NAME',
+      `--as ${given} has ${bytes} bytes, and a name at most ${NAME_BYTES}`,
+      'give a shorter name',
+    );
+  }
+  if ((await target.existing([entry])).length > 0) {
+    throw usageError(
+      'BESIDE_EXISTS',
+      `${quoteQualified(table.namespace, name)} is there already`,
+      'give another name, or drop it first',
+    );
+  }
+  return name;
 }

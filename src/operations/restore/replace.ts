@@ -1,0 +1,279 @@
+import { TidemarkError } from '../../base/errors.ts';
+import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
+import type { Selected } from '../../postgres/archive/select.ts';
+import { largeObjectsOf } from '../../postgres/archive/statements.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
+import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
+import type { Division } from '../../restore/table/existing.ts';
+import { cascadeVictims, lostDependents } from '../../restore/table/lost.ts';
+import { Surroundings } from '../../restore/table/surroundings.ts';
+import { describeEntry, type EntryRun } from './entryRun.ts';
+import type { RestoredTable, RestoreRequest } from './request.ts';
+
+/** The entries of one table restore, in the order in which they are carried out. */
+interface Steps {
+  preData: ArchiveEntry[];
+  data: ArchiveEntry[];
+  largeObjects: ArchiveEntry[];
+  postData: ArchiveEntry[];
+  /** Last: grants, then what runs code of users: matviews. */
+  after: ArchiveEntry[];
+  sequences: ArchiveEntry[];
+}
+
+/** Replaces the rows of tables that are there and creates those that are missing, in a transaction that is open. */
+export class ReplaceRun {
+  readonly #request: RestoreRequest;
+  readonly #selected: Selected;
+  readonly #division: Division;
+  readonly #run: EntryRun;
+
+  constructor(request: RestoreRequest, selected: Selected, division: Division, run: EntryRun) {
+    this.#request = request;
+    this.#selected = selected;
+    this.#division = division;
+    this.#run = run;
+  }
+
+  async run(): Promise<RestoredTable[]> {
+    const { reporter } = this.#request;
+    const { created, kept, replaced } = this.#division;
+    for (const entry of kept) this.#run.keep(entry);
+    this.#noteNeeded();
+    const steps = this.#steps();
+    await this.#run.create(steps.preData);
+    const roots = await this.#requireWholeTrees();
+    const surroundings = await Surroundings.standAside(this.#run.target, replaced, roots);
+    await this.#createLargeObjects(steps.largeObjects);
+    const tables = await this.#loadAll(steps.data);
+    await this.#run.create(steps.postData);
+    await surroundings.bringBack();
+    for (const key of surroundings.unchecked)
+      reporter.note(`${key} is disabled in the database, and stays so: the rows were not checked against it`);
+    await this.#createKeys();
+    await this.#run.create(steps.after);
+    if (this.#request.target.kind === 'inPlace' && created.size > 0) await this.#bringBackLost();
+    await this.#run.target.session.run('SET CONSTRAINTS ALL IMMEDIATE');
+    await this.#noteCascades();
+    this.#run.noteKept();
+    await this.#setSequences(steps.sequences);
+    return tables;
+  }
+
+  #steps(): Steps {
+    const { archive } = this.#request.snapshot;
+    const { entries, created, existing } = this.#division;
+    const plan = restorePlan(archive, new Set(entries.map(entry => entry.dumpId)));
+    const data = plan.data.map(step => step.entry);
+    const isSequence = (entry: ArchiveEntry) => entry.desc === 'SEQUENCE SET';
+    const isLarge = (entry: ArchiveEntry) => entry.desc === 'BLOB' || entry.desc === 'BLOB METADATA';
+    // What is attached to a table that is there gets that one's indexes then: its own have to be there before.
+    const isLate = ({ desc, dependencies: [part = -1, whole = -1] }: ArchiveEntry) =>
+      desc === 'TABLE ATTACH' && created.has(part) && existing.has(whole);
+    const postData = plan.postData.map(step => step.entry);
+    const isOwn = ({ desc }: ArchiveEntry) => desc === 'INDEX' || desc === 'CONSTRAINT';
+    return {
+      preData: plan.preData.filter(entry => !isLate(entry) && !isLarge(entry)),
+      data: data.filter(entry => !isSequence(entry)),
+      largeObjects: plan.preData.filter(isLarge),
+      postData: [
+        ...postData.filter(isOwn),
+        ...plan.preData.filter(isLate),
+        ...postData.filter(entry => !isOwn(entry)),
+      ],
+      after: [...plan.acl, ...plan.postAcl],
+      sequences: data.filter(isSequence),
+    };
+  }
+
+  /** What comes only because something else needs it is named, since it has no rows. */
+  #noteNeeded(): void {
+    const { entries, created } = this.#division;
+    const loaded = new Set(
+      entries.filter(entry => entry.desc === 'TABLE DATA').map(entry => entry.dependencies[0]),
+    );
+    for (const entry of entries) {
+      const isTable = entry.desc === 'TABLE' || entry.desc === 'FOREIGN TABLE';
+      if (!isTable || !created.has(entry.dumpId) || this.#selected.named.has(entry.dumpId)) continue;
+      const rows = loaded.has(entry.dumpId) ? 'with its rows' : 'without rows';
+      this.#request.reporter.note(
+        `${describeEntry(entry)} was missing and is created ${rows}, because what is restored needs it`,
+      );
+    }
+  }
+
+  /** Rows that go in through a partitioned table may land in any partition: each must be among those that are emptied. */
+  async #requireWholeTrees(): Promise<string[]> {
+    const { target } = this.#run;
+    const { entries, replaced } = this.#division;
+    const roots = new Set<string>();
+    for (const entry of entries) {
+      if (entry.desc !== 'TABLE DATA' || !loadsViaPartitionRoot(entry)) continue;
+      roots.add(entry.defn!.replace('-- load via partition root ', '').trim());
+    }
+    const hexes = [...roots].map(root => target.hexOfSql(root));
+    const [row] = await target.session.query(OTHER_PARTITIONS, [
+      hexes,
+      target.hexOf([...replaced, ...entries.filter(entry => entry.desc === 'TABLE DATA')]),
+      target.encoding,
+    ]);
+    if (row?.other) {
+      throw new TidemarkError(
+        'PARTITION_NEEDS_TREE',
+        `rows can only be loaded through ${[...roots].join(', ')}, and may land in ${target.readOwn(row.other)}, which is not restored`,
+        'select the whole table, or restore into a new database: --new NAME; the database is as it was before',
+      );
+    }
+    return hexes;
+  }
+
+  async #loadAll(data: readonly ArchiveEntry[]): Promise<RestoredTable[]> {
+    const tables: RestoredTable[] = [];
+    for (const entry of data) {
+      if (entry.desc === 'TABLE DATA') {
+        await this.#requireEmpty(entry);
+        const rows = await this.#run.load(entry);
+        tables.push({ name: `${entry.namespace}.${entry.tag}`, rows });
+      } else if (entry.desc === 'BLOBS') await this.#run.load(entry);
+      else await this.#run.create([entry]);
+    }
+    return tables;
+  }
+
+  /** Rows replace rows: nothing is loaded on top of others, whatever became of the statements that removed them. */
+  async #requireEmpty(entry: ArchiveEntry): Promise<void> {
+    const isExtensions = !this.#division.belongings.byId.has(entry.dependencies[0] ?? -1);
+    if (isExtensions || loadsViaPartitionRoot(entry)) return;
+    const name = quoteQualified(entry.namespace, entry.tag);
+    const { rows } = await this.#run.target.run(`SELECT EXISTS (SELECT FROM ONLY ${name})`);
+    if (rows[0]?.[0] === 'f') return;
+    throw new TidemarkError(
+      'TABLE_NOT_EMPTY',
+      `table ${name} has rows that could not be removed before those of the snapshot are loaded`,
+      'the database is as it was before; restore it beside with --as NAME',
+      { kind: 'fault' },
+    );
+  }
+
+  /** Large objects that are there lose their bytes, others are created; their owners and privileges alike. */
+  async #createLargeObjects(entries: readonly ArchiveEntry[]): Promise<void> {
+    const { session } = this.#run.target;
+    const oids = entries.flatMap(largeObjectsOf);
+    if (oids.length === 0) return;
+    const present = await existingLargeObjects(session, oids);
+    await emptyLargeObjects(session, [...present]);
+    for (const entry of entries) {
+      const missing = largeObjectsOf(entry).filter(oid => !present.has(oid));
+      if (missing.length === 0) continue;
+      const defn = entry.desc === 'BLOB' ? entry.defn : missing.map(oid => `${oid}\n`).join('');
+      await this.#run.create([{ ...entry, defn }]);
+    }
+    if (present.size > 0)
+      this.#request.reporter.note(
+        `${present.size} large objects are there already: their bytes are replaced`,
+      );
+  }
+
+  /** Foreign keys of tables that are created, and of others to them, as far as the rows allow. */
+  async #createKeys(): Promise<void> {
+    const { foreignKeys, created, belongings } = this.#division;
+    const { target, only, reporter } = this.#request;
+    if (only === 'data') return;
+    for (const key of foreignKeys) {
+      const own = belongings.relationsOf(key).find(table => belongings.partsOf(table.dumpId).includes(key));
+      const isOwn = own !== undefined && created.has(own.dumpId);
+      if (!isOwn && target.kind !== 'inPlace') continue;
+      const result = await this.#run.tryOut(key);
+      if (result instanceof PostgresError) this.#noteMissing(key, result);
+      else if (result === 'done' && !isOwn)
+        reporter.note(`${describeEntry(key)} was missing and is made again`);
+      if (result === 'done') await this.#run.create(this.#remarksOf(key));
+    }
+  }
+
+  #remarksOf(key: ArchiveEntry): ArchiveEntry[] {
+    const { entries } = this.#request.snapshot.archive;
+    return entries.filter(entry => entry.desc === 'COMMENT' && entry.dependencies.includes(key.dumpId));
+  }
+
+  #noteMissing(entry: ArchiveEntry, error: PostgresError): void {
+    const why = [error.message, error.detail].filter(Boolean).join(': ');
+    const statements = this.#run.statementsOf(entry).map(statement => statement.trim());
+    this.#request.reporter.note(
+      `${describeEntry(entry)} is missing and can't be made: ${why}; its statement: ${statements.join(' ')}`,
+    );
+  }
+
+  /** What went with the tables that were missing (DROP … CASCADE) comes back with them, or is named. */
+  async #bringBackLost(): Promise<void> {
+    const { archive } = this.#request.snapshot;
+    const { reporter } = this.#request;
+    for (const { entry, family, on } of lostDependents(
+      archive,
+      this.#division,
+      new Set(this.#selected.entries),
+    )) {
+      if (entry.desc === 'TABLE') {
+        const name = quoteQualified(entry.namespace, entry.tag);
+        reporter.note(
+          `${describeEntry(entry)} depends on ${on.tag} and is missing: restore it with --table '${name}'`,
+        );
+        continue;
+      }
+      const result = await this.#run.tryOut(entry);
+      if (result === 'present') continue;
+      if (result instanceof PostgresError) this.#noteMissing(entry, result);
+      else {
+        reporter.note(`${describeEntry(entry)} depends on ${on.tag} and was missing: it is made again`);
+        await this.#run.create(family);
+      }
+    }
+  }
+
+  /** Rows that went with those of the restored tables are not among the restored ones. */
+  async #noteCascades(): Promise<void> {
+    const victims = cascadeVictims(this.#request.snapshot.archive, this.#division);
+    const fewer: string[] = [];
+    for (const entry of victims) {
+      const stored = this.#run.rowsOf(entry);
+      const name = quoteQualified(entry.namespace, entry.tag);
+      const counted = await this.#run.target.run(
+        `SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY ${name} LIMIT ${stored}) counted`,
+      );
+      const found = Number(counted.rows[0]?.[0]);
+      if (found < stored) fewer.push(`${name} has ${found} rows, the snapshot ${stored}`);
+    }
+    if (fewer.length === 0) return;
+    this.#request.reporter.note(
+      `rows of other tables may have gone with those of the restored ones (ON DELETE CASCADE), and are not restored: ${fewer.join('; ')}; restore them from the same snapshot with --table`,
+    );
+  }
+
+  /**
+   * RESTART gives a sequence that is there a new file, so that a rollback takes back what setval writes, which it does
+   * not otherwise.
+   */
+  async #setSequences(entries: readonly ArchiveEntry[]): Promise<void> {
+    const { target } = this.#run;
+    const present = new Set(await target.existing(entries));
+    for (const entry of entries) {
+      if (present.has(entry))
+        await target.run(`ALTER SEQUENCE ${quoteQualified(entry.namespace, entry.tag)} RESTART`);
+      for (const statement of this.#run.statementsOf(entry)) await target.run(statement);
+    }
+  }
+}
+
+/**
+ * The first table with rows that lies below one of $1 (schema-qualified, as hex of bytes in the encoding $3) and is not
+ * among $2.
+ */
+const OTHER_PARTITIONS = `select pg_catalog.encode(pg_catalog.convert_to(tree.relid::pg_catalog.regclass::pg_catalog.text, pg_catalog.getdatabaseencoding()), 'hex') as other
+ from pg_catalog.unnest($1::pg_catalog.text[]) as n(name)
+ cross join lateral pg_catalog.pg_partition_tree(pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode(n.name, 'hex'), $3::pg_catalog.name))) as tree
+ where tree.isleaf and tree.relid <> all (
+   select pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode(given.name, 'hex'), $3::pg_catalog.name)) from pg_catalog.unnest($2::pg_catalog.text[]) as given(name)
+   where pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode(given.name, 'hex'), $3::pg_catalog.name)) is not null)
+ limit 1`;
