@@ -24,7 +24,11 @@ export const command: CliCommand = {
       .option('--new <name>', 'into a new database of that name on the source’s server')
       .option('--to <url>', 'into the database at this URL, which must be empty')
       .option('--clean', 'with --to: remove everything in it first')
-      .option('--in-place', 'in place of the database itself; a safety snapshot is taken first')
+      .option(
+        '--in-place',
+        'in place of the database itself; what it replaces goes once a safety snapshot of it is stored',
+      )
+      .option('--allow-partial', 'with --in-place: also where the snapshot lacks some of the database')
       .option('--table <pattern...>', 'only these tables, with what they need')
       .option('--as <name>', 'with one --table: under this name, beside the table that is there')
       .option('--schema-only', 'definitions, no rows')
@@ -82,6 +86,7 @@ async function restoreFound(
     tables: (options.table as string[] | undefined) ?? [],
     only: options.schemaOnly ? 'schema' : options.dataOnly ? 'data' : undefined,
     beside: options.as as string | undefined,
+    allowPartial: options.allowPartial === true,
     roles: options.roles === true,
     owner: options.owner !== false,
     privileges: options.privileges !== false,

@@ -10,7 +10,7 @@ import {
 } from '../../restore/check/checkDatabase.ts';
 import type { Definitions } from '../../restore/check/readDefinitions.ts';
 import { type CheckResult, uncheckedResult } from '../../restore/check/result.ts';
-import { openMaintenance } from '../../restore/database/target.ts';
+import { openMaintenance } from '../../restore/database/maintenance.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile } from './roles.ts';
 import { isWholeDatabase } from './whole.ts';

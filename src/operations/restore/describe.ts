@@ -2,22 +2,28 @@ import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
+import type { DatabaseUses } from '../../restore/database/replaced.ts';
+import { isReplacedName } from '../../restore/database/workingName.ts';
 import { partOf, passedOverText } from '../wholeness.ts';
+import type { Examined } from './examine.ts';
 import { isTableRestore, type RestoreRequest } from './request.ts';
 
 /** Tables named in full before they are only counted. */
 const NAMED = 12;
 
 /** What a restore will do, a line each: shown before anything is done. */
-export function describePlan(request: RestoreRequest, selected: Selected): string[] {
+export function describePlan(request: RestoreRequest, selected: Selected, examined: Examined): string[] {
   const { manifest, parts } = request.snapshot;
   const tables = selected.entries.filter(entry => entry.desc === 'TABLE DATA');
   const oids = new Set(tables.map(entry => entry.oid));
   const rows = parts.filter(part => oids.has(part.oid)).reduce((sum, part) => sum + part.rows, 0);
+  const plan = manifest.plan === null ? '' : ` by plan ${manifest.plan}`;
   const what = `${tables.length} tables, ${rows} rows`;
   return [
-    `snapshot ${manifest.snapshot} of ${manifest.database}, taken ${manifest.started}: ${what}${describeChoice(request)}`,
-    ...(isTableRestore(request) ? describeTables(request, selected, tables) : describeWhole(request)),
+    `snapshot ${manifest.snapshot} of ${manifest.database}, taken ${manifest.started}${plan}: ${what}${describeChoice(request)}`,
+    ...(isTableRestore(request)
+      ? describeTables(request, selected, tables)
+      : describeWhole(request, examined)),
     ...(isTableRestore(request)
       ? []
       : selected.leftOut.map(({ entry, reason }) => `without ${entry.desc} ${entry.tag}: ${reason}`)),
@@ -32,22 +38,59 @@ function describeChoice({ chosen, snapshot }: RestoreRequest): string {
   return `; the newest whole one${newer}`;
 }
 
-function describeWhole({ target }: RestoreRequest): string[] {
+function describeWhole({ target }: RestoreRequest, { uses, missing }: Examined): string[] {
   switch (target.kind) {
     case 'new':
       return [
         `into the new database ${target.name} on ${describeSettings(target.server).replace(/^.* on /, '')}`,
+        ...(uses ? describeLeftovers(uses) : []),
       ];
     case 'to': {
       const how = target.clean ? 'after removing everything in it' : 'which must be empty';
       return [`into ${describeSettings(target.settings)}, ${how}`];
     }
-    case 'inPlace':
+    case 'inPlace': {
+      const name = target.settings.database;
       return [
         `in place of ${describeSettings(target.settings)}: everything in it is replaced`,
-        'first a safety snapshot of its present state is taken; connections to it are ended when the names change',
+        `the snapshot is restored beside it, while ${name} stays in use; the server needs room for both`,
+        `then the sessions of ${name} are ended${uses?.sessions ? ` (${uses.sessions} now)` : ''} and the names change, in moments`,
+        `what was replaced is dropped once a safety snapshot of it is stored: all that was committed to ${name} until the names changed is there, and not in the restored database`,
+        ...(missing ? [`gone afterwards, since the snapshot has ${missing.why}: ${missing.what}`] : []),
+        ...(uses ? [...describeReplication(uses), ...describeLeftovers(uses)] : []),
       ];
+    }
   }
+}
+
+function describeReplication({ slots, subscriptions }: DatabaseUses): string[] {
+  const kept = subscriptions.filter(({ slot }) => slot !== null).map(({ slot }) => slot);
+  return [
+    ...(slots.length > 0
+      ? [
+          `lost with what is replaced: the logical replication slots ${slots.join(', ')}; what reads from them has to start anew`,
+        ]
+      : []),
+    ...(subscriptions.length > 0
+      ? [
+          `lost with what is replaced: the subscriptions ${subscriptions.map(({ name }) => name).join(', ')}; those that the snapshot has are restored disabled`,
+        ]
+      : []),
+    ...(kept.length > 0
+      ? [
+          `their slots ${kept.join(', ')} stay on the publishers and keep WAL there until they are used or dropped`,
+        ]
+      : []),
+  ];
+}
+
+/** Nobody can tell a restore that was cut off from one that is running. */
+function describeLeftovers({ leftovers }: DatabaseUses): string[] {
+  return leftovers.map(name =>
+    isReplacedName(name)
+      ? `there is ${name}: what an earlier restore replaced and did not come to store or drop; see docs/recovery.md`
+      : `there is ${name}: half-restored by an earlier run, or another run is working in it; drop it if none is`,
+  );
 }
 
 function describeTables(

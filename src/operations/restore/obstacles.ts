@@ -11,7 +11,7 @@ import {
   databaseDefinition,
   settingName,
 } from '../../restore/database/definition.ts';
-import { openMaintenance } from '../../restore/database/target.ts';
+import { openMaintenance } from '../../restore/database/maintenance.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
 import { type Powers, statementToHandOver, superuserNeeded } from '../../restore/superuser.ts';
 import type { RestoreRequest } from './request.ts';

@@ -27,6 +27,8 @@ export interface RestoreRequest {
   only: 'schema' | 'data' | undefined;
   /** Another name for the one table that is restored, beside the one that is there. */
   beside?: string;
+  /** Replace a whole database in place also by a snapshot, or a restore, that lacks some of it. */
+  allowPartial?: boolean;
   roles: boolean;
   owner: boolean;
   privileges: boolean;

@@ -5,6 +5,7 @@ import { type Selected, selectEntries } from '../../postgres/archive/select.ts';
 import { requireMatches } from '../tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
+import { examine } from './examine.ts';
 import { foresee } from './obstacles.ts';
 import { destroys, isTableRestore, type RestoreRequest, type RestoreResult } from './request.ts';
 import { intoTarget } from './targets.ts';
@@ -15,6 +16,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const { snapshot, signal } = request;
   if (request.roles && snapshot.rolesFault) throw snapshot.rolesFault;
   const chosen = select(request);
+  const examined = await examine(request);
   const selected = isTableRestore(request) ? { ...chosen, announced: [] } : await foresee(request, chosen);
   // Into a database in use, what is left out depends on what is there: the restore itself says it.
   const leftOut = isTableRestore(request) ? [] : selected.leftOut;
@@ -22,7 +24,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
     ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`),
     ...selected.announced,
   ];
-  const plan = [...describePlan(request, selected), ...selected.announced];
+  const plan = [...describePlan(request, selected, examined), ...selected.announced];
   if (!(await request.confirm(plan, destroys(request)))) {
     throw usageError(
       'NOT_CONFIRMED',
@@ -65,5 +67,6 @@ function noting(reporter: Reporter, notes: string[]): Reporter {
     advance: bytes => reporter.advance(bytes),
     end: () => reporter.end(),
     note: line => notes.push(line),
+    leaves: what => reporter.leaves?.(what),
   };
 }

@@ -1,18 +1,19 @@
-import { randomBytes } from 'node:crypto';
-import { invariant, TidemarkError } from '../../base/errors.ts';
+import { asTidemarkError, invariant, TidemarkError } from '../../base/errors.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
 import { type CheckResult, RestoreDiffers, uncheckedResult } from '../../restore/check/result.ts';
 import { createDatabase } from '../../restore/database/create.ts';
 import { databaseDefinition } from '../../restore/database/definition.ts';
-import { swapDatabases } from '../../restore/database/swap.ts';
+import { requireEmpty } from '../../restore/database/empty.ts';
 import {
   dropDatabase,
   openMaintenance,
-  refuseExisting,
-  requireEmpty,
-} from '../../restore/database/target.ts';
+  requireFree,
+  serverMessage,
+} from '../../restore/database/maintenance.ts';
+import { dropReplaced, swapDatabases } from '../../restore/database/swap.ts';
+import { replacedName, workingName } from '../../restore/database/workingName.ts';
 import { beginCheck, withAccess } from './check.ts';
 import { isTableRestore, type RestoredTable, type RestoreRequest } from './request.ts';
 import { restoreTables } from './tables.ts';
@@ -21,7 +22,7 @@ import { bringRoles, isWholeDatabase, openToUse, restoreWhole } from './whole.ts
 export interface Outcome {
   target: string;
   tables: RestoredTable[];
-  /** The snapshot that was taken before anything was replaced. */
+  /** The snapshot of what was replaced. */
   safety: string | null;
   check: CheckResult;
 }
@@ -30,14 +31,7 @@ export interface Outcome {
 export async function intoTarget(request: RestoreRequest, selected: Selected): Promise<Outcome> {
   const { target } = request;
   if (isTableRestore(request)) return intoUse(request, selected);
-  if (target.kind === 'to') {
-    await requireEmpty(target.settings, target.clean);
-    const begun = await beginCheck(request, selected, target.settings);
-    const tables = await restoreWhole(request, selected, target.settings);
-    await openToUse(request, target.settings);
-    const check = await withAccess(request, await begun.finish(), target.settings);
-    return { target: describeSettings(target.settings), tables, safety: null, check };
-  }
+  if (target.kind === 'to') return intoExisting(request, selected);
   return target.kind === 'new' ? intoNew(request, selected) : inPlace(request, selected);
 }
 
@@ -52,16 +46,22 @@ async function intoUse(request: RestoreRequest, selected: Selected): Promise<Out
   return { target: describeSettings(target.settings), tables, safety, check };
 }
 
+async function intoExisting(request: RestoreRequest, selected: Selected): Promise<Outcome> {
+  const { target } = request;
+  invariant(target.kind === 'to', 'not an existing database');
+  const { settings, clean } = target;
+  await requireEmpty(settings, clean);
+  const begun = await beginCheck(request, selected, settings);
+  const tables = await restoreWhole(request, selected, settings);
+  await openToUse(request, settings);
+  const check = await withAccess(request, await begun.finish(), settings);
+  return { target: describeSettings(settings), tables, safety: null, check };
+}
+
 async function intoNew(request: RestoreRequest, selected: Selected): Promise<Outcome> {
   const { target } = request;
   invariant(target.kind === 'new', 'not a new database');
   const { server, name } = target;
-  const session = await openMaintenance(server);
-  try {
-    await refuseExisting(session, name);
-  } finally {
-    await session.close();
-  }
   const { working, tables, checked } = await underWorkingName(request, selected, server, name);
   await rename(request, server, working, name);
   await openToUse(request, withDatabase(server, name));
@@ -70,48 +70,78 @@ async function intoNew(request: RestoreRequest, selected: Selected): Promise<Out
 }
 
 /**
- * Restores beside the database under a working name and changes names at the end, so that until the last moment the
- * database is what it was, and a failure leaves it so.
+ * Restores beside the database under a working name, while that stays in use, and changes names at the end. What was
+ * replaced is kept under a third name until a safety snapshot of it is stored, so that what was written until the last
+ * moment is in that. A failure up to the change of names leaves the database as it was.
  */
 async function inPlace(request: RestoreRequest, selected: Selected): Promise<Outcome> {
   const { target } = request;
   invariant(target.kind === 'inPlace', 'not in place');
   const { settings } = target;
-  const safety = await target.safety(settings);
-  try {
-    const { working, tables, checked } = await underWorkingName(
-      request,
-      selected,
-      settings,
-      settings.database,
-    );
-    if (checked.differences.length > 0)
-      await dropWorking(request, settings, working)(notSwapped(settings, checked, safety));
-    const left = await swapDatabases(settings, working).catch(dropWorking(request, settings, working));
-    await openToUse(request, settings);
-    if (left)
-      request.reporter.note(`the replaced database could not be dropped and is still there as ${left}`);
-    const check = await withAccess(request, checked, settings);
-    return { target: describeSettings(settings), tables, safety, check };
-  } catch (error) {
-    request.signal.throwIfAborted();
-    if (error instanceof RestoreDiffers) throw error;
-    const { code, message, hint, kind } = error as TidemarkError;
-    const back = `the database ${settings.database} is as it was before; its state then is also snapshot ${safety}`;
-    throw new TidemarkError(code ?? 'RESTORE_FAILED', message, hint ? `${hint}\n${back}` : back, {
-      kind,
-      cause: error,
-    });
-  }
+  const unchanged = failing(request, `the database ${settings.database} is as it was before`);
+  const { working, tables, checked } = await underWorkingName(
+    request,
+    selected,
+    settings,
+    settings.database,
+  ).catch(unchanged);
+  if (checked.differences.length > 0)
+    await dropWorking(request, settings, working)(notSwapped(settings, checked));
+  request.reporter.leaves?.(remainsOfSwap(settings.database, working));
+  const old = await swapDatabases(settings, working)
+    .catch(dropWorking(request, settings, working))
+    .catch(unchanged);
+  const safety = await saveReplaced(request, old);
+  await dropReplaced(settings, old).catch(error =>
+    request.reporter.note(
+      `the replaced database could not be dropped and is still there as ${old}: ${serverMessage(error)}`,
+    ),
+  );
+  request.reporter.leaves?.(null);
+  const check = await withAccess(request, checked, settings);
+  return { target: describeSettings(settings), tables, safety, check };
 }
 
-function notSwapped({ database }: ConnectionSettings, check: CheckResult, safety: string): RestoreDiffers {
+function notSwapped({ database }: ConnectionSettings, check: CheckResult): RestoreDiffers {
   return new RestoreDiffers(
     `what was to replace ${database}`,
     check,
     `restore with --new to look at it, or with --check none to take it as it is
-the database ${database} is as it was before; its state then is also snapshot ${safety}`,
+the database ${database} is as it was before`,
   );
+}
+
+function remainsOfSwap(name: string, working: string): string {
+  return `the database ${name} is whole, either as it was or as restored; what belongs to neither name is ${working} or, as it was, ${replacedName(working)}: see "Getting back from a restore in place" in docs/recovery.md`;
+}
+
+/** Nothing can write to what was replaced any more: nobody knows its name. */
+async function saveReplaced(request: RestoreRequest, old: string): Promise<string> {
+  const { target, signal } = request;
+  invariant(target.kind === 'inPlace', 'not in place');
+  const { settings } = target;
+  try {
+    await openToUse(request, settings);
+    return await target.safety(withDatabase(settings, old));
+  } catch (error) {
+    const { code, message, hint } = asTidemarkError(error);
+    const name = quoteName(old);
+    throw new TidemarkError(
+      signal.aborted ? 'INTERRUPTED' : 'SAFETY_FAILED',
+      `${describeSettings(settings)} is restored, but no safety snapshot of what it replaced is stored: ${message} [${code}]`,
+      `${signal.aborted ? '' : `${hint}\n`}what it replaced is whole and still there as ${old}; once you need nothing of it: DROP DATABASE ${name}\nto go back to it: "Getting back from a restore in place" in docs/recovery.md`,
+      { kind: signal.aborted ? 'interrupted' : 'failed', cause: error },
+    );
+  }
+}
+
+/** Fails as the error does, and says what that means for what is there. */
+function failing({ signal }: RestoreRequest, state: string) {
+  return (error: unknown): never => {
+    if (error instanceof RestoreDiffers) throw error;
+    const { code, message, hint, kind } = asTidemarkError(signal.aborted ? signal.reason : error);
+    throw new TidemarkError(code, message, hint ? `${hint}\n${state}` : state, { kind, cause: error });
+  };
 }
 
 /**
@@ -124,10 +154,11 @@ async function underWorkingName(
   server: ConnectionSettings,
   name: string,
 ) {
-  const working = `${[...name].slice(0, 12).join('')}_tidemark_${randomBytes(4).toString('hex')}`;
+  const working = workingName(name);
   const session = await openMaintenance(server);
   try {
     await bringRoles(request, selected, session);
+    request.reporter.leaves?.(`the half-restored database ${working}: DROP DATABASE ${quoteName(working)}`);
     const { archive, manifest } = request.snapshot;
     const notes = await createDatabase(session, working, {
       archive,
@@ -154,7 +185,9 @@ async function underWorkingName(
 async function rename(request: RestoreRequest, server: ConnectionSettings, working: string, name: string) {
   const session = await openMaintenance(server);
   try {
+    await requireFree(session, name);
     await session.run(`ALTER DATABASE ${quoteName(working)} RENAME TO ${quoteName(name)}`);
+    request.reporter.leaves?.(null);
   } catch (error) {
     await dropWorking(request, server, working)(error);
   } finally {
@@ -168,10 +201,13 @@ function dropWorking(request: RestoreRequest, server: ConnectionSettings, workin
     try {
       const session = await openMaintenance(server);
       await dropDatabase(session, working).finally(() => session.close());
+      request.reporter.leaves?.(null);
     } catch (cause) {
-      request.reporter.note(
-        `the half-restored database ${working} could not be dropped: ${(cause as Error).message}`,
+      const { code, message, hint, kind } = asTidemarkError(
+        request.signal.aborted ? request.signal.reason : error,
       );
+      const left = `the half-restored database ${working} could not be dropped (${serverMessage(cause)}): DROP DATABASE ${quoteName(working)}`;
+      throw new TidemarkError(code, message, `${hint}\n${left}`.trim(), { kind, cause: error });
     }
     throw error;
   };
