@@ -103,13 +103,20 @@ test('from init to a restored database', async t => {
   assert.equal(made.stderr, '');
   const keyFile = join(folder, `.config/tidemark/${name}.key`);
   const key = (await readFile(keyFile, 'utf8')).trim();
-  assert.ok(made.stdout.replace(/\s/g, '').includes(key), 'the kit shows the key');
+  const kit = join(folder, `.config/tidemark/${name}.kit.txt`);
+  assert.ok(made.stdout.includes(`wrote the recovery kit of primary (it has the key) to ${kit}\n`));
+  assert.ok(!made.stdout.replace(/\s/g, '').includes(key.slice(15)), 'the key is in no log');
+  const page = await readFile(kit, 'utf8');
+  assert.ok(page.replace(/\s/g, '').includes(key), 'the kit shows the key');
+  assert.match(page, /git clone/);
+  assert.doesNotMatch(page, /npm install --global/);
+  assert.equal((await stat(kit)).mode & 0o777, 0o600);
   assert.equal((await stat(keyFile)).mode & 0o777, 0o600);
   assert.equal((await stat(join(folder, '.env'))).mode & 0o777, 0o600);
   assert.equal(parseEnv(await readFile(join(folder, '.env'), 'utf8')).DATABASE_URL, url);
   assert.equal(
     await readFile(join(folder, '.gitignore'), 'utf8'),
-    '.env\n/tidemark-backups/\n/.config/tidemark/' + `${name}.key\n`,
+    `.env\n/tidemark-backups/\n/.config/tidemark/${name}.key\n/.config/tidemark/${name}.kit.txt\n`,
   );
   assert.ok(!(await readFile(join(folder, 'tidemark.yaml'), 'utf8')).includes(url));
   assert.ok(!(await files()).some(file => file.endsWith('.tmp')));
@@ -181,7 +188,8 @@ test('the recovery kit alone brings everything back', async t => {
   const { folder, run } = await place(t);
   const { code, stdout, stderr } = await run('init', url);
   assert.equal(code, 0, stderr);
-  const [, steps] = /\n(umask 077\n[\s\S]*?)\n\n/.exec(stdout)!;
+  const [, kit] = /^wrote the recovery kit of primary .* to (.*)$/m.exec(stdout)!;
+  const [, steps] = /\n(umask 077\n[\s\S]*?)\n\n/.exec(await readFile(kit!, 'utf8'))!;
   assert.equal(
     shell(folder, stdout.trimEnd().split('\n').at(-1)!.trim()).status,
     0,
@@ -214,7 +222,7 @@ test('init changes nothing that is there, and makes what is missing', async t =>
   const second = await run('init', url);
   assert.equal(second.code, 0, second.stderr);
   assert.match(second.stdout, /tidemark\.yaml is there already and was not changed/);
-  assert.ok(!second.stdout.includes('RECOVERY KIT'));
+  assert.ok(!second.stdout.includes('recovery kit'));
   assert.deepEqual(await contents(folder, await files()), before);
 
   const strategy = join(folder, 'tidemark.yaml');
@@ -234,7 +242,7 @@ test('init changes nothing that is there, and makes what is missing', async t =>
   assert.match(third.stdout, /made repository offsite/);
   assert.match(third.stdout, /made repository words/);
   assert.match(third.stdout, /repository primary in .* is there already/);
-  assert.equal(third.stdout.match(/RECOVERY KIT/g)?.length, 2);
+  assert.equal(third.stdout.match(/wrote the recovery kit of/g)?.length, 2);
   assert.equal(await readFile(strategy, 'utf8'), more);
   assert.equal((await run('check', '--online')).code, 0);
 });

@@ -1,7 +1,7 @@
 /** Keys from the command line, and a database through two epochs: backed up, pruned, verified, restored. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -127,6 +127,14 @@ test('the kit that key kit prints brings everything back', async t => {
   const withoutKey = await site.run('key', 'kit', 'main', '--json');
   assert.ok(!withoutKey.stdout.replace(/\s|\\n|[",]/g, '').includes(key.slice(15, 67)));
   assert.equal((await site.run('key', 'kit', 'main', '--with-key', '-o', 'kit.txt')).code, 0);
+  const unasked = await site.run('key', 'kit', 'main', '--with-key');
+  assert.equal(unasked.stdout, `wrote ${join(site.folder, 'tidemark.kit.txt')}; print it\n`);
+  assert.equal((await stat(join(site.folder, 'tidemark.kit.txt'))).mode & 0o777, 0o600);
+  const json = await site.run('key', 'kit', 'main', '--with-key', '--json');
+  assert.equal(JSON.parse(json.stdout).file, join(site.folder, 'tidemark.kit-2.txt'));
+  assert.equal(JSON.parse(json.stdout).page, null);
+  const piped = await site.run('key', 'kit', 'main', '--with-key', '-o', '-');
+  assert.ok(piped.stdout.replace(/\s/g, '').includes(key.slice(15, 67)), 'asked for in so many words');
   const page = await readFile(join(site.folder, 'kit.txt'), 'utf8');
   const [, steps] = /\n(umask 077\n[\s\S]*?)\n\n/.exec(page)!;
   const script = steps!.replace('postgresql://USER@HOST:5432/EMPTY_DATABASE', target.url);

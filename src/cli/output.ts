@@ -28,6 +28,11 @@ export function makeOutput(json: boolean): Output {
   };
 }
 
+/** Whether what is printed may land in a log, where a key must not be. */
+export function hidesKey(json: boolean): boolean {
+  return json || process.stdout.isTTY !== true;
+}
+
 export function reportError(error: TidemarkError, json: boolean): void {
   if (json) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
   const [first, ...rest] = error.message.split('\n');

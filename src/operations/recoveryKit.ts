@@ -5,6 +5,7 @@ import { formatServiceKey } from '../strategy/kms.ts';
 import type { KeySource } from '../strategy/spec.ts';
 import { literal, reference } from '../strategy/template.ts';
 import { serviceAdvice, storageAdvice } from './kitAdvice.ts';
+import type { ProgramSource } from './programSource.ts';
 
 /** What a recovery kit has to say of one repository. */
 export interface KitFacts {
@@ -25,6 +26,7 @@ export interface KitFacts {
   /** ISO 8601. */
   date: string;
   version: string;
+  source: ProgramSource;
 }
 
 const WIDTH = 78;
@@ -51,7 +53,7 @@ export function recoveryKit(facts: KitFacts): string[] {
     `  opened by   ${openedBy(facts)}`,
     ...(slots.length > 0 ? slotLines(slots) : []),
     '',
-    'On any machine: install Node 22.15 or later, then: npm install --global tidemark',
+    ...program(facts.source),
     ...advice.storage,
     'Then, in an empty folder:',
     '',
@@ -66,6 +68,17 @@ export function recoveryKit(facts: KitFacts): string[] {
     ...serviceAdvice(slots.map(each => each.kind)),
     'Key lost: nobody can make it again, we included. Try the other slots above.',
     RULE,
+  ];
+}
+
+/** How the program comes onto a machine, as long as it is in no package registry. */
+function program({ url, commit }: ProgramSource): string[] {
+  return [
+    'On any machine: install git, Node 22.15 or later and npm. Tidemark is in no package',
+    'registry: keep a copy of it with this page, or',
+    `  git clone ${url ?? 'WHERE_YOU_HAVE_TIDEMARK_FROM'} tidemark && cd tidemark`,
+    ...(commit === null ? [] : [`  git checkout ${commit}`]),
+    '  npm ci && PATH="$PWD/bin:$PATH"',
   ];
 }
 

@@ -1,9 +1,11 @@
-import { type InitResult, init } from '../../operations/init/init.ts';
+import { type InitResult, ignorePage, init } from '../../operations/init/init.ts';
 import type { MadeRepository } from '../../operations/init/repositories.ts';
 import type { Inspection } from '../../operations/inspect/inspect.ts';
-import { recoveryKit } from '../../operations/recoveryKit.ts';
+import { keepKit } from '../../operations/key/kit.ts';
+import { programSource } from '../../operations/programSource.ts';
+import { type KitFacts, recoveryKit } from '../../operations/recoveryKit.ts';
 import type { CliCommand, Context } from '../command.ts';
-import { formatBytes, formatCount } from '../output.ts';
+import { formatBytes, formatCount, hidesKey } from '../output.ts';
 
 /**
  * With --json:
@@ -13,7 +15,8 @@ import { formatBytes, formatCount } from '../output.ts';
  *       "findings": [{ "subject", "check", "level": "ok" | "warning" | "fault", "message", "hint" }],
  *       "variable": name in .env | null, "ignored": [entry of .gitignore], "notes": [text],
  *       "repositories": [{ "name", "id", "storage", "made": boolean, "key": { "kind": "file" | "env" |
- *         "passphraseFile" | "passphraseEnv", "path" or "variable", "made": boolean, "text": only with --show-key } }],
+ *         "passphraseFile" | "passphraseEnv", "path" or "variable", "made": boolean, "text": only with --show-key }, "kit": path of
+ *         its recovery kit | null }],
  *       "next": [command line] }
  */
 export const command: CliCommand = {
@@ -47,8 +50,10 @@ export const command: CliCommand = {
       signal,
       confirm: (found, _findings, plan) => confirm(context, options.yes === true, found, plan),
     });
-    const date = new Date().toISOString();
-    output.result(asJson(result, options.showKey === true), () => asText(result, date, version));
+    const kits = await makeKits(result, version);
+    // A kit for what is new to this person; a second run has nothing to say.
+    if (hidesKey(output.json)) await keepKits(kits, result, environment);
+    output.result(asJson(result, options.showKey === true, kits), () => asText(result, kits));
     return undefined;
   },
 };
@@ -69,13 +74,13 @@ function describe({ where, serverVersion, sizeBytes, provider, relations, rights
   return `${where}: PostgreSQL ${serverVersion}${at}, ${formatBytes(sizeBytes)}, ${tables} tables, as ${rights.role}${kind}`;
 }
 
-function* asText(result: InitResult, date: string, version: string): Iterable<string> {
+function* asText(result: InitResult, kits: readonly Kit[]): Iterable<string> {
   if (result.found) yield describe(result.found);
   for (const { level, message, hint } of result.findings.filter(each => each.level !== 'ok')) {
     yield `${level}: ${message}`;
     yield `  ${hint}`;
   }
-  for (const note of result.notes) yield `note: ${note}`;
+  for (const note of result.notes) yield note.startsWith('warning: ') ? note : `note: ${note}`;
   yield result.strategyMade
     ? `wrote ${result.strategy}`
     : `${result.strategy} is there already and was not changed`;
@@ -89,17 +94,49 @@ function* asText(result: InitResult, date: string, version: string): Iterable<st
       ? `made repository ${made.name} in ${made.storage}`
       : `repository ${made.name} in ${made.storage} is there already and its key opens it`;
   }
-  // A kit for what is new to this person; a second run has nothing to say.
-  for (const made of result.repositories.filter(each => each.made || result.strategyMade)) {
-    yield '';
-    yield* kitOf(made, result, date, version);
+  for (const { made, page, file } of kits) {
+    if (file === null) {
+      yield '';
+      yield* page;
+    } else {
+      const hasKey = made.secret.kind === 'key' ? ' (it has the key)' : '';
+      yield `wrote the recovery kit of ${made.name}${hasKey} to ${file}`;
+      yield '  print it, keep the page away from the database and the backups, then delete the file';
+    }
   }
   yield '';
   yield 'next:';
   for (const line of result.next) yield `  ${line}`;
 }
 
-function kitOf(made: MadeRepository, { databases }: InitResult, date: string, version: string): string[] {
+interface Kit {
+  made: MadeRepository;
+  page: string[];
+  /** Null: it is printed. */
+  file: string | null;
+}
+
+async function makeKits(result: InitResult, version: string): Promise<Kit[]> {
+  const date = new Date().toISOString();
+  const source = await programSource();
+  return result.repositories
+    .filter(each => each.made || result.strategyMade)
+    .map(made => ({ made, page: pageOf(made, result, { date, version, source }), file: null }));
+}
+
+async function keepKits(kits: Kit[], result: InitResult, environment: Context['environment']): Promise<void> {
+  for (const kit of kits) {
+    const { name, key } = kit.made;
+    kit.file = await keepKit(kit.page, name, key.source, environment);
+    result.ignored.push(...(await ignorePage(result.strategy, kit.file)));
+  }
+}
+
+function pageOf(
+  made: MadeRepository,
+  { databases }: InitResult,
+  of: Pick<KitFacts, 'date' | 'version' | 'source'>,
+): string[] {
   return recoveryKit({
     databases,
     repository: made.name,
@@ -111,12 +148,11 @@ function kitOf(made: MadeRepository, { databases }: InitResult, date: string, ve
     keyText: made.secret.kind === 'key' ? made.secret.text : null,
     slots: [],
     epoch: 0,
-    date,
-    version,
+    ...of,
   });
 }
 
-function asJson(result: InitResult, showKey: boolean): object {
+function asJson(result: InitResult, showKey: boolean, kits: readonly Kit[]): object {
   const { found, repositories, ...rest } = result;
   return {
     ...rest,
@@ -131,6 +167,7 @@ function asJson(result: InitResult, showKey: boolean): object {
     },
     repositories: repositories.map(({ secret, key, spec: _spec, ...made }) => ({
       ...made,
+      kit: kits.find(each => each.made.name === made.name)?.file ?? null,
       key: {
         ...key.source,
         made: key.made,

@@ -2,13 +2,14 @@ import path from 'node:path';
 import type { Command } from 'commander';
 import { addKey } from '../../operations/key/add.ts';
 import { type PlannedEpoch, rotateEpoch } from '../../operations/key/epoch.ts';
-import { makeKit, writeKit } from '../../operations/key/kit.ts';
+import { keepKit, makeKit, writeKit } from '../../operations/key/kit.ts';
 import { type ListedKeys, listKeys } from '../../operations/key/list.ts';
 import type { OwnerOptions } from '../../operations/key/owner.ts';
 import { removeKey } from '../../operations/key/remove.ts';
 import { type RotatedKey, rotateKey } from '../../operations/key/rotate.ts';
+import { repositoryOf } from '../../operations/open.ts';
 import type { CliCommand, CliGroup, Context } from '../command.ts';
-import { formatTime, paint, table } from '../output.ts';
+import { formatTime, hidesKey, paint, table } from '../output.ts';
 
 /** With --json each prints what its operation returns (src/operations/key/). */
 const list: CliCommand = {
@@ -172,21 +173,32 @@ const kit: CliCommand = {
   summary: 'print the page that brings a repository back without this machine',
   define(command) {
     command
-      .option('-o, --output <file>', 'write it to a file that is not there yet')
+      .option('-o, --output <file>', 'write it to a file that is not there yet; - for standard output')
       .option('--with-key', 'put the key itself on the page')
-      .addHelpText('after', '\nPlain text, one A4 page. Without --with-key nothing on it is secret.');
+      .addHelpText(
+        'after',
+        '\nPlain text, one A4 page. Without --with-key nothing on it is secret; with it, where standard output is no terminal' +
+          '\nand no -o says otherwise, it goes into a file beside the key that only its owner can read.',
+      );
   },
   async run({ output, strategy, version }, [repository], options) {
     const withKey = options.withKey === true;
+    const loaded = await strategy({ databases: [], repositories: [repository as string] });
     const made = await makeKit({
-      strategy: await strategy({ databases: [], repositories: [repository as string] }),
+      strategy: loaded,
       repository: repository as string,
       withKey,
       version,
     });
-    const file = (options.output as string | undefined) ?? null;
-    if (file !== null) await writeKit(made.page, file, withKey);
-    output.result({ ...made, file }, () => (file === null ? made.page : [`wrote ${file}; print it`]));
+    const given = (options.output as string | undefined) ?? null;
+    const toStdout = given === '-' || (given === null && !(withKey && hidesKey(output.json)));
+    const { key } = repositoryOf(loaded, repository as string);
+    const file = toStdout
+      ? null
+      : (given ?? (await keepKit(made.page, made.repository, key, loaded.environment)));
+    if (given !== null && file !== null) await writeKit(made.page, file, withKey);
+    const page = file !== null && withKey ? null : made.page;
+    output.result({ ...made, page, file }, () => (file === null ? made.page : [`wrote ${file}; print it`]));
     return undefined;
   },
 };

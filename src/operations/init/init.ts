@@ -130,6 +130,12 @@ async function start(request: InitRequest, folder: string, undo: Undo): Promise<
   };
 }
 
+/** Keeps a page out of git, should it lie in the strategy's folder. */
+export async function ignorePage(config: string, file: string): Promise<string[]> {
+  const folder = path.dirname(path.resolve(config));
+  return ignoreInGit(folder, inFolder(folder, file), new Undo());
+}
+
 interface Plan {
   name: string;
   folder: string;

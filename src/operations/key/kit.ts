@@ -1,8 +1,12 @@
-import { open } from 'node:fs/promises';
-import { usageError } from '../../base/errors.ts';
+import { mkdir, open } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { fileTrouble } from '../../base/errno.ts';
+import { TidemarkError, usageError } from '../../base/errors.ts';
 import { locationOf } from '../../storage/kinds.ts';
-import type { Strategy } from '../../strategy/spec.ts';
+import type { KeySource, Strategy } from '../../strategy/spec.ts';
 import { readSecret, repositoryOf } from '../open.ts';
+import { programSource } from '../programSource.ts';
 import { recoveryKit } from '../recoveryKit.ts';
 import { listKeys } from './list.ts';
 
@@ -51,6 +55,7 @@ export async function makeKit({ strategy, repository: name, withKey, version }: 
     epoch,
     date: new Date().toISOString(),
     version,
+    source: await programSource(),
   });
   return {
     repository: name,
@@ -70,6 +75,35 @@ function databasesOf(strategy: Strategy, name: string): string[] {
   return stored.length > 0 ? [...new Set(stored)] : [...strategy.databases.keys()];
 }
 
+/** Tried before giving up: a kit that is there stays. */
+const KITS_MAX = 100;
+
+/**
+ * Writes the page into a file that is not there yet, for its owner's eyes only: beside the key file, or where key files are.
+ *
+ * @returns its path.
+ */
+export async function keepKit(
+  page: readonly string[],
+  repository: string,
+  key: KeySource,
+  environment: Strategy['environment'],
+): Promise<string> {
+  const folder = path.join(environment.HOME || homedir(), '.config/tidemark');
+  const name = repository.replace(/[^\p{L}\p{N}_.-]/gu, '-');
+  const base = key.kind === 'file' ? key.path.replace(/\.key$/, '') : path.join(folder, name);
+  await mkdir(path.dirname(base), { recursive: true, mode: 0o700 });
+  for (let i = 1; ; i++) {
+    const file = `${base}.kit${i === 1 ? '' : `-${i}`}.txt`;
+    try {
+      await writeKit(page, file, true);
+      return file;
+    } catch (error) {
+      if (!(error instanceof TidemarkError && error.code === 'KIT_EXISTS') || i === KITS_MAX) throw error;
+    }
+  }
+}
+
 /** Writes the page to a file that is not there yet; with the key, for its owner's eyes only. */
 export async function writeKit(page: readonly string[], file: string, withKey: boolean): Promise<void> {
   try {
@@ -84,7 +118,7 @@ export async function writeKit(page: readonly string[], file: string, withKey: b
     const there = code === 'EEXIST';
     throw usageError(
       there ? 'KIT_EXISTS' : 'KIT_UNWRITABLE',
-      there ? `there is a file ${file} already` : `${file} can't be written: ${code}`,
+      there ? `there is a file ${file} already` : `${file} can't be written: ${fileTrouble(cause)}`,
       'name another file with -o',
       cause,
     );

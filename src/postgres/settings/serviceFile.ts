@@ -2,8 +2,8 @@
  * The connection service file: `[name]` sections of keyword=value lines.
  * Source: https://www.postgresql.org/docs/current/libpq-pgservice.html ("The Connection Service File").
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readSmallFile } from '../../base/smallFile.ts';
 import { type Keywords, requireKnownKeyword, settingsError } from './keywords.ts';
 
 /** Where libpq's builders put the system-wide file when PGSYSCONFDIR does not say: Debian, Red Hat. */
@@ -38,7 +38,7 @@ export async function readService(
 
 async function textOf(path: string, mustExist: boolean): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return (await readSmallFile(path)).bytes.toString('utf8');
   } catch (error) {
     if (!mustExist && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw settingsError(

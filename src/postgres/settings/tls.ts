@@ -4,10 +4,11 @@
  * a server on another machine is spoken to over TLS unless sslmode=disable says otherwise in so many words.
  */
 import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type ConnectionOptions, getCACertificates, rootCertificates, type SecureVersion } from 'node:tls';
 import { TidemarkError } from '../../base/errors.ts';
+import { readSmallFile } from '../../base/smallFile.ts';
 import { type HostAddress, isLocal, isSocketDirectory } from './hosts.ts';
 import { type Keywords, settingsError } from './keywords.ts';
 import type { ConnectionSettings, SslMode } from './settings.ts';
@@ -142,9 +143,10 @@ async function requirePrivate(path: string): Promise<void> {
 }
 
 async function read(path: string, what: string): Promise<Buffer> {
-  return readFile(path).catch(error => {
+  const found = await readSmallFile(path).catch(error => {
     throw unreadable(path, what, error);
   });
+  return found.bytes;
 }
 
 function unreadable(path: string, what: string, error: NodeJS.ErrnoException): TidemarkError {

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import type { AuthClient } from 'google-auth-library';
 import { TidemarkError } from '../../base/errors.ts';
+import { readSmallFile } from '../../base/smallFile.ts';
 import { loadSdk } from '../sdk.ts';
 import { type GcsCredentials, parseCredentials } from './credentials.ts';
 import { networkFailure } from './failure.ts';
@@ -76,7 +76,7 @@ async function textOf(credentials: GcsCredentials): Promise<string> {
   if ('json' in credentials) return credentials.json;
   const path = credentials.file.replace(/^~(?=\/)/, homedir());
   try {
-    return await readFile(path, 'utf8');
+    return (await readSmallFile(path)).bytes.toString('utf8');
   } catch (cause) {
     throw new TidemarkError(
       'STORAGE_AUTHENTICATION',

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuthMethod, default as ssh2 } from 'ssh2';
 import { type TidemarkError, usageError } from '../../base/errors.ts';
+import { readSmallFile } from '../../base/smallFile.ts';
 import type { SftpCredentials } from './spec.ts';
 
 /** Where a user's keys and agent are. */
@@ -65,8 +65,9 @@ export async function attemptsOf(
   } else unusable.push('no agent runs (SSH_AUTH_SOCK is not set)');
   for (const name of DEFAULT_KEYS) {
     const label = `~/.ssh/${name}`;
-    const key = await readFile(join(home, '.ssh', name)).catch(() => undefined);
-    if (key === undefined) continue;
+    const found = await readSmallFile(join(home, '.ssh', name)).catch(() => undefined);
+    if (found === undefined) continue;
+    const key = found.bytes;
     const fault = faultOf(parseKey(key, passphrase));
     if (fault) unusable.push(`${label} ${FAULTS[fault].found}`);
     else usable.push(publicKey(label, key));
@@ -99,7 +100,7 @@ function withPassword(username: string, password: string): Attempt[] {
 
 async function readKeyFile(file: string): Promise<Buffer> {
   try {
-    return await readFile(file);
+    return (await readSmallFile(file)).bytes;
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw usageError(

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { faultError, type TidemarkError, usageError } from '../../base/errors.ts';
+import { readSmallFile } from '../../base/smallFile.ts';
 import { fromHome } from './authentication.ts';
 import {
   fingerprint,
@@ -106,9 +106,12 @@ function otherThanPinned({ host, hostKey }: SftpSpec, shown: string): TidemarkEr
   );
 }
 
+/** Some fleets have long ones. */
+const KNOWN_HOSTS_BYTES_MAX = 50_000_000;
+
 async function readKnownHosts(file: string, needed = false): Promise<KnownHost[]> {
   try {
-    return parseKnownHosts(await readFile(file, 'utf8'), file);
+    return parseKnownHosts((await readSmallFile(file, KNOWN_HOSTS_BYTES_MAX)).bytes.toString('utf8'), file);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' && !needed) return [];
