@@ -29,6 +29,8 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
     }
     const run = (definition: CliCommand) => async (args: unknown[], options: Record<string, unknown>) => {
       const context = makeContext(options, environment, version, interrupt.signal);
+      const { watchStorages } = await import('../operations/storages.ts');
+      watchStorages({ signal: interrupt.signal, waiting: line => context.progress.note(line) });
       code = (await definition.run(context, args, options)) ?? EXIT.done;
     };
     if (command) addDefinition(program, command, run, argv);

@@ -58,8 +58,10 @@ export class RetriedStorage extends WrappedStorage {
     run: () => AsyncIterable<StoredObject>,
   ): AsyncIterable<StoredObject> {
     const given = new Set<string>();
+    let spentMs = 0;
     for (let attempt = 1; ; attempt++) {
       const before = given.size;
+      const begun = performance.now();
       try {
         for await (const object of run()) {
           if (given.has(object.name)) continue;
@@ -69,8 +71,11 @@ export class RetriedStorage extends WrappedStorage {
         return;
       } catch (error) {
         if (given.size >= GIVEN_MAX) throw error;
-        if (given.size > before) attempt = 1;
-        await waitAfter(error, attempt, this.#optionsFor(call));
+        if (given.size > before) {
+          attempt = 1;
+          spentMs = 0;
+        } else spentMs += performance.now() - begun;
+        await waitAfter(error, attempt, this.#optionsFor(call), spentMs);
       }
     }
   }
