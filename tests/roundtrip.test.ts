@@ -12,6 +12,7 @@ import { loadZoo, loadZooGlobals, UNORDERED_TABLES } from './support/zoo.ts';
 interface Restored {
   tables: { name: string; rows: number }[];
   notes: string[];
+  check: { notCompared: string[]; unread: string | null };
 }
 
 let zoos = 0;
@@ -54,11 +55,15 @@ for (const from of MAJORS) {
       await loadZooGlobals(target.url());
       const into = await freshDatabase(target, `the target ${zoos}`, { encoding: 'UTF8', locale: 'C' });
       // A server of 19 is beyond the WebAssembly pg_dump.
-      const env: Record<string, string> = from === 19 ? clientOnPath(19) : {};
+      const env: Record<string, string> = to === 19 ? clientOnPath(19) : {};
       const site = await makeSite({ zoo: source.url }, '', [], env);
       t.after(() => site.remove());
       await site.json('backup', 'zoo');
-      const { notes } = await site.json<Restored>('restore', 'zoo', '--to', into.url);
+      const { notes, check } = await site.json<Restored>(
+        ...['restore', 'zoo', '--to', into.url, '--check', 'exact'],
+      );
+      assert.deepEqual(check.notCompared, []);
+      assert.equal(check.unread, null);
       assert.deepEqual(
         notes.filter(note => !EXPECTED_NOTES.some(expected => expected.test(note))),
         [],

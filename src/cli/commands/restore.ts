@@ -40,7 +40,7 @@ export const command: CliCommand = {
       .option('--jobs <n>', 'connections that load at once')
       .option(
         '--check <level>',
-        'what is read back and compared with the snapshot: definitions or none',
+        'what is read back and compared: definitions, exact (every row too) or none',
         'definitions',
       )
       .option('--thaw', 'order what lies frozen in a cold class to be thawed')

@@ -8,6 +8,7 @@ import {
   type Expectation,
   readTarget,
 } from '../../restore/check/checkDatabase.ts';
+import { compareRows } from '../../restore/check/exact.ts';
 import type { Definitions } from '../../restore/check/readDefinitions.ts';
 import { type CheckResult, uncheckedResult } from '../../restore/check/result.ts';
 import { openMaintenance } from '../../restore/database/maintenance.ts';
@@ -30,12 +31,13 @@ export async function beginCheck(
   into: ConnectionSettings,
 ): Promise<WholeCheck> {
   const { snapshot, signal, target } = request;
-  if (request.check === 'none' || request.tables.length > 0)
-    return { finish: async () => uncheckedResult(null) };
+  if (request.check === 'none') return { finish: async () => uncheckedResult(null) };
   const expected = expectationOf(request, selected);
   const made = target.kind !== 'to';
   const before = made ? null : await readable(() => readBefore(into, expected, signal), signal);
-  if (before instanceof TidemarkError) return { finish: async () => uncheckedResult(before.message) };
+  const withAll = (check: CheckResult) =>
+    request.check === 'exact' ? withRows(request, selected, into, check) : Promise.resolve(check);
+  if (before instanceof TidemarkError) return { finish: () => withAll(uncheckedResult(before.message)) };
   return {
     async finish() {
       const { reporter } = request;
@@ -45,7 +47,8 @@ export async function beginCheck(
       const settled = { ...expected, notes: request.notes ?? [] };
       const checked = await readable(() => checkDatabase(into, profile, settled, before, signal), signal);
       reporter.end();
-      return checked instanceof TidemarkError ? uncheckedResult(checked.message) : checked;
+      const definitions = checked instanceof TidemarkError ? uncheckedResult(checked.message) : checked;
+      return withAll(definitions);
     },
   };
 
@@ -61,6 +64,30 @@ export async function beginCheck(
       database: !isWholeDatabase(request) ? 'not' : target.kind === 'to' ? 'given' : 'made',
       notes: [],
     };
+  }
+}
+
+/** The result with every row compared. */
+async function withRows(
+  { snapshot, reporter, signal }: RestoreRequest,
+  { entries }: Selected,
+  into: ConnectionSettings,
+  check: CheckResult,
+): Promise<CheckResult> {
+  const session = await Session.open(into, 'tidemark check', signal);
+  const onAbort = () => session.destroy();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const { tables, differences } = await compareRows(session, {
+      ...{ archive: snapshot.archive, entries, parts: snapshot.parts, reader: snapshot.reader },
+      encoding: snapshot.manifest.source.encoding,
+      settings: snapshot.globals.settings ?? [],
+      ...{ reporter, signal },
+    });
+    return { ...check, level: 'exact', tables, differences: [...check.differences, ...differences] };
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    await session.close();
   }
 }
 

@@ -18,7 +18,7 @@ export interface CheckResult {
   differences: ObjectDifference[];
   /** Tables whose every row was compared; null unless `exact`. */
   tables: number | null;
-  /** Why the target could not be read back. */
+  /** Why the definitions could not be read back. */
   unread: string | null;
 }
 

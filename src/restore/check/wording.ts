@@ -11,8 +11,13 @@ const TOKEN =
 
 export function tokensOf(sql: string): string[] {
   const tokens: string[] = [];
-  for (const [token, space] of sql.matchAll(TOKEN)) if (space === undefined) tokens.push(token);
+  for (const [token, space] of sql.matchAll(TOKEN)) if (space === undefined) tokens.push(plain(token));
   return tokens;
+}
+
+/** A string with escapes, as servers before 19 write one that holds a backslash, as a plain one. */
+function plain(token: string): string {
+  return /^[eE]'/.test(token) ? token.slice(1).replaceAll('\\\\', '\\') : token;
 }
 
 /**
