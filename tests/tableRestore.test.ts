@@ -1,43 +1,9 @@
 /** Tables into a database in use: only what was named is touched, and all that belongs to it comes. */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { makeSite, type Site } from './support/cli.ts';
+import { test } from 'node:test';
+import { backedUp } from './support/backedUp.ts';
 import { freshDatabase, pgDumpText, psql, query } from './support/databases.ts';
-import { type Major, server } from './support/servers.ts';
-
-interface Stage {
-  url: string;
-  name: string;
-  site: Site;
-  snapshot: string;
-  /** Restores tables of the first snapshot in place; resolves to the notes. */
-  tables(...patterns: string[]): Promise<string[]>;
-  sql(text: string): Promise<string>;
-  dump(): Promise<string>;
-}
-
-async function stage(t: TestContext, sql: string, major: Major = 15): Promise<Stage> {
-  const database = await freshDatabase(await server(major));
-  await psql(database.url, [], sql);
-  const site = await makeSite({ shop: database.url });
-  t.after(() => site.remove());
-  const { snapshot } = await site.json<{ snapshot: string }>('backup', 'shop');
-  return {
-    url: database.url,
-    name: database.name,
-    site,
-    snapshot,
-    async tables(...patterns) {
-      const options = patterns.flatMap(pattern => ['--table', pattern]);
-      const result = await site.json<{ notes: string[] }>(
-        ...['restore', snapshot, '--in-place', '--yes', ...options],
-      );
-      return result.notes;
-    },
-    sql: text => psql(database.url, ['-At', '-c', text]),
-    dump: () => pgDumpText(database.url),
-  };
-}
+import { server } from './support/servers.ts';
 
 const KEYS = `
   create table plans(id int primary key, name text);
@@ -63,7 +29,7 @@ const TRIGGERS = `select string_agg(c.conname || ' ' || t.tgtype || t.tgenabled:
   from pg_trigger t join pg_constraint c on c.oid = t.tgconstraint`;
 
 test('keys, remarks, states of triggers and constraints that were never valid stay what they are', async t => {
-  const { tables, sql, dump } = await stage(t, KEYS);
+  const { tables, sql, dump } = await backedUp(t, KEYS);
   const [before, triggers] = [await dump(), await sql(TRIGGERS)];
   for (const names of [
     ['plans'],
@@ -87,7 +53,7 @@ test('keys, remarks, states of triggers and constraints that were never valid st
 });
 
 test('schema only, then rows only: rows that break a constraint that was never valid come too', async t => {
-  const { site, dump } = await stage(
+  const { site, dump } = await backedUp(
     t,
     `${KEYS}
     create domain small as int; create table d (s small); insert into d values (1000);
@@ -102,7 +68,7 @@ test('schema only, then rows only: rows that break a constraint that was never v
 });
 
 test('a restore that fails leaves sequences as they were', async t => {
-  const { sql, site } = await stage(
+  const { sql, site } = await backedUp(
     t,
     `
     create table customers(id serial primary key, name text not null);
@@ -128,7 +94,7 @@ test('a restore that fails leaves sequences as they were', async t => {
 });
 
 test('a materialized view is refreshed, and the table it reads is not touched', async t => {
-  const { tables, sql } = await stage(
+  const { tables, sql } = await backedUp(
     t,
     `
     create table orders(id int primary key, v int);
@@ -154,7 +120,7 @@ test('a materialized view is refreshed, and the table it reads is not touched', 
 });
 
 test('what went with a dropped table comes back with it', async t => {
-  const { tables, sql, dump } = await stage(
+  const { tables, sql, dump } = await backedUp(
     t,
     `
     create table x(id serial primary key, name text);
@@ -198,7 +164,7 @@ test('what went with a dropped table comes back with it', async t => {
 });
 
 test('rows that went by cascade are named', async t => {
-  const { tables, sql } = await stage(
+  const { tables, sql } = await backedUp(
     t,
     `
     create table "Feedback"(id int primary key); insert into "Feedback" select generate_series(1, 10);
@@ -215,7 +181,7 @@ test('rows that went by cascade are named', async t => {
 });
 
 test('a sequence stays owned by its column', async t => {
-  const { tables, sql, site, snapshot, name } = await stage(
+  const { tables, sql, site, snapshot, name } = await backedUp(
     t,
     `
     create table t(id serial primary key, g int generated always as identity); insert into t values (default), (default);
@@ -238,7 +204,7 @@ test('a sequence stays owned by its column', async t => {
 });
 
 test('large objects come whole with rows alone, whether they are there or not', async t => {
-  const { site, sql } = await stage(
+  const { site, sql } = await backedUp(
     t,
     `
     create table docs(id int primary key, body oid);
@@ -258,7 +224,7 @@ test('large objects come whole with rows alone, whether they are there or not', 
 });
 
 test('a pattern that matches nothing is an error by itself, and says what may have been meant', async t => {
-  const { site, sql } = await stage(
+  const { site, sql } = await backedUp(
     t,
     'create table "Feedback"(a int); create table plain(a int); insert into plain values (1)',
   );
@@ -294,7 +260,7 @@ test('a pattern that matches nothing is an error by itself, and says what may ha
 });
 
 test('rows alone for a table that is missing are refused, and nothing is changed', async t => {
-  const { site, sql, url } = await stage(
+  const { site, sql, url } = await backedUp(
     t,
     'create table a(v int); create table b(v int); insert into a values (1); insert into b values (1)',
   );

@@ -62,7 +62,8 @@ function groupsOf(sql: string, from: number): { before: string; elements: string
   return groups;
 }
 
-function alterationOf(statement: string): string[] {
+/** What follows the name in `ALTER TABLE ONLY name …;`; nothing for another statement. */
+export function alterationOf(statement: string): string[] {
   const start = /^ALTER TABLE (?:ONLY )?/.exec(statement);
   const name = start && readQualified(statement, start[0].length);
   return name ? [statement.slice(name.end).trim()] : [];

@@ -1,5 +1,7 @@
 import { type TidemarkError, usageError } from '../../base/errors.ts';
+import { Belongings } from '../../postgres/archive/belongs.ts';
 import {
+  alterationOf,
   type CreateTable,
   columnOf,
   elementKey,
@@ -20,9 +22,10 @@ const NAME_BYTES = 63;
  * serial defaults or privileges, whose names are taken. A partitioned table becomes a plain one.
  */
 export function besideTable(archive: Archive, table: ArchiveEntry, name: string): string[] {
-  const own = table.desc === 'TABLE' ? readCreateTable(table.defn ?? '') : null;
+  const belongings = new Belongings(archive.entries);
+  const own = table.desc === 'TABLE' ? definitionOf(belongings, table) : null;
   if (!own) throw unsupported(table, 'is no table that has rows of its own');
-  const definitions = withParents(archive, table, own);
+  const definitions = withParents(belongings, archive, table, own);
   const elements = new Map<string, string>();
   for (const [at, definition] of definitions.entries()) {
     for (const element of definition.elements) {
@@ -49,15 +52,34 @@ export function besideCopy(data: ArchiveEntry, to: string): string {
   return `COPY ${to}${data.copyStmt!.slice(from.end)}`;
 }
 
+/** With the defaults that pg_dump says by themselves, but those of sequences. */
+function definitionOf(belongings: Belongings, table: ArchiveEntry): CreateTable | null {
+  const definition = readCreateTable(table.defn ?? '');
+  if (!definition) return null;
+  const defaults = belongings
+    .partsOf(table.dumpId)
+    .filter(
+      part =>
+        part.desc === 'DEFAULT' && belongings.dependenciesOf(part).every(({ desc }) => desc !== 'SEQUENCE'),
+    );
+  const alterations = defaults.flatMap(({ defn }) => alterationOf(defn ?? ''));
+  return { ...definition, alterations: [...definition.alterations, ...alterations] };
+}
+
 /** The definitions of all tables that a table inherits from, the farthest first, and its own last. */
-function withParents(archive: Archive, table: ArchiveEntry, own: CreateTable): CreateTable[] {
+function withParents(
+  belongings: Belongings,
+  archive: Archive,
+  table: ArchiveEntry,
+  own: CreateTable,
+): CreateTable[] {
   const above = own.parents.flatMap(([schema, name]) => {
     const parent = archive.entries.find(
       entry => entry.desc === 'TABLE' && entry.namespace === schema && entry.tag === name,
     );
-    const definition = parent && readCreateTable(parent.defn ?? '');
+    const definition = parent && definitionOf(belongings, parent);
     if (!definition) throw unsupported(table, `inherits from ${schema}.${name}, which the snapshot lacks`);
-    return withParents(archive, parent, definition);
+    return withParents(belongings, archive, parent, definition);
   });
   return [...above, own];
 }

@@ -18,7 +18,7 @@ export interface Division {
   existing: ReadonlySet<number>;
   /** Relations and sequences that were asked for, or needed, and stay as they are. */
   kept: ArchiveEntry[];
-  /** Foreign keys between tables that are created and tables that are there or created, selected or not. */
+  /** Foreign keys between tables that are created, or get a partition, and tables that are there or created. */
   foreignKeys: ArchiveEntry[];
 }
 
@@ -114,6 +114,7 @@ function restoredOf(belongings: Belongings, { entries, named }: Selected, found:
       case 'SEQUENCE OWNED BY':
         return created.has(belongings.ownerOf(entry)?.dumpId ?? -1);
       case 'TABLE ATTACH':
+      case 'INDEX ATTACH':
         return entry.dependencies.some(id => created.has(id));
       default:
         // What is said about a foreign key goes with it.
@@ -165,8 +166,11 @@ function isComplete(
   created: ReadonlySet<number>,
 ): boolean {
   const tables = belongings.relationsOf(key);
+  // A key to a partitioned table goes with any of its partitions (DROP … CASCADE).
+  const isNew = (id: number): boolean =>
+    created.has(id) || belongings.allPartitionsOf(id).some(partition => created.has(partition));
   return (
-    tables.some(table => created.has(table.dumpId)) &&
+    tables.some(table => isNew(table.dumpId)) &&
     tables.every(table => created.has(table.dumpId) || existing.has(table.dumpId))
   );
 }
