@@ -112,6 +112,7 @@ const SETTINGS: Record<string, string> = {
   array_nulls: 'off',
   transform_null_equals: 'on',
   client_min_messages: 'error',
+  local_preload_libraries: 'nothing_of_that_name',
   enable_seqscan: 'off',
   lo_compat_privileges: 'off',
   gin_fuzzy_search_limit: '1',
@@ -136,7 +137,7 @@ const ODD_VALUES = String.raw`
   select pg_catalog.lo_from_bytea(0, decode(repeat('ff00', 3000), 'hex'));
   create index on odd.values using gin (words);`;
 
-for (const major of [17] as Major[]) {
+for (const major of [15, 17] as Major[]) {
   test(`settings of a database and a role break no session and change no value, PostgreSQL ${major}`, async t => {
     const shared = await server(major, { configuration: { allow_in_place_tablespaces: 'on' } });
     const settings = { ...SETTINGS, ...(major >= 17 ? OF_NEWER : {}) };
