@@ -46,9 +46,15 @@ export function faultError(code: string, message: string, hint: string, cause?: 
   return new TidemarkError(code, message, hint, { kind: 'fault', cause });
 }
 
+/** An error of another kind that knows what it says to a person. */
+export interface Explainable {
+  explained(): TidemarkError;
+}
+
 /** An error from anywhere as a TidemarkError, so that whatever is printed has a code and a hint. */
 export function asTidemarkError(error: unknown): TidemarkError {
   if (error instanceof TidemarkError) return error;
+  if (isExplainable(error)) return error.explained();
   const cause = error instanceof Error ? error : new Error(String(error));
   const code = (cause as NodeJS.ErrnoException).code;
   if (cause.name === 'AbortError' || code === 'ABORT_ERR') {
@@ -65,6 +71,10 @@ export function asTidemarkError(error: unknown): TidemarkError {
     'this is a defect in tidemark: run again with TIDEMARK_DEBUG=1 and report the trace',
     { cause },
   );
+}
+
+function isExplainable(error: unknown): error is Explainable {
+  return typeof (error as Explainable | undefined)?.explained === 'function';
 }
 
 /** A broken invariant: a defect of ours, never an operating error. */

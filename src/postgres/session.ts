@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { TidemarkError } from '../base/errors.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import { isTransactionPooled } from './pooler.ts';
+import { connectionLost, PostgresError } from './postgresError.ts';
 import type { ConnectionSettings } from './settings/settings.ts';
 import { type CopyReceiver, converse, type Outcome, passOn, sendCopyData } from './wire.ts';
 
@@ -19,9 +20,15 @@ export class Session {
   readonly #client: Client;
   #serverVersion = 0;
 
+  /** What the server said when it ended the session while nothing was asked of it. */
+  #ended: unknown;
+
   private constructor(client: Client, settings: ConnectionSettings) {
     this.#client = client;
     this.settings = settings;
+    client.on('error', error => {
+      this.#ended ??= error;
+    });
   }
 
   /** `signal` is heeded while connecting only. */
@@ -53,27 +60,46 @@ export class Session {
   }
 
   async query(sql: string, values: unknown[] = []): Promise<Row[]> {
-    const result = await this.#client.query({ text: sql, values, types: AS_TEXT as never });
-    return result.rows as Row[];
+    try {
+      const result = await this.#client.query({ text: sql, values, types: AS_TEXT as never });
+      return result.rows as Row[];
+    } catch (error) {
+      throw PostgresError.of(error) ?? (this.#isGone() ? connectionLost(this.#ended ?? error) : error);
+    }
+  }
+
+  #isGone(): boolean {
+    const { connection } = this.#client as unknown as { connection: { stream: { destroyed: boolean } } };
+    return this.#ended !== undefined || connection.stream.destroyed;
+  }
+
+  async #talk<T>(conversation: Promise<T>): Promise<T> {
+    try {
+      return await conversation;
+    } catch (error) {
+      const isLost = error instanceof TidemarkError && error.code === 'CONNECTION_LOST';
+      throw isLost && this.#ended !== undefined ? connectionLost(this.#ended) : error;
+    }
   }
 
   /** One or more statements, given as they are to be sent; for encodings other than UTF-8 as bytes. */
   run(sql: string | Buffer): Promise<Outcome> {
-    return converse(this.#client, typeof sql === 'string' ? Buffer.from(sql) : sql);
+    return this.#talk(converse(this.#client, typeof sql === 'string' ? Buffer.from(sql) : sql));
   }
 
   /** COPY … TO STDOUT; resolves to the server's count of rows. */
   async copyOut(sql: string, receiver: CopyReceiver): Promise<number> {
-    const { tags } = await converse(this.#client, Buffer.from(sql), { receiver });
+    const { tags } = await this.#talk(converse(this.#client, Buffer.from(sql), { receiver }));
     return copyCount(tags, sql);
   }
 
   /** COPY … FROM STDIN; resolves to the server's count of rows. If `data` throws, so does this, and nothing is loaded. */
   async copyIn(sql: string | Buffer, data: AsyncIterable<Uint8Array>): Promise<number> {
     const query = typeof sql === 'string' ? Buffer.from(sql) : sql;
-    const { tags } = await converse(this.#client, query, {
+    const copyIn: Parameters<typeof converse>[2] = {
       copyIn: (socket, failed) => sendCopyData(socket, data, failed),
-    });
+    };
+    const { tags } = await this.#talk(converse(this.#client, query, copyIn));
     return copyCount(tags, query.toString());
   }
 

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { invariant } from '../base/errors.ts';
 import { decodeText } from './encoding.ts';
-import { PostgresError } from './postgresError.ts';
+import { connectionLost, PostgresError } from './postgresError.ts';
 import { ReadingSocket } from './readingSocket.ts';
 
 /**
@@ -314,8 +314,4 @@ function dataRow(body: Buffer, decode: (bytes: Buffer) => string): (string | nul
     if (length > 0) at += length;
   }
   return values;
-}
-
-function connectionLost(): Error {
-  return Object.assign(new Error('the connection to the server was lost'), { code: 'CONNECTION_LOST' });
 }

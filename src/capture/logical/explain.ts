@@ -4,23 +4,19 @@ import { PostgresError } from '../../postgres/postgresError.ts';
 
 /** What a server's refusal means for a capture, and the cure. */
 export function explainCaptureError(error: unknown, where: string): unknown {
-  if (error instanceof TidemarkError) return error;
   const code = (error as { code?: string }).code ?? '';
+  const server = PostgresError.of(error);
+  const known = REMEDIES[server && isAboutSnapshot(server) ? 'snapshot' : code];
+  if (server) return server.explained({ code: known?.[0], what: where, remedy: known?.[1] });
+  if (error instanceof TidemarkError && code !== 'CONNECTION_LOST') return error;
+  if (!known) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const known = REMEDIES[code];
-  if (known) return new TidemarkError(known[0], `${where}: ${message}`, known[1], { cause: error });
-  if (error instanceof PostgresError) {
-    const detail = [error.detail, error.hint].filter(Boolean).join('; ');
-    return new TidemarkError(
-      'SERVER_ERROR',
-      `${where}: ${message} (SQLSTATE ${code})`,
-      detail || 'see the message of the server',
-      {
-        cause: error,
-      },
-    );
-  }
-  return error;
+  return new TidemarkError(known[0], `${where}: ${message}`, known[1], { cause: error });
+}
+
+/** invalid_parameter_value and object_not_in_prerequisite_state of SET TRANSACTION SNAPSHOT, among other things of theirs. */
+function isAboutSnapshot({ code, message }: PostgresError): boolean {
+  return (code === '22023' || code === '55000') && /snapshot/.test(message);
 }
 
 const REMEDIES: Record<string, [code: string, hint: string]> = {
@@ -44,7 +40,7 @@ const REMEDIES: Record<string, [code: string, hint: string]> = {
     'the connection broke, and with it the snapshot; run the backup again. If it happens at the same point, see whether a proxy or the server cuts long or idle connections',
   ],
   ECONNRESET: ['SNAPSHOT_LOST', 'the connection broke, and with it the snapshot; run the backup again'],
-  '22023': [
+  snapshot: [
     'SNAPSHOT_LOST',
     'the exported snapshot is gone: the connection that held it ended, or a load balancer sent a worker to another server; connect to one server directly',
   ],

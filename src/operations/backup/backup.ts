@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import { type PostedError, workerFile } from '../../base/worker.ts';
+import { type PostedError, receiveError, workerFile } from '../../base/worker.ts';
 import { type Anchor, CAPTURE_SETTINGS, openAnchor } from '../../capture/logical/anchor.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
 import { captureGlobals, type Globals } from '../../capture/logical/globals.ts';
@@ -190,16 +190,12 @@ function partRecord(job: PartJob, written: WrittenStream): PartRecord {
 function explainWorker(posted: PostedError, job: PartJob | undefined, database: string): unknown {
   const what = job?.kind === 'rows' ? `table ${job.schema}.${job.table}` : job ? 'large objects' : 'a worker';
   const where = `${database}, ${what}`;
-  if (posted.hint && posted.name === 'TidemarkError') {
-    return new TidemarkError(posted.code ?? 'INTERNAL', posted.message, posted.hint);
-  }
-  const error = Object.assign(new Error(posted.message), { code: posted.code, name: posted.name });
-  const explained = explainCaptureError(error, where);
-  if (explained instanceof TidemarkError) return explained;
+  const error = explainCaptureError(receiveError(posted), where);
+  if (error instanceof TidemarkError) return error;
   return new TidemarkError(
     'CAPTURE_FAILED',
     `${where}: ${posted.message}`,
-    posted.detail ?? 'nothing was stored; run the backup again',
-    { cause: posted.stack },
+    'nothing was stored; run the backup again',
+    { cause: error },
   );
 }

@@ -1,6 +1,6 @@
-import { asTidemarkError, faultError, TidemarkError, usageError } from '../../base/errors.ts';
+import { asTidemarkError, faultError, type TidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import { type PostedError, workerFile } from '../../base/worker.ts';
+import { errorAt, type PostedError, receiveError, workerFile } from '../../base/worker.ts';
 import type { WrittenStream } from '../../repository/chunkWriter.ts';
 import { forgetUnlessHeld } from '../../repository/forgetting.ts';
 import { Lease } from '../../repository/lease.ts';
@@ -242,9 +242,5 @@ async function namesOf(repository: Repository, snapshot: string): Promise<string
 
 /** A worker does nothing that could fail but read the source. */
 function explain(posted: PostedError, repository: string): TidemarkError {
-  const { code, hint, name } = posted;
-  if (name !== 'TidemarkError' || code === undefined || hint === undefined)
-    return asTidemarkError(Object.assign(new Error(posted.message), { code, stack: posted.stack }));
-  const kind = posted.kind === 'fault' ? 'fault' : 'failed';
-  return new TidemarkError(code, `${repository}: ${posted.message}`, hint, { kind, cause: posted.stack });
+  return errorAt(repository, asTidemarkError(receiveError(posted)));
 }

@@ -1,18 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import { type PostedError, workerFile } from '../../base/worker.ts';
+import { receiveError, workerFile } from '../../base/worker.ts';
 import type { FromRestoreWorker, RestoreWork, RestoreWorkerData, ToRestoreWorker } from './protocol.ts';
-
-/** Work that failed: what the server said, and the statement if it was one. */
-export class LaneError extends Error {
-  readonly posted: PostedError;
-  readonly statement: string | undefined;
-
-  constructor(posted: PostedError, statement?: string) {
-    super(posted.message);
-    this.posted = posted;
-    this.statement = statement;
-  }
-}
 
 /** One restore worker; one piece of work at a time. */
 export class Lane {
@@ -29,7 +17,7 @@ export class Lane {
     worker.on('exit', code => this.#reject(new Error(`a restore worker ended with code ${code}`)));
     worker.on('message', (message: FromRestoreWorker) => {
       if (message.type === 'progress') progress(message.bytes);
-      else if (message.type === 'failed') this.#reject(new LaneError(message.error, message.statement));
+      else if (message.type === 'failed') this.#reject(receiveError(message.error));
       else if (message.type === 'done') this.#resolve(message.rows);
       else {
         if (message.type === 'ready') this.#pid = message.pid;

@@ -29,5 +29,5 @@ export type FromRestoreWorker =
   | { type: 'ready'; pid: string }
   | { type: 'progress'; bytes: number }
   | { type: 'done'; id: number; rows: number }
-  | { type: 'failed'; id: number | null; error: PostedError; statement?: string }
+  | { type: 'failed'; id: number | null; error: PostedError }
   | { type: 'closed' };

@@ -6,6 +6,7 @@ import type { Selected } from '../../postgres/archive/select.ts';
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
+import { mayHoldSecret } from '../../restore/secrets.ts';
 import type { Division } from '../../restore/table/existing.ts';
 import { cascadeVictims, lostDependents } from '../../restore/table/lost.ts';
 import { Surroundings } from '../../restore/table/surroundings.ts';
@@ -199,10 +200,13 @@ export class ReplaceRun {
   }
 
   #noteMissing(entry: ArchiveEntry, error: PostgresError): void {
-    const why = [error.message, error.detail].filter(Boolean).join(': ');
+    const secret = mayHoldSecret(entry);
     const statements = this.#run.statementsOf(entry).map(statement => statement.trim());
+    const statement = secret
+      ? "'tidemark export' has its statement"
+      : `its statement: ${statements.join(' ')}`;
     this.#request.reporter.note(
-      `${describeEntry(entry)} is missing and can't be made: ${why}; its statement: ${statements.join(' ')}`,
+      `${describeEntry(entry)} is missing and can't be made: ${error.said({ secret })}; ${statement}`,
     );
   }
 

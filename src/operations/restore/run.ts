@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { faultError, TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import { errorAt } from '../../base/worker.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import {
   type PlanStep,
@@ -13,6 +14,7 @@ import {
   type StatementOptions,
   sessionPreamble,
 } from '../../postgres/archive/statements.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
@@ -20,8 +22,9 @@ import { batches, type EntryStatements, joined } from '../../restore/database/ba
 import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
+import { mayHoldSecret } from '../../restore/secrets.ts';
 import { shareOf } from '../../storage/index.ts';
-import { Lane, LaneError } from './lanes.ts';
+import { Lane } from './lanes.ts';
 import type { RestoreWork, RestoreWorkerData } from './protocol.ts';
 import type { RestoredTable } from './request.ts';
 
@@ -123,7 +126,7 @@ class RestoreRun {
           statements: batch.length === 1 ? batch[0]!.statements : [joined(batch)],
         });
       } catch (error) {
-        if (batch.length === 1 || !isServerError(error)) throw this.#explain(error, batch[0]!.entry);
+        if (batch.length === 1 || !PostgresError.of(error)) throw this.#explain(error, batch[0]!.entry);
         await this.#oneByOne(lane, batch);
       }
     }
@@ -186,9 +189,10 @@ class RestoreRun {
 
   /** A check that reads a table may refuse rows until that has its own: again and again, as long as others succeed. */
   #mayPostpone(error: unknown, { step, work }: Task<RestoreWork>): boolean {
-    if (work.kind !== 'rows' || !isServerError(error)) return false;
+    const server = PostgresError.of(error);
+    if (work.kind !== 'rows' || !server || server.severity === 'FATAL') return false;
     const isReader = this.plan.readers.includes(step);
-    if (!isReader && !REFUSED_BY_FUNCTION.test((error as LaneError).posted.code ?? '')) return false;
+    if (!isReader && !REFUSED_BY_FUNCTION.test(server.code)) return false;
     if (this.#postponed.get(work) === this.#loaded) return false;
     this.#postponed.set(work, this.#loaded);
     postponeReader(this.plan, step);
@@ -197,7 +201,7 @@ class RestoreRun {
 
   /** PostgreSQL up to 17 can't attach the index of an exclusion constraint to the one above it, which pg_dump asks for. */
   #tolerates(error: unknown, entry: ArchiveEntry): boolean {
-    const refused = error instanceof LaneError && error.posted.code === '42P17';
+    const refused = PostgresError.of(error)?.code === '42P17';
     if (!refused || entry.desc !== 'INDEX ATTACH') return false;
     const name = `${entry.namespace}.${entry.tag}`;
     this.#request.reporter.note(
@@ -280,28 +284,19 @@ class RestoreRun {
   }
 
   #explain(error: unknown, entry: ArchiveEntry): unknown {
-    if (!(error instanceof LaneError)) return error;
-    const { posted } = error;
     const what = `${entry.desc} ${entry.namespace ? `${entry.namespace}.` : ''}${entry.tag}`;
-    if (posted.name === 'TidemarkError') {
-      const kind = posted.kind === 'fault' ? 'fault' : 'failed';
-      return new TidemarkError(posted.code ?? 'INTERNAL', `${what}: ${posted.message}`, posted.hint ?? '', {
-        kind,
-      });
+    const server = PostgresError.of(error);
+    if (server) {
+      const secret = mayHoldSecret(entry);
+      const remedy = remedyFor(server, entry);
+      const otherwise = this.#wayRound(entry);
+      return server.explained({ code: 'RESTORE_FAILED', what, remedy, otherwise, secret });
     }
-    return new TidemarkError(
-      'RESTORE_FAILED',
-      `${what}: ${posted.message}${posted.code ? ` (SQLSTATE ${posted.code})` : ''}`,
-      [posted.detail, posted.hint, REMEDIES[posted.code ?? ''], this.#wayRound(error, entry)]
-        .filter(Boolean)
-        .join('\n'),
-      { cause: error },
-    );
+    return error instanceof TidemarkError ? errorAt(what, error) : error;
   }
 
   /** What else could be done: stock tools go on after an error, and leave out what they are told to. */
-  #wayRound(error: unknown, entry: ArchiveEntry): string {
-    if (!isServerError(error)) return '';
+  #wayRound(entry: ArchiveEntry): string {
     const { snapshot } = this.#request;
     if (this.plan.readers.some(step => step.entry === entry))
       return `a check or a generated column of it calls a function that may read other tables, and no order of loading was found; 'tidemark export ${snapshot} --format plain' writes a script in which that can be added after the rows`;
@@ -313,20 +308,16 @@ class RestoreRun {
 const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::pg_catalog.int8, least(262144, b.setting::pg_catalog.int8 * 8 / 4))::pg_catalog.text || 'kB', false)
  FROM pg_catalog.pg_settings m, pg_catalog.pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'`;
 
-const REMEDIES: Record<string, string> = {
-  '42501':
-    'the role of the connection may not do that; restore as the owner or a superuser, or see --no-owner and --no-privileges',
-  '42704': 'it is missing on the target; for a role, --roles creates it',
-  '0A000': "the target server can't do that; is the extension installed there?",
-  '58P01': 'a file is missing on the target server; is the extension installed there?',
-  '53100': "the target server's disk is full",
-  '23503': 'the rows in the snapshot break this foreign key',
-  '57014': 'somebody or a timeout canceled the query',
-};
-
 /** A check's verdict, or what a function raised: it may have read a table that has no rows yet. */
 const REFUSED_BY_FUNCTION = /^(?:23514|P0|2F|38|39)/;
 
-function isServerError(error: unknown): boolean {
-  return error instanceof LaneError && /^[0-9A-Z]{5}$/.test(error.posted.code ?? '');
+function remedyFor({ code, message }: PostgresError, { desc }: ArchiveEntry): string | undefined {
+  if (code === '42501')
+    return 'the role of the connection may not do that; restore as the owner or a superuser, or see --no-owner and --no-privileges';
+  if (code === '53100') return "the target server's disk is full: make room there";
+  if (code === '42704' && /\brole\b/.test(message))
+    return '--roles creates the roles that the snapshot knows';
+  if (desc === 'EXTENSION' && ['0A000', '58P01'].includes(code))
+    return "install the extension's package on the target server";
+  return undefined;
 }

@@ -1,4 +1,3 @@
-import { TidemarkError } from '../../base/errors.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { sessionPreamble } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
@@ -49,13 +48,11 @@ export async function restoreTables(
   } catch (error) {
     request.signal.throwIfAborted();
     if (!(error instanceof PostgresError)) throw error;
-    const state = committing ? [] : ['the database is as it was before'];
-    throw new TidemarkError(
-      'RESTORE_FAILED',
-      `${describeSettings(into)}: ${error.message}`,
-      [error.detail, error.hint, ...state].filter(Boolean).join('\n'),
-      { cause: error },
-    );
+    throw error.explained({
+      code: 'RESTORE_FAILED',
+      what: describeSettings(into),
+      otherwise: committing ? undefined : 'the database is as it was before',
+    });
   } finally {
     await session.close();
   }

@@ -17,8 +17,6 @@ const data = workerData as RestoreWorkerData;
 const port = parentPort!;
 const post = (message: FromRestoreWorker) => port.postMessage(message);
 
-let current: string | undefined;
-
 async function main(): Promise<void> {
   const session = await Session.open(data.settings, 'tidemark restore');
   for (const statement of data.preamble) await session.run(encodeText(statement, data.text));
@@ -30,7 +28,7 @@ async function main(): Promise<void> {
     else {
       work(session, reader, message.work).then(
         rows => post({ type: 'done', id: message.id, rows }),
-        error => post({ type: 'failed', id: message.id, error: postError(error), statement: current }),
+        error => post({ type: 'failed', id: message.id, error: postError(error) }),
       );
     }
   });
@@ -38,12 +36,8 @@ async function main(): Promise<void> {
 }
 
 async function work(session: Session, reader: SnapshotReader, job: RestoreWork): Promise<number> {
-  current = undefined;
   if (job.kind === 'statements') {
-    for (const statement of job.statements) {
-      current = statement;
-      await session.run(encodeText(statement, data.text));
-    }
+    for (const statement of job.statements) await session.run(encodeText(statement, data.text));
     return 0;
   }
   const source = pieces(reader, job.part);

@@ -1,6 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { TidemarkError } from '../../base/errors.ts';
-import { workerFile } from '../../base/worker.ts';
+import { receiveError, workerFile } from '../../base/worker.ts';
 import type { PackFindings, PackJob } from '../../repository/check.ts';
 import type { FromVerifyWorker, ToVerifyWorker, VerifyWorkerData } from './protocol.ts';
 
@@ -94,10 +93,7 @@ class Crew {
 
   #heard(message: FromVerifyWorker): void {
     if (message.type === 'failed') {
-      const { error } = message;
-      this.#fail(
-        new TidemarkError(error.code ?? 'INTERNAL', error.message, error.hint ?? 'please report it'),
-      );
+      this.#fail(receiveError(message.error));
       return;
     }
     const { facts, worker } = this.#jobs.get(message.id)!;

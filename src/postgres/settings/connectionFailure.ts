@@ -3,6 +3,7 @@
  * https://www.postgresql.org/docs/current/errcodes-appendix.html. System errors are Node's.
  */
 import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
+import { PostgresError } from '../postgresError.ts';
 import { describeHost, type HostAddress, isSocketDirectory } from './hosts.ts';
 import { type ConnectionSettings, describeSettings } from './settings.ts';
 
@@ -67,7 +68,8 @@ export function explainFailure(
     networkMeaning(raw, settings, host) ??
     tlsMeaning(raw, settings, host);
   if (meaning) {
-    return new TidemarkError(meaning.code, `could not connect to ${where}: ${meaning.reason}`, meaning.hint, {
+    const hint = [meaning.hint, ...(PostgresError.of(raw)?.lines() ?? [])].join('\n');
+    return new TidemarkError(meaning.code, `could not connect to ${where}: ${meaning.reason}`, hint, {
       cause: error,
     });
   }
@@ -134,9 +136,9 @@ function serverMeaning(raw: RawError, settings: ConnectionSettings, encrypted: b
       hint: "a connection pooler refuses what a backup needs: use the server's direct host and port instead of the pooler's, or leave out options=…",
     },
   };
-  const { reason = said, ...meaning } = meanings[code] ?? {
+  const { reason = `${said} (SQLSTATE ${code})`, ...meaning } = meanings[code] ?? {
     code: 'SERVER_REFUSED',
-    hint: `look at the server's log; the SQLSTATE is ${code}`,
+    hint: "look at the server's log",
   };
   return { ...meaning, reason };
 }

@@ -1,4 +1,3 @@
-import { TidemarkError } from '../../base/errors.ts';
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { encodingStatement } from '../../postgres/archive/statements.ts';
 import { encodeText } from '../../postgres/encoding.ts';
@@ -88,15 +87,15 @@ function adaptToServer(clauses: Map<string, string>, major: number, notes: strin
 
 function explainCreate(error: unknown, name: string, { source }: NewDatabase): unknown {
   if (!(error instanceof PostgresError)) return error;
-  const what = `can't create database ${name}: ${error.message}`;
+  const what = `can't create database ${name}`;
   if (error.code === '42501' && /create database/.test(error.message)) {
-    return new TidemarkError(
-      'CREATEDB_MISSING',
-      what,
-      'let the role create databases (ALTER ROLE … CREATEDB), or create an empty one yourself and restore into it with --to',
-      { cause: error },
-    );
+    const remedy =
+      'let the role create databases (ALTER ROLE … CREATEDB), or create an empty one yourself and restore into it with --to';
+    return error.explained({ code: 'CREATEDB_MISSING', what, remedy });
   }
-  const locale = `the source has encoding ${source.encoding}, collation ${source.collate}; where the server lacks it, create an empty database by hand and restore into it with --to`;
-  return new TidemarkError('DATABASE_NOT_CREATED', what, locale, { cause: error });
+  // invalid_parameter_value and its like are of the clauses; a timeout or a full disk has nothing to do with the locale.
+  const remedy = ['22023', '42809', '42704'].includes(error.code)
+    ? `the source has encoding ${source.encoding}, collation ${source.collate}; where the server lacks it, create an empty database by hand and restore into it with --to`
+    : undefined;
+  return error.explained({ code: 'DATABASE_NOT_CREATED', what, remedy });
 }

@@ -1,4 +1,4 @@
-import { TidemarkError, usageError } from '../../base/errors.ts';
+import { usageError } from '../../base/errors.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
@@ -21,12 +21,8 @@ export async function requireEmpty(settings: ConnectionSettings, clean: boolean)
     await session.run(sqlFile('clean_database'));
   } catch (error) {
     if (!(error instanceof PostgresError)) throw error;
-    throw new TidemarkError(
-      'CLEAN_FAILED',
-      `can't empty ${describeSettings(settings)}: ${error.message}`,
-      'nothing was removed; it takes the owner of all that is in the database',
-      { cause: error },
-    );
+    const what = `can't empty ${describeSettings(settings)}`;
+    throw error.explained({ code: 'CLEAN_FAILED', what, remedy: 'nothing was removed' });
   } finally {
     await session.close();
   }

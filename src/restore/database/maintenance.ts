@@ -75,10 +75,9 @@ export async function dropDatabase(session: Session, name: string): Promise<void
   }
 }
 
-/** What PostgreSQL said, with its detail; other failures as they are. */
+/** What the server said, in one line; other failures as they are. */
 export function serverMessage(error: unknown): string {
-  if (error instanceof PostgresError && error.detail) return `${error.message}: ${error.detail}`;
-  return (error as Error).message;
+  return PostgresError.of(error)?.said() ?? (error as Error).message;
 }
 
 /** Refuses what a role without CREATEDB can't do, before anything is done. */

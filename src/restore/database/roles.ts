@@ -42,7 +42,7 @@ class Attempts {
   /** Whether the server took it. `secret`: the statement holds a value that an error's text might repeat. */
   async run(what: string, sql: string, secret = false): Promise<boolean> {
     const refused = await this.quietly(sql);
-    if (refused) this.notes.push(`${what} was refused: ${secret ? reasonOf(refused) : refused.message}`);
+    if (refused) this.notes.push(`${what} was refused: ${secret ? reasonOf(refused) : refused.said()}`);
     return refused === null;
   }
 

@@ -38,12 +38,10 @@ export async function swapDatabases(settings: ConnectionSettings, working: strin
       const { code, message, hint } = error;
       throw new TidemarkError(code, message + left, hint, { cause: error });
     }
-    throw new TidemarkError(
-      'SWAP_FAILED',
-      `can't replace ${describeSettings(settings)}: ${serverMessage(error)}${left}`,
-      await whoIsThere(session, settings),
-      { cause: error },
-    );
+    const there = await whoIsThere(session, settings);
+    const server = PostgresError.of(error);
+    const what = `can't replace ${describeSettings(settings)}${left}`;
+    throw server?.explained({ code: 'SWAP_FAILED', what, otherwise: there }) ?? error;
   } finally {
     await session.close();
   }
