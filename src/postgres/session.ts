@@ -4,7 +4,7 @@ import { type ConnectOptions, connect } from './connect.ts';
 import { isTransactionPooled } from './pooler.ts';
 import { connectionLost, PostgresError } from './postgresError.ts';
 import type { ConnectionSettings } from './settings/settings.ts';
-import { type CopyReceiver, converse, type Outcome, passOn, sendCopyData } from './wire.ts';
+import { type CopyReceiver, converse, converseAll, type Outcome, passOn, sendCopyData } from './wire.ts';
 
 export type Row = Record<string, string | null>;
 
@@ -87,9 +87,10 @@ export class Session {
     return this.#talk(converse(this.#client, typeof sql === 'string' ? Buffer.from(sql) : sql));
   }
 
-  /** COPY … TO STDOUT; resolves to the server's count of rows. */
-  async copyOut(sql: string, receiver: CopyReceiver): Promise<number> {
-    const { tags } = await this.#talk(converse(this.#client, Buffer.from(sql), { receiver }));
+  /** COPY … TO STDOUT; resolves to the server's count of rows. `before` goes along, and may be what fails. */
+  async copyOut(sql: string, receiver: CopyReceiver, before?: string): Promise<number> {
+    const queries = (before === undefined ? [sql] : [before, sql]).map(each => Buffer.from(each));
+    const { tags } = await this.#talk(converseAll(this.#client, queries, { receiver }));
     return copyCount(tags, sql);
   }
 

@@ -43,7 +43,12 @@ const encodings = new WeakMap<Socket, string>();
 
 /** Sends one Query message and reads up to ReadyForQuery. Rejects with the server's first error. */
 export function converse(client: Client, sql: Buffer, handlers: Handlers = {}): Promise<Outcome> {
-  return ask(client, queryMessage(sql), handlers);
+  return ask(client, [queryMessage(sql)], handlers);
+}
+
+/** Sends several Query messages at once, as one round trip, and reads up to the last ReadyForQuery. */
+export function converseAll(client: Client, queries: Buffer[], handlers: Handlers = {}): Promise<Outcome> {
+  return ask(client, queries.map(queryMessage), handlers);
 }
 
 /** Sends a message and passes the answer on, up to ReadyForQuery. Rejects only where the connection is lost. */
@@ -52,17 +57,17 @@ export async function passOn(
   message: Buffer,
   forward: NonNullable<Handlers['forward']>,
 ): Promise<void> {
-  await ask(client, message, { forward });
+  await ask(client, [message], { forward });
 }
 
-function ask(client: Client, message: Buffer, handlers: Handlers): Promise<Outcome> {
+function ask(client: Client, messages: Buffer[], handlers: Handlers): Promise<Outcome> {
   const socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
   return new Promise((resolve, reject) => {
     const conversation = new Conversation(socket, handlers, (error, outcome) => {
       if (error) reject(error);
       else resolve(outcome!);
     });
-    conversation.start(message);
+    conversation.start(messages);
   });
 }
 
@@ -138,6 +143,7 @@ class Conversation {
   #need = 0;
   #body: Buffer[] = [];
   #error: unknown;
+  #unanswered = 0;
   #feeding: Promise<void> | undefined;
 
   constructor(socket: Socket, handlers: Handlers, settle: (error: unknown, outcome?: Outcome) => void) {
@@ -149,7 +155,8 @@ class Conversation {
     this.#saved = socket.listeners('data') as ((...args: unknown[]) => void)[];
   }
 
-  start(query: Buffer): void {
+  start(messages: Buffer[]): void {
+    this.#unanswered = messages.length;
     const socket = this.#socket;
     if (socket.destroyed) {
       this.#settle(connectionLost());
@@ -160,7 +167,7 @@ class Conversation {
     else socket.on('data', this.#onData);
     socket.on('close', this.#onClose);
     socket.on('error', this.#onClose);
-    socket.write(query);
+    socket.write(messages.length === 1 ? messages[0]! : Buffer.concat(messages));
   }
 
   readonly #onClose = () => this.#finish(this.#error ?? connectionLost());
@@ -270,7 +277,7 @@ class Conversation {
         this.#feed();
         break;
       case 0x5a: // ReadyForQuery
-        this.#finish(this.#forward ? undefined : this.#error);
+        if (--this.#unanswered === 0) this.#finish(this.#forward ? undefined : this.#error);
         break;
       case 0x53: // ParameterStatus
         this.#parameter(body);

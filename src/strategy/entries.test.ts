@@ -86,6 +86,7 @@ plans:
     schema_only: \${NO:-false}
     data_only: true
     jobs: \${JOBS:-4}
+    lock_wait: 90s
     compression: 19
     role_passwords: false
 `.replace('storage: ~,', 'storage: "~",'),
@@ -109,6 +110,7 @@ plans:
   assert.deepEqual(plan.tables, { include: ['public.*'], exclude: ['public.log_*'] });
   assert.deepEqual([plan.schedule, plan.schemaOnly, plan.dataOnly], [null, false, true]);
   assert.deepEqual([plan.jobs, plan.compression, plan.rolePasswords], [4, 19, false]);
+  assert.equal(plan.lockWaitMs, 90_000);
 });
 
 test('names: any text without a slash', async () => {

@@ -54,6 +54,7 @@ test('reads a strategy: defaults, durations, absolute paths', async () => {
     schemaOnly: false,
     dataOnly: false,
     jobs: null,
+    lockWaitMs: null,
     compression: 3,
     rolePasswords: null,
   });

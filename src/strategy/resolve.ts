@@ -149,6 +149,7 @@ export function resolvePlan(name: string, entry: PlanEntry): PlanSpec {
     schemaOnly: isYes(entry.schema_only),
     dataOnly: isYes(entry.data_only),
     jobs: count(entry.jobs) ?? null,
+    lockWaitMs: entry.lock_wait === undefined ? null : parseDuration(entry.lock_wait),
     compression: count(entry.compression) ?? DEFAULT_COMPRESSION_LEVEL,
     rolePasswords: entry.role_passwords === undefined ? null : isYes(entry.role_passwords),
   };

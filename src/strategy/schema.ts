@@ -297,6 +297,9 @@ export const planSchema = z
     schema_only: yesOrNo().optional().describe('Definitions without rows.'),
     data_only: yesOrNo().optional().describe('Rows without definitions.'),
     jobs: whole(1, MAX_JOBS).optional().describe('How many connections read at once.'),
+    lock_wait: duration()
+      .optional()
+      .describe('How long to wait for tables that others keep locked: 10m unless said; 0s does not wait.'),
     compression: whole(1, MAX_COMPRESSION_LEVEL).optional().describe('zstd level; default: 3.'),
     role_passwords: yesOrNo()
       .optional()

@@ -104,6 +104,8 @@ export interface PlanSpec {
   dataOnly: boolean;
   /** Null: as many as suit the machine. */
   jobs: number | null;
+  /** How long a backup waits for tables that others keep locked; null: ten minutes. */
+  lockWaitMs: number | null;
   /** zstd level. */
   compression: number;
   /** Null: where the server permits it. */

@@ -115,6 +115,7 @@ function plans(database: string, name: string): string {
     #   exclude: [public.sessions, public.cache_*]
     # compression: 3          # 1 (fast) to 19 (small)
     # jobs: 2                 # connections that read at the same time
+    # lock_wait: 10m          # for tables that others keep locked
 
   # Run it before you deploy: ${shellCommand(['tidemark', 'backup', '--plan', 'before-deploy'], [name])}
   before-deploy:

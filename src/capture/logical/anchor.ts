@@ -1,17 +1,14 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
-import { quoteName, Session } from '../../postgres/session.ts';
+import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { explainCaptureError } from './explain.ts';
+import { isLockRefused, type LockPatience } from './tableLocks.ts';
 
-/** How long a capture waits for the lock of a table that somebody is changing. */
-const LOCK_WAIT_MS = 10 * 60 * 1000;
 /** Times the set of tables may change between listing and locking before we give up. */
-const LOCK_ATTEMPTS = 6;
-/** Bytes of one LOCK statement. */
-const LOCK_BATCH_BYTES = 100_000;
+const LOCK_ATTEMPTS = 20;
 
 export interface SourceTable {
   oid: string;
@@ -65,19 +62,29 @@ export const CAPTURE_SETTINGS = [
   'SET max_parallel_workers_per_gather = 0',
 ].join(';\n');
 
+/** With the settings that rows are read under; it ends with the capture. */
+export async function openCaptureSession(
+  settings: ConnectionSettings,
+  signal: AbortSignal,
+): Promise<Session> {
+  const session = await Session.open(settings, 'tidemark backup', signal);
+  signal.addEventListener('abort', () => session.destroy(), { once: true });
+  if (signal.aborted) session.destroy();
+  await session.run(CAPTURE_SETTINGS);
+  return session;
+}
+
 /** Locks first, snapshot second, so that nothing can change a table between the two. */
 export async function openAnchor(
   settings: ConnectionSettings,
   wanted: (schema: string, table: string) => boolean,
+  patience: LockPatience,
   signal: AbortSignal,
 ): Promise<Anchor> {
-  const session = await Session.open(settings, 'tidemark backup');
-  signal.addEventListener('abort', () => session.destroy(), { once: true });
+  const session = await openCaptureSession(settings, signal);
   try {
-    await session.run(CAPTURE_SETTINGS);
-    await session.run(`SET lock_timeout = ${LOCK_WAIT_MS}`);
     const facts = await readFacts(session);
-    const tables = await lockTables(session, wanted);
+    const tables = await lockTables(session, wanted, patience);
     const [exported] = await session.query('select pg_catalog.pg_export_snapshot() as id');
     return { session, facts, snapshot: exported!.id!, tables };
   } catch (error) {
@@ -89,57 +96,41 @@ export async function openAnchor(
 async function lockTables(
   session: Session,
   wanted: (schema: string, table: string) => boolean,
+  patience: LockPatience,
 ): Promise<SourceTable[]> {
-  for (let attempt = 1; ; attempt++) {
-    const before = (await listTables(session)).filter(
-      table => wanted(table.schema, table.name) && table.readable,
-    );
+  const isWanted = (table: SourceTable) => wanted(table.schema, table.name) && table.readable;
+  let missed: SourceTable | undefined;
+  for (let attempt = 1; attempt <= LOCK_ATTEMPTS; ) {
+    const before = (await listTables(session, [])).filter(isWanted);
     await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     try {
-      for (const statement of lockStatements(before)) await session.run(statement);
+      if (!(await patience.lock(session, before))) continue; // as often as the patience allows
+      // The transaction's snapshot is taken by this query.
+      const locked = new Set(before.map(table => table.oid));
+      const tables = await listTables(session, locked);
+      missed = tables.find(table => isWanted(table) && !locked.has(table.oid));
+      if (!missed) return tables;
     } catch (error) {
-      const dropped = error instanceof PostgresError && error.code === '42P01';
-      if (!dropped || attempt === LOCK_ATTEMPTS) throw error;
-      await session.run('ROLLBACK');
-      continue;
-    }
-    // The transaction's snapshot is taken by this query.
-    const tables = await listTables(session);
-    const locked = new Set(before.map(table => table.oid));
-    const missed = tables.filter(
-      table => wanted(table.schema, table.name) && table.readable && !locked.has(table.oid),
-    );
-    if (missed.length === 0) return tables;
-    if (attempt === LOCK_ATTEMPTS) {
-      throw new TidemarkError(
-        'TABLES_UNSTEADY',
-        `tables are created faster than they can be locked, e.g. ${missed[0]!.schema}.${missed[0]!.name}`,
-        'run the backup when no job creates tables, or exclude them with --exclude-table',
-      );
+      if (attempt === LOCK_ATTEMPTS || !isGone(error)) throw error;
     }
     await session.run('ROLLBACK');
+    attempt++;
   }
+  throw new TidemarkError(
+    'TABLES_UNSTEADY',
+    `tables are created faster than they can be locked, e.g. ${missed?.schema}.${missed?.name}`,
+    'run the backup when no job creates tables, or exclude them with --exclude-table',
+  );
 }
 
-function* lockStatements(tables: SourceTable[]): Iterable<string> {
-  let names: string[] = [];
-  let bytes = 0;
-  const statement = () => `LOCK TABLE ${names.join(', ')} IN ACCESS SHARE MODE`;
-  for (const table of tables) {
-    const name = `ONLY ${quoteName(table.schema)}.${quoteName(table.name)}`;
-    if (bytes + name.length > LOCK_BATCH_BYTES) {
-      yield statement();
-      names = [];
-      bytes = 0;
-    }
-    names.push(name);
-    bytes += name.length + 2;
-  }
-  if (names.length > 0) yield statement();
+/** Whether a table or a schema may have gone since it was listed, or an index is being changed. */
+function isGone(error: unknown): boolean {
+  if (isLockRefused(error)) return true;
+  return error instanceof PostgresError && ['42P01', '3F000'].includes(error.code);
 }
 
-async function listTables(session: Session): Promise<SourceTable[]> {
-  const rows = await session.query(sqlFile('dump_tables'));
+async function listTables(session: Session, locked: Iterable<string>): Promise<SourceTable[]> {
+  const rows = await session.query(sqlFile('dump_tables'), [`{${[...locked].join(',')}}`]);
   return rows.map(row => ({
     oid: row.oid!,
     schema: row.schema!,

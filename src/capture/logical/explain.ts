@@ -25,10 +25,7 @@ const REMEDIES: Record<string, [code: string, hint: string]> = {
     'let the role read everything: GRANT pg_read_all_data TO the role of the connection, or run as the owner',
   ],
   '53200': ['LOCKS_EXHAUSTED', LOCKS_HINT],
-  '55P03': [
-    'LOCK_WAIT',
-    'somebody holds a lock on the table (a migration?); run the backup again when that is done',
-  ],
+  '55P03': ['LOCK_WAIT', 'another session holds a lock on the table; run the backup again when that is done'],
   '57014': ['CANCELED', 'somebody or a timeout canceled the query; run the backup again'],
   '57P01': [
     'SNAPSHOT_LOST',

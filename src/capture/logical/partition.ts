@@ -1,6 +1,7 @@
 import { quoteLiteral, quoteName } from '../../postgres/session.ts';
 import type { PartName } from '../part.ts';
 import type { SourceTable } from './anchor.ts';
+import { lockName } from './tableLocks.ts';
 
 /** A part of a big table has about this many bytes on the server, TOAST included. */
 const PART_BYTES = 64 << 20;
@@ -14,6 +15,8 @@ export interface PartJob extends PartName {
   /** Of the table; the archive's TABLE DATA entry has it too. Empty for large objects. */
   oid: string;
   sql: string;
+  /** What LOCK TABLE names, for rows. */
+  lock?: string;
   /** Run after `sql`, if anything must be tidied on the server. */
   after?: string;
   /** Expected bytes on the server: what is scheduled and shown by. */
@@ -25,7 +28,8 @@ export interface PartJob extends PartName {
  * pages, so that they are the same in the next snapshot, and what did not change is found again.
  */
 export function tableParts(table: SourceTable, encoding: string): PartJob[] {
-  const base = { kind: 'rows' as const, oid: table.oid, schema: table.schema, table: table.name };
+  const names = { schema: table.schema, table: table.name, lock: lockName(table) };
+  const base = { kind: 'rows' as const, oid: table.oid, ...names };
   const pages = Math.ceil(table.mainBytes / PAGE_BYTES);
   const step = pagesAPart(table);
   const splits =

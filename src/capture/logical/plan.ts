@@ -8,6 +8,12 @@ import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
 import type { Anchor, SourceTable } from './anchor.ts';
 import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
 
+/**
+ * For what pg_dump locks besides tables: below the server's deadlock_timeout (1 s), so that of a deadlock with the
+ * application it is not the application that loses.
+ */
+const PG_DUMP_LOCK_MS = 700;
+
 export interface CaptureScope {
   /** Patterns; empty means all. */
   tables: string[];
@@ -35,6 +41,7 @@ export async function planCapture(
   const head = await readArchiveHead({
     session: anchor.session,
     args: pgDumpArguments(scope),
+    lockTimeoutMs: PG_DUMP_LOCK_MS,
     signal: scope.signal,
   });
   const { archive, changed } = narrow(head.archive, scope);

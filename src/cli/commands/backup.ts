@@ -1,6 +1,7 @@
 import { shellCommand } from '../../base/shell.ts';
 import { type BackupResult, backupDatabase } from '../../operations/backup/index.ts';
 import { databaseOf, planOf } from '../../operations/open.ts';
+import { parseDuration } from '../../strategy/duration.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
@@ -17,7 +18,8 @@ export const command: CliCommand = {
       .option('--schema-only', 'definitions, no rows')
       .option('--data-only', 'rows, no definitions')
       .option('--no-role-passwords', 'leave role passwords out, where pg_authid can’t be read')
-      .option('--jobs <n>', 'connections that read at once');
+      .option('--jobs <n>', 'connections that read at once')
+      .option('--lock-wait <duration>', 'how long to wait for tables that others keep locked (10m; 0s: not)');
   },
   async run({ output, progress, signal, strategy, version }, [database], options) {
     const loaded = await strategy({ databases: [database as string] });
@@ -30,6 +32,7 @@ export const command: CliCommand = {
       dataOnly: options.dataOnly === true,
       rolePasswords: options.rolePasswords === false ? false : null,
       jobs: parseJobs(options.jobs),
+      lockWaitMs: options.lockWait === undefined ? null : parseDuration(options.lockWait as string),
       version,
       reporter: progress,
       signal,

@@ -1,12 +1,12 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { type PostedError, receiveError, workerFile } from '../../base/worker.ts';
-import { type Anchor, CAPTURE_SETTINGS, openAnchor } from '../../capture/logical/anchor.ts';
+import { CAPTURE_SETTINGS } from '../../capture/logical/anchor.ts';
+import { type BegunCapture, beginCapture } from '../../capture/logical/begin.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
-import { captureGlobals, type Globals } from '../../capture/logical/globals.ts';
+import { Keeper } from '../../capture/logical/keeper.ts';
 import type { PartJob } from '../../capture/logical/partition.ts';
-import { type CapturePlan, planCapture } from '../../capture/logical/plan.ts';
-import { anyPattern } from '../../postgres/archive/pattern.ts';
+import { LOCK_WAIT_MS } from '../../capture/logical/tableLocks.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import type { WrittenStream } from '../../repository/chunkWriter.ts';
@@ -25,6 +25,8 @@ export interface BackupRequest {
   plan: string | null;
   scope: Omit<Scope, 'rolePasswords'> & { rolePasswords: boolean | null };
   jobs: number | null;
+  /** How long is waited for tables that others keep locked; ten minutes unless said otherwise. */
+  lockWaitMs?: number | null;
   level: number;
   /** Instead of the repository's. */
   storageClass?: string | null;
@@ -45,24 +47,25 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
   try {
     session = await WritingSession.begin({ ...request, id, started });
     const run = new BackupRun(request, session, started);
-    const anchor = await openAnchor(request.settings, run.wanted, signal);
-    try {
-      const plan = await planCapture(anchor, { ...request.scope, signal });
-      for (const warning of warningsOf(request, anchor, plan)) request.reporter.note(`warning: ${warning}`);
-      const globals = await captureGlobals(anchor.session, request.scope.rolePasswords);
-      const written = await run.captureParts(anchor, plan.jobs);
-      const streams = await run.writeStreams(plan, globals, written);
-      await session.assembler.finish();
-      await anchor.session.query('select 1'); // the locks and the snapshot held to the end, or this throws
-      await lease.hold();
-      signal.throwIfAborted();
-      const manifest = run.manifest(anchor, plan, globals, streams);
-      await commitUnder(lease, repository, manifest);
-      await session.checkpoints.finish();
-      return manifest;
-    } finally {
-      await anchor.session.close();
-    }
+    const { scope, settings, lockWaitMs, reporter } = request;
+    const note = (line: string) => reporter.note(line);
+    const begun = await beginCapture({
+      settings,
+      scope,
+      lockWaitMs: lockWaitMs ?? LOCK_WAIT_MS,
+      note,
+      signal,
+    });
+    for (const warning of warningsOf(request, begun)) note(`warning: ${warning}`);
+    const written = await run.captureParts(begun);
+    const streams = await run.writeStreams(begun, written);
+    await session.assembler.finish();
+    await lease.hold();
+    signal.throwIfAborted();
+    const manifest = run.manifest(begun, streams);
+    await commitUnder(lease, repository, manifest);
+    await session.checkpoints.finish();
+    return manifest;
   } catch (error) {
     await session?.checkpoints.abandon();
     signal.throwIfAborted();
@@ -87,42 +90,50 @@ class BackupRun {
     this.#started = started;
   }
 
-  /** Whether a table is captured, by the names given; pg_dump goes by the same patterns. */
-  get wanted(): (schema: string, table: string) => boolean {
-    const excluded = anyPattern(this.#request.scope.excludeTables);
-    return (schema, table) => !excluded(schema, table);
-  }
-
-  async captureParts(anchor: Anchor, jobs: PartJob[]): Promise<WrittenStream[]> {
+  /** Every row, under locks that are given back as soon as they are read; no lock is held afterwards. */
+  async captureParts({ anchor, plan: { jobs } }: BegunCapture): Promise<WrittenStream[]> {
     const { settings, reporter, signal } = this.#request;
-    if (jobs.length === 0) return [];
-    reporter.begin(
-      'reading',
-      jobs.reduce((sum, job) => sum + job.weightBytes, 0),
-    );
-    const workers: CaptureWorkerData[] = this.#session.workerData(jobs.length).map(data => ({
-      ...data,
-      settings,
-      sessionSettings: CAPTURE_SETTINGS,
-      snapshot: anchor.snapshot,
-    }));
-    const written = await runCrew({
-      file: workerFile('./worker', import.meta.url),
-      workers,
-      jobs,
-      assembler: this.#session.assembler,
-      previous: job => this.#session.listsOf(job),
-      done: (job, written) => this.#session.checkpoints.add(partRecord(job, written), written),
-      progress: bytes => reporter.advance(bytes),
-      signal,
-      explain: (error, job) => explainWorker(error, job, describeSettings(settings)),
-    });
-    reporter.end();
-    return written;
+    const keeper = new Keeper(anchor, jobs, signal);
+    try {
+      if (jobs.length === 0) return [];
+      reporter.begin(
+        'reading',
+        jobs.reduce((sum, job) => sum + job.weightBytes, 0),
+      );
+      const workers: CaptureWorkerData[] = this.#session.workerData(jobs.length).map(data => ({
+        ...data,
+        settings,
+        sessionSettings: CAPTURE_SETTINGS,
+        snapshot: anchor.snapshot,
+      }));
+      const written = await runCrew({
+        file: workerFile('./worker', import.meta.url),
+        workers,
+        jobs,
+        assembler: this.#session.assembler,
+        previous: job => this.#session.listsOf(job),
+        started: (hurry, failed) =>
+          keeper.watch({ hurry: oids => hurry(({ oid }) => rankOf(oid, oids)), failed }),
+        begun: job => keeper.begun(job),
+        read: (job, give) => keeper.read(job, give),
+        done: (job, written) => {
+          keeper.done(job);
+          this.#session.checkpoints.add(partRecord(job, written), written);
+        },
+        progress: bytes => reporter.advance(bytes),
+        signal,
+        explain: (error, job) => explainWorker(error, job, describeSettings(settings)),
+      });
+      await keeper.confirm();
+      reporter.end();
+      return written;
+    } finally {
+      await keeper.close();
+    }
   }
 
   /** The archive, the globals and the list of parts, which are streams like any other. */
-  async writeStreams(plan: CapturePlan, globals: Globals, written: WrittenStream[]): Promise<Streams> {
+  async writeStreams({ plan, globals }: BegunCapture, written: WrittenStream[]): Promise<Streams> {
     const parts = plan.jobs.map((job, i) => partRecord(job, written[i]!));
     const streams = await this.#session.writeStreams({
       archive: plan.archive,
@@ -132,7 +143,7 @@ class BackupRun {
     return { refs: streams.refs, written: [...written, ...streams.written], parts };
   }
 
-  manifest(anchor: Anchor, plan: CapturePlan, globals: Globals, streams: Streams): Manifest {
+  manifest({ anchor, plan, globals }: BegunCapture, streams: Streams): Manifest {
     const { database, settings, scope, version } = this.#request;
     const { id, previous, assembler } = this.#session;
     const { facts } = anchor;
@@ -175,8 +186,14 @@ class BackupRun {
   }
 }
 
+/** The place in the list; what is not there comes last. */
+function rankOf(oid: string, list: readonly string[]): number {
+  const at = list.indexOf(oid);
+  return at < 0 ? list.length : at;
+}
+
 /** What does not stop the backup but somebody should know. */
-function warningsOf({ settings }: BackupRequest, { facts }: Anchor, plan: CapturePlan): string[] {
+function warningsOf({ settings }: BackupRequest, { anchor: { facts }, plan }: BegunCapture): string[] {
   const standby = 'this is a standby: rows of unlogged tables are not there to be read';
   return [...(settings.warnings ?? []), ...plan.warnings, ...(facts.inRecovery ? [standby] : [])];
 }

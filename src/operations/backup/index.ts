@@ -26,6 +26,8 @@ export interface BackupOptions {
   dataOnly: boolean;
   rolePasswords: boolean | null;
   jobs: number | null;
+  /** How long is waited for tables that others keep locked; null: as the plan says. */
+  lockWaitMs?: number | null;
   /** Where the database is, if not where the strategy says; the snapshot names the strategy's all the same. */
   connection?: ConnectionSettings;
   /** Into the first repository that can be written, and no other. */
@@ -192,8 +194,8 @@ class PlanRun {
   }
 
   #backup({ repository }: OpenPlace, settings: ConnectionSettings): Promise<Manifest> {
-    const { tables, excludeTables, schemaOnly, dataOnly, rolePasswords, jobs, version, reporter, signal } =
-      this.#options;
+    const { tables, excludeTables, schemaOnly, dataOnly, rolePasswords, jobs, lockWaitMs } = this.#options;
+    const { version, reporter, signal } = this.#options;
     const plan = this.#plan;
     return backup({
       repository,
@@ -209,6 +211,7 @@ class PlanRun {
         ...(this.#isNarrowed ? { narrowed: true as const } : {}),
       },
       jobs: jobs ?? plan?.jobs ?? null,
+      lockWaitMs: lockWaitMs ?? plan?.lockWaitMs ?? null,
       ...this.#how,
       version,
       reporter,

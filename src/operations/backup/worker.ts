@@ -1,11 +1,13 @@
 /** A capture worker: one connection, under the backup's snapshot. */
 import { workerData } from 'node:worker_threads';
 import { TidemarkError } from '../../base/errors.ts';
+import { beginUnder } from '../../capture/logical/keeper.ts';
 import type { PartJob } from '../../capture/logical/partition.ts';
-import { quoteLiteral, Session } from '../../postgres/session.ts';
+import { isLockRefused } from '../../capture/logical/tableLocks.ts';
+import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { WriterData } from '../writing/protocol.ts';
-import { type PartReader, type PartSink, writeParts } from '../writing/thread.ts';
+import { type Fed, type PartReader, type PartSink, writeParts } from '../writing/thread.ts';
 
 export interface CaptureWorkerData extends WriterData {
   settings: ConnectionSettings;
@@ -18,18 +20,17 @@ const data = workerData as CaptureWorkerData;
 async function open(): Promise<PartReader<PartJob>> {
   const session = await Session.open(data.settings, 'tidemark backup');
   await session.run(data.sessionSettings);
-  await session.run(
-    `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT ${quoteLiteral(data.snapshot)}`,
-  );
+  await session.run(beginUnder(data.snapshot));
   return {
-    read: (job, sink) => capture(session, job, sink),
+    read: (job, sink, fed) => capture(session, job, sink, fed),
     close: () => session.close(),
     destroy: () => session.destroy(),
   };
 }
 
-async function capture(session: Session, job: PartJob, sink: PartSink): Promise<void> {
-  const rows = await session.copyOut(job.sql, sink);
+async function capture(session: Session, job: PartJob, sink: PartSink, fed: Fed): Promise<void> {
+  const rows =
+    job.lock === undefined ? await session.copyOut(job.sql, sink) : await copy(session, job, sink, fed);
   if (job.after) await session.run(job.after);
   if (rows === sink.rows) return;
   throw new TidemarkError(
@@ -37,6 +38,22 @@ async function capture(session: Session, job: PartJob, sink: PartSink): Promise<
     `the server counted ${rows} rows, ${sink.rows} arrived`,
     'a proxy in between may change what it passes on; connect to the server directly',
   );
+}
+
+/**
+ * Under a lock that lasts as long as the reading: ROLLBACK TO gives it back. It is never waited for: where somebody waits to
+ * change the table, the session that has it locked already reads the part.
+ */
+async function copy(session: Session, job: PartJob, sink: PartSink, fed: Fed): Promise<number> {
+  const lock = `SAVEPOINT part; LOCK TABLE ${job.lock} IN ACCESS SHARE MODE NOWAIT`;
+  const release = 'ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part';
+  try {
+    return await session.copyOut(`${job.sql}; ${release}`, sink, lock);
+  } catch (error) {
+    if (!isLockRefused(error) || sink.bytes > 0) throw error;
+    await session.run(release);
+    return fed(sink);
+  }
 }
 
 writeParts(data, open);

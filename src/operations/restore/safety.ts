@@ -13,6 +13,7 @@ export function safetyPlan(strategy: Strategy, database: string): PlanSpec {
       capture: 'logical',
       storageClass: null,
       jobs: null,
+      lockWaitMs: null,
       compression: DEFAULT_LEVEL,
       rolePasswords: null,
     },

@@ -6,6 +6,8 @@ import type { FromWriter, PreviousLists, ToWriter, WriterData } from './protocol
 
 /** Parts given to a worker ahead of time, so that it never waits for the main thread. */
 const AHEAD = 4;
+/** Bytes of rows on their way to a worker that could not read them itself. */
+const FED_BYTES = 4 << 20;
 
 export interface CrewOptions<Job> {
   /** The worker's file, which calls `writeParts`. */
@@ -15,6 +17,12 @@ export interface CrewOptions<Job> {
   assembler: PackAssembler;
   /** The same part in the previous snapshot. */
   previous(job: Job): Promise<PreviousLists | undefined>;
+  /** All workers are ready; `hurry` has the parts of the lowest rank written first, of equal ranks in their order. */
+  started?(hurry: (rank: (job: Job) => number) => void, fail: (error: unknown) => void): void;
+  /** A part is given to a worker. */
+  begun?(job: Job): void;
+  /** Reads a part that its worker could not read; resolves to the server's count of rows. */
+  read?(job: Job, give: (rows: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<number>;
   /** A part has been written, and handed over to be stored. */
   done?(job: Job, written: WrittenStream): void;
   progress(bytes: number): void;
@@ -37,7 +45,12 @@ class Crew<Job> {
   readonly #options: CrewOptions<Job>;
   readonly #workers: Worker[] = [];
   readonly #written: WrittenStream[];
-  #next = 0;
+  /** Not given to a worker yet, in the order in which they will be. */
+  #pending: number[];
+  /** Given to a worker, and not written yet. */
+  readonly #given = new Map<number, Worker>();
+  readonly #taken = new Map<Worker, (bytes: number) => void>();
+  #ready = 0;
   #done = 0;
   #flushed = 0;
   #fail: (error: unknown) => void = () => {};
@@ -46,6 +59,7 @@ class Crew<Job> {
   constructor(options: CrewOptions<Job>) {
     this.#options = options;
     this.#written = new Array(options.jobs.length);
+    this.#pending = options.jobs.map((_, id) => id);
   }
 
   run(): Promise<WrittenStream[]> {
@@ -72,6 +86,7 @@ class Crew<Job> {
     const { assembler, progress, jobs, explain } = this.#options;
     switch (message.type) {
       case 'ready':
+        if (++this.#ready === this.#workers.length) this.#options.started?.(this.#hurry, this.#fail);
         for (let i = 0; i < AHEAD; i++) await this.#assign(worker);
         break;
       case 'piece': {
@@ -87,7 +102,14 @@ class Crew<Job> {
       case 'progress':
         progress(message.bytes);
         break;
+      case 'refused':
+        await this.#feed(worker, message.id);
+        break;
+      case 'taken':
+        this.#taken.get(worker)?.(message.bytes);
+        break;
       case 'done':
+        this.#given.delete(message.id);
         this.#written[message.id] = message.written;
         this.#options.done?.(jobs[message.id]!, message.written);
         if (++this.#done === jobs.length)
@@ -103,10 +125,44 @@ class Crew<Job> {
   }
 
   async #assign(worker: Worker): Promise<void> {
-    const { jobs, previous } = this.#options;
-    const id = this.#next++;
-    const job = jobs[id];
-    if (job !== undefined) this.#tell(worker, { type: 'part', id, job, previous: await previous(job) });
+    const { jobs, previous, begun } = this.#options;
+    const id = this.#pending.shift();
+    if (id === undefined) return;
+    const job = jobs[id]!;
+    this.#given.set(id, worker);
+    begun?.(job);
+    this.#tell(worker, { type: 'part', id, job, previous: await previous(job) });
+  }
+
+  readonly #hurry = (rank: (job: Job) => number): void => {
+    const ranks = new Map(
+      [...this.#pending, ...this.#given.keys()].map(id => [id, rank(this.#options.jobs[id]!)]),
+    );
+    const byRank = (a: number, b: number) => ranks.get(a)! - ranks.get(b)!;
+    this.#pending.sort(byRank);
+    for (const worker of this.#workers) {
+      const ids = [...this.#given].filter(([, by]) => by === worker).map(([id]) => id);
+      this.#tell(worker, { type: 'hurry', ids: ids.sort(byRank) });
+    }
+  };
+
+  /** Gives the worker the rows of a part, never too many at once. */
+  async #feed(worker: Worker, id: number): Promise<void> {
+    let onTheWay = 0;
+    let wake: (() => void) | undefined;
+    this.#taken.set(worker, bytes => {
+      onTheWay -= bytes;
+      wake?.();
+    });
+    const rows = await this.#options.read!(this.#options.jobs[id]!, async bytes => {
+      onTheWay += bytes.length;
+      worker.postMessage({ type: 'rows', bytes } satisfies ToWriter<Job>, [bytes.buffer]);
+      if (onTheWay <= FED_BYTES) return;
+      await new Promise<void>(resolve => {
+        wake = () => onTheWay > FED_BYTES || resolve();
+      });
+    });
+    this.#tell(worker, { type: 'rows-end', rows });
   }
 
   #tell(worker: Worker, message: ToWriter<Job>): void {

@@ -26,12 +26,21 @@ export interface PreviousLists {
 
 export type ToWriter<Job> =
   | { type: 'part'; id: number; job: Job; previous?: PreviousLists }
+  /** The parts given, in the order in which they are to be written from now on. */
+  | { type: 'hurry'; ids: number[] }
+  /** Rows of the part that the worker could not read itself: text, cut anywhere; then the server's count of them. */
+  | { type: 'rows'; bytes: Uint8Array<ArrayBuffer> }
+  | { type: 'rows-end'; rows: number }
   | { type: 'flush' }
   /** Bytes of pieces that the main thread has room for again. */
   | { type: 'credit'; bytes: number };
 
 export type FromWriter =
   | { type: 'ready' }
+  /** The part that the worker is at has to be read for it. */
+  | { type: 'refused'; id: number }
+  /** The worker has room for as many bytes of rows again. */
+  | { type: 'taken'; bytes: number }
   | { type: 'piece'; pack: number; bytes: Uint8Array<ArrayBuffer> }
   | { type: 'end'; pack: number; sizeBytes: number; content: PackContent }
   | { type: 'progress'; bytes: number }

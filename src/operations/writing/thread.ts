@@ -13,13 +13,19 @@ const PROGRESS_BYTES = 4 << 20;
 
 /** Where a worker's parts come from. */
 export interface PartReader<Job> {
-  /** Gives the sink every row of the part; throws where it is not what the job says. */
-  read(job: Job, sink: PartSink): Promise<void>;
+  /**
+   * Gives the sink every row of the part; throws where it is not what the job says. Where it can't read it, `fed` gives
+   * the sink what the main thread reads in its stead.
+   */
+  read(job: Job, sink: PartSink, fed: Fed): Promise<void>;
   /** After the last part. */
   close(): Promise<void>;
   /** After a failure. */
   destroy(): void;
 }
+
+/** Resolves to the server's count of the rows that the sink was given. */
+export type Fed = (sink: PartSink) => Promise<number>;
 
 /** Takes rows straight into the segment being filled. */
 export class PartSink {
@@ -90,6 +96,48 @@ class Outlet {
   }
 }
 
+const NEWLINE = 0x0a;
+
+/** Rows that the main thread reads for this one. */
+class Feed {
+  #sink: PartSink | undefined;
+  #wait: Promise<void> | undefined;
+  #resolve: (rows: number) => void = () => {};
+
+  begin(sink: PartSink): Promise<number> {
+    this.#sink = sink;
+    return new Promise(resolve => {
+      this.#resolve = resolve;
+    });
+  }
+
+  rows(posted: Uint8Array): void {
+    const bytes = Buffer.from(posted.buffer, posted.byteOffset, posted.byteLength);
+    const sink = this.#sink!;
+    for (let at = 0; at < bytes.length; ) {
+      const end = bytes.indexOf(NEWLINE, at);
+      sink.append(bytes, at, end < 0 ? bytes.length : end + 1);
+      if (end < 0) break;
+      sink.endRow();
+      at = end + 1;
+    }
+    const taken = () => post({ type: 'taken', bytes: bytes.length });
+    this.#wait ??= sink.pressure();
+    if (!this.#wait) taken();
+    else {
+      void this.#wait.then(() => {
+        this.#wait = undefined;
+        taken();
+      });
+    }
+  }
+
+  end(rows: number): void {
+    this.#sink = undefined;
+    this.#resolve(rows);
+  }
+}
+
 /**
  * What a worker of a `runCrew` does: takes parts from their source to sealed segments, in one thread. Only whole sealed
  * pieces leave it.
@@ -97,21 +145,29 @@ class Outlet {
 export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader<Job>>): void {
   const outlet = new Outlet();
   const writer = makeWriter(data, outlet);
-  const queue: ToWriter<Job>[] = [];
-  let running = false;
+  const feed = new Feed();
+  let queue: ToWriter<Job>[] = [];
+  let running = true;
   let reader: PartReader<Job> | undefined;
 
   const work = async (): Promise<void> => {
     running = true;
     let id: number | undefined;
     try {
-      reader ??= await open();
+      if (!reader) {
+        reader = await open();
+        post({ type: 'ready' });
+      }
       for (let message = queue.shift(); message; message = queue.shift()) {
         if (message.type === 'part') {
-          id = message.id;
+          const part = message.id;
+          id = part;
           const sink = new PartSink(writer, outlet);
           writer.begin(message.previous && previousStream(message.previous));
-          await reader.read(message.job, sink);
+          await reader.read(message.job, sink, sink => {
+            post({ type: 'refused', id: part });
+            return feed.begin(sink);
+          });
           sink.report();
           post({ type: 'done', id, written: writer.finish('rows') });
         } else if (message.type === 'flush') {
@@ -128,11 +184,31 @@ export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader
   };
 
   parentPort!.on('message', (message: ToWriter<Job>) => {
-    if (message.type === 'credit') return outlet.acknowledged(message.bytes);
-    queue.push(message);
-    if (!running) void work();
+    switch (message.type) {
+      case 'credit':
+        outlet.acknowledged(message.bytes);
+        break;
+      case 'rows':
+        feed.rows(message.bytes);
+        break;
+      case 'rows-end':
+        feed.end(message.rows);
+        break;
+      case 'hurry':
+        queue = inHurry(queue, message.ids);
+        break;
+      default:
+        queue.push(message);
+        if (!running) void work();
+    }
   });
-  post({ type: 'ready' });
+  void work();
+}
+
+/** The parts in the order of their ids in the list; a flush comes when there are none. */
+function inHurry<Job>(queue: ToWriter<Job>[], ids: readonly number[]): ToWriter<Job>[] {
+  const place = (message: ToWriter<Job>) => (message.type === 'part' ? ids.indexOf(message.id) : ids.length);
+  return [...queue].sort((a, b) => place(a) - place(b));
 }
 
 function makeWriter(data: WriterData, output: Outlet): ChunkWriter {
