@@ -1,4 +1,4 @@
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { fileTrouble } from '../../base/errno.ts';
@@ -110,6 +110,10 @@ export async function writeKit(page: readonly string[], file: string, withKey: b
     const handle = await open(file, 'wx', withKey ? 0o600 : 0o644);
     try {
       await handle.writeFile(`${page.join('\n')}\n`);
+      await handle.sync();
+    } catch (error) {
+      await rm(file, { force: true }); // half a kit looks like a whole one
+      throw error;
     } finally {
       await handle.close();
     }

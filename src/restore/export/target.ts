@@ -51,7 +51,7 @@ class PipeSink extends BufferedSink {
 
   protected emit(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#stream.write(bytes, error => (error ? reject(error) : resolve()));
+      this.#stream.write(bytes, error => (error ? reject(pipeFailure(error)) : resolve()));
     });
   }
 
@@ -63,11 +63,13 @@ class PipeSink extends BufferedSink {
 class DiskSink extends BufferedSink {
   readonly seekable = true;
   readonly #handle: FileHandle;
+  readonly #path: string;
   #written = 0;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, path: string) {
     super();
     this.#handle = handle;
+    this.#path = path;
   }
 
   protected async emit(bytes: Uint8Array): Promise<void> {
@@ -83,7 +85,9 @@ class DiskSink extends BufferedSink {
 
   async #writeAt(bytes: Uint8Array, position: number): Promise<void> {
     for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, position + done);
+      const { bytesWritten } = await this.#handle
+        .write(bytes, done, bytes.length - done, position + done)
+        .catch(unfinished(this.#path));
       done += bytesWritten;
     }
   }
@@ -104,13 +108,12 @@ export async function writeToFile(path: string, fill: (sink: FileSink) => Promis
   await refuseExisting(path);
   const temporary = temporaryName(path);
   try {
-    await writeFile(temporary, fill);
-    await publishFile(temporary, path);
+    await writeFile(temporary, path, fill);
+    await publishFile(temporary, path).catch(unfinished(path));
+    await syncFolder(dirname(resolve(path))).catch(unfinished(path));
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    throw await withoutRest(temporary, error);
   }
-  await syncFolder(dirname(resolve(path)));
 }
 
 /** The same for a folder. */
@@ -119,28 +122,85 @@ export async function writeToFolder(path: string, fill: (sink: FolderSink) => Pr
   const temporary = temporaryName(path);
   await mkdir(temporary, { mode: 0o700 }).catch(unwritable(temporary));
   try {
-    await fill({ file: (name, fillFile) => writeFile(join(temporary, name), fillFile) });
-    await syncFolder(temporary);
+    await fill({ file: (name, fillFile) => writeFile(join(temporary, name), join(path, name), fillFile) });
+    await syncFolder(temporary).catch(unfinished(path));
     await refuseExisting(path);
-    await rename(temporary, path);
+    await rename(temporary, path).catch(unfinished(path));
+    await syncFolder(dirname(resolve(path))).catch(unfinished(path));
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
+    throw await withoutRest(temporary, error);
   }
-  await syncFolder(dirname(resolve(path)));
 }
 
-async function writeFile(path: string, fill: (sink: FileSink) => Promise<void>): Promise<void> {
+/** @param path what it will be called, for messages. */
+async function writeFile(
+  temporary: string,
+  path: string,
+  fill: (sink: FileSink) => Promise<void>,
+): Promise<void> {
   // Rows may be anybody's secrets: readable by the owner alone.
-  const handle = await open(path, 'wx', 0o600).catch(unwritable(path));
+  const handle = await open(temporary, 'wx', 0o600).catch(unwritable(path));
+  let closed = false;
   try {
-    const sink = new DiskSink(handle);
+    const sink = new DiskSink(handle, path);
     await fill(sink);
     await sink.flush();
-    await handle.sync();
+    await handle.sync().catch(unfinished(path));
+    closed = true;
+    await handle.close().catch(unfinished(path)); // where some network shares say that the disk is full
   } finally {
-    await handle.close();
+    if (!closed) await handle.close().catch(() => {});
   }
+}
+
+/** The error, and with it what could not be removed of what was written. */
+async function withoutRest(temporary: string, error: unknown): Promise<unknown> {
+  try {
+    await rm(temporary, { recursive: true, force: true });
+    return error;
+  } catch (cause) {
+    const { code, message, hint, kind } = asTidemarkError(error);
+    const rest = `what was written until then is left in ${temporary}, and can't be removed: ${(cause as Error).message}`;
+    return new TidemarkError(code, message, `${hint}\n${rest}`, { kind, cause: error });
+  }
+}
+
+/** For a `catch`: what the file system says while an export is written, with the path that was meant. */
+function unfinished(path: string): (cause: Error) => never {
+  return cause => {
+    if (cause instanceof TidemarkError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    const [name, why, hint] = DISK_FAULTS[code ?? ''] ?? [
+      'EXPORT_UNWRITABLE',
+      cause.message,
+      'see the reason above; is the disk or share still there?',
+    ];
+    throw new TidemarkError(name, `can't write ${path}: ${why}`, hint, { cause });
+  };
+}
+
+const OTHER_DISK = 'nothing of the export is left there; free some space, or export to another disk';
+const DISK_FAULTS: Record<string, [code: string, why: string, hint: string]> = {
+  ENOSPC: ['EXPORT_FULL', 'the disk is full', OTHER_DISK],
+  EDQUOT: ['EXPORT_FULL', 'the disk quota is used up', OTHER_DISK],
+  EFBIG: [
+    'EXPORT_FULL',
+    'the file would be longer than the file system, or the limit of this process, allows',
+    "export in the directory format, or to another disk (FAT32 takes 4 GiB a file; 'ulimit -f' shows the limit)",
+  ],
+  EROFS: ['EXPORT_UNWRITABLE', 'the file system is mounted read-only', 'export to another disk'],
+};
+
+function pipeFailure(error: Error): Error {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  const why = code === 'ENOSPC' ? 'the disk that it goes to is full' : 'the disk quota is used up';
+  return new TidemarkError(
+    'EXPORT_FULL',
+    `can't write to standard output: ${why}`,
+    'what was written until then is not a whole export: remove it, free some space, and run the command again',
+    { cause: error },
+  );
 }
 
 /** A link, unlike a rename, fails if the name was taken meanwhile. Not every file system has links. */
