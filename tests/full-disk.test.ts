@@ -1,7 +1,7 @@
 /** Disks that are full: where an export goes, and where a repository is. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -46,6 +46,62 @@ after(async () => {
   for (const path of mounted) spawnSync('umount', ['-l', path]);
   rmSync(folder, { recursive: true, force: true });
   await site?.remove();
+});
+
+test('prune and forget free space on a disk that is full to its last byte', { skip: lacks }, async t => {
+  const disk = mountDisk('pruned', 16 * 1024);
+  const database = await freshDatabase(await server(17));
+  t.after(() => database.drop());
+  const own = await makeSite({ shop: database.url });
+  t.after(() => own.remove());
+  renameSync(join(own.folder, 'repository'), join(own.folder, 'made'));
+  execFileSync('cp', ['-r', join(own.folder, 'made'), join(disk, 'repository')]);
+  symlinkSync(join(disk, 'repository'), join(own.folder, 'repository'));
+  const noise =
+    'select g id, md5(random()::text) || md5(random()::text) text from generate_series(1, 60000) g';
+  await psql(database.url, [], `create table public.noise as ${noise}`);
+  const { snapshot: first } = await own.json<{ snapshot: string }>('backup', 'shop');
+  await psql(database.url, [], `drop table public.noise; create table public.noise as ${noise}`);
+  const { snapshot: second } = await own.json<{ snapshot: string }>('backup', 'shop');
+  const fill = () =>
+    spawnSync('dd', ['if=/dev/zero', `of=${join(disk, `fill-${Math.random()}`)}`, 'bs=4096']);
+  fill();
+  await psql(database.url, [], `drop table public.noise; create table public.noise as ${noise}`);
+  const failed = await own.run('backup', 'shop');
+  assert.equal(failed.code, 1);
+  assert.match(failed.stderr, /STORAGE_FULL/);
+  fill();
+  const forgot = await own.run('forget', first, '--yes');
+  assert.equal(forgot.code, 0, forgot.stderr);
+  const condemned = await own.run('prune', '--yes');
+  assert.equal(condemned.code, 0, condemned.stderr);
+  const folder = join(disk, 'repository/condemned');
+  const then = new Date(Date.now() - 2 * 86_400_000);
+  for (const name of readdirSync(folder)) utimesSync(join(folder, name), then, then);
+  const pruned = await own.json<{ repositories: { freed: { bytes: number } }[] }>('prune', '--yes');
+  assert.ok(pruned.repositories[0]!.freed.bytes > 1_000_000, JSON.stringify(pruned));
+  assert.equal(
+    (await own.json<{ snapshots: { snapshot: string }[] }>('list')).snapshots[0]!.snapshot,
+    second,
+  );
+  await own.json('backup', 'shop');
+  await own.json('verify', '--all');
+});
+
+test('prune says what to do where not even its own room is left', { skip: lacks }, async t => {
+  const disk = mountDisk('bare', 1024);
+  const database = await freshDatabase(await server(17));
+  t.after(() => database.drop());
+  const own = await makeSite({ shop: database.url });
+  t.after(() => own.remove());
+  execFileSync('cp', ['-r', join(own.folder, 'repository'), join(disk, 'repository')]);
+  rmSync(join(own.folder, 'repository'), { recursive: true });
+  symlinkSync(join(disk, 'repository'), join(own.folder, 'repository'));
+  spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'fill')}`, 'bs=4096']);
+  const ran = await own.run('prune', '--yes');
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /STORAGE_FULL/);
+  assert.doesNotMatch(ran.stderr, /tidemark prune/);
 });
 
 for (const format of ['custom', 'directory', 'csv', 'plain']) {

@@ -168,7 +168,18 @@ async function carryOut(request: PruneRequest, prepared: Prepared): Promise<Prun
     if (locked > 0) reporter.note(`${name}: ${locked} objects are locked anew`);
     const plan = await planCollection(repository, holdings);
     const collected = await collect(repository, plan, lease, signal);
-    const compacted = await emptyPacks(repository, holdings, request.maxDead, { lease, reporter, signal });
+    const compacted = await emptyPacks(repository, holdings, request.maxDead, {
+      lease,
+      reporter,
+      signal,
+    }).catch(error => {
+      // Compacting needs room first; what was freed above stays freed.
+      if (!(error instanceof TidemarkError && error.code === 'STORAGE_FULL')) throw error;
+      reporter.note(
+        `${name}: nothing is compacted, since the disk is full: ${error.message} [${error.code}]`,
+      );
+      return NO_PACKS;
+    });
     if (compacted.packs > 0) await condemnEmptied(repository, holdings, lease, signal);
     return outcome({ ...prepared, holdings, retained, frees, plan, compacted }, forgotten, collected);
   } finally {

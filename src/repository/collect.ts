@@ -51,7 +51,7 @@ async function condemn({ storage, keys }: Repository, { condemn, settled }: Coll
     const packs = Array.from(places.subarray(from, from + RECORD_PACKS_MAX), place => catalog.ref(place));
     const content: RecordContent = { format: 1, packs, settled };
     const name = `condemned/${newSessionId(await storage.now())}`;
-    await storage.put(name, [keys.seal(name, content)], { ifAbsent: true });
+    await storage.put(name, [keys.seal(name, content)], { ifAbsent: true, freesSpace: true });
   }
 }
 

@@ -13,6 +13,8 @@ const EXCLUSIVE = {
   prune: { code: 'PRUNE_RUNNING', what: 'another prune is at work' },
   keys: { code: 'KEYS_BUSY', what: 'somebody else is changing the keys' },
 } as const;
+/** Kinds of leases of what frees space: they are had on a full disk too. */
+const FREEING: ReadonlySet<string> = new Set(['prune', 'forget']);
 type Exclusive = keyof typeof EXCLUSIVE;
 
 export interface LiveLease {
@@ -35,6 +37,7 @@ export class Lease {
   readonly #session: string;
   readonly #body: Buffer;
   readonly #exclusive: boolean;
+  readonly #freesSpace: boolean;
   #number: number;
   readonly #first: number;
   /** Not later than the storage has the last renewal. */
@@ -47,6 +50,7 @@ export class Lease {
     this.#storage = storage;
     this.#session = session;
     this.#exclusive = after !== undefined;
+    this.#freesSpace = FREEING.has(kind);
     this.#number = after ?? 0;
     this.#first = this.#number + 1;
     this.#body = Buffer.from(JSON.stringify({ session, kind, holder: randomBytes(8).toString('hex') }));
@@ -118,7 +122,7 @@ export class Lease {
     const name = leaseName(this.#session, number);
     const before = await this.#storage.now();
     if (this.#exclusive) await this.#putFirst(name);
-    else await this.#storage.put(name, [this.#body]);
+    else await this.#storage.put(name, [this.#body], { freesSpace: this.#freesSpace });
     this.#number = number;
     // Only now is the renewal to be seen; whoever looked before went by the one before.
     await this.#mustBeHeld();
@@ -130,7 +134,7 @@ export class Lease {
   /** Under a number that only one may have. A repeated put may meet what it wrote itself. */
   async #putFirst(name: string): Promise<void> {
     try {
-      await this.#storage.put(name, [this.#body], { ifAbsent: true });
+      await this.#storage.put(name, [this.#body], { ifAbsent: true, freesSpace: this.#freesSpace });
     } catch (error) {
       if ((error as TidemarkError).code !== 'OBJECT_EXISTS') throw error;
       if (await holds(this.#storage, name, [this.#body])) return;

@@ -188,7 +188,7 @@ export class Repository {
    */
   async forget(name: string, lastLook?: () => Promise<void>): Promise<void> {
     const sealed = await this.storage.get(`snapshots/${name}`);
-    await this.storage.put(`forgotten/${name}`, [sealed]);
+    await this.storage.put(`forgotten/${name}`, [sealed], { freesSpace: true });
     await lastLook?.();
     await this.storage.remove(`snapshots/${name}`);
   }

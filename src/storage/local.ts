@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { usageError } from '../base/errors.ts';
+import { TidemarkError, usageError } from '../base/errors.ts';
 import { claimObject, NO_LINKS_REMARK } from './claim.ts';
 import { type Address, refuseSettings, type StorageKind, type StorageSettings } from './kind.ts';
 import { CLAIM_FILES, isMissing, linkFile, storageError, syncFolder, writeWhole } from './localFiles.ts';
+import { keepReserve, useReserve } from './localReserve.ts';
 import { sweepUnfinished } from './localSweep.ts';
 import {
   checkName,
@@ -65,6 +66,7 @@ export class LocalStorage implements Storage {
   readonly #root: RootFolder;
   readonly #synced = new Set<string>();
   #noLinks = false;
+  #reserved: Promise<void> | undefined;
 
   constructor(path: string) {
     this.#root = new RootFolder(path);
@@ -73,6 +75,27 @@ export class LocalStorage implements Storage {
 
   async put(name: string, data: readonly Uint8Array[], options: PutOptions = {}): Promise<void> {
     checkName(name);
+    if (name.startsWith('packs/')) await this.#keepReserve();
+    if (!options.freesSpace) return this.#put(name, data, options);
+    try {
+      await this.#put(name, data, options);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      await useReserve(await this.#root.at(UNFINISHED));
+      await this.#put(name, data, options).catch(again => {
+        throw isFull(again) ? fullError(name, this.place, again) : again;
+      });
+    }
+  }
+
+  /** Once: what is used up is made again by the next that writes packs. */
+  #keepReserve(): Promise<void> {
+    this.#reserved ??= (async () =>
+      keepReserve(await this.#makeFolder(await this.#root.at(UNFINISHED))))().catch(() => {});
+    return this.#reserved;
+  }
+
+  async #put(name: string, data: readonly Uint8Array[], options: PutOptions): Promise<void> {
     let temporary: string | undefined;
     try {
       const target = await this.#root.at(name);
@@ -302,6 +325,18 @@ export class LocalStorage implements Storage {
     this.#synced.add(folder);
     return folder;
   }
+}
+
+const isFull = (error: unknown) => error instanceof TidemarkError && error.code === 'STORAGE_FULL';
+
+/** Of what would have freed space. */
+function fullError(name: string, place: string, cause: Error): TidemarkError {
+  return new TidemarkError(
+    'STORAGE_FULL',
+    `can't write ${name} in ${place}: the disk is full, and the room that is kept for freeing space is used up`,
+    'remove something else from this disk, or enlarge it: a few megabytes are enough; then run the command again',
+    { cause },
+  );
 }
 
 function unlessMissing(error: unknown): void {

@@ -138,7 +138,7 @@ const REMEDIES: Record<string, [string, string]> = {
   ENOENT: ['OBJECT_MISSING', "the object is gone; run 'tidemark verify --all' to see what is hurt"],
   ENOSPC: [
     'STORAGE_FULL',
-    "free some space, or move the repository to a larger disk; 'tidemark prune' frees what no snapshot needs",
+    "'tidemark prune' frees what no snapshot needs, a day after it was found ('tidemark forget' gives snapshots up first); or enlarge the disk, or move the repository to a larger one",
   ],
   EDQUOT: ['STORAGE_FULL', 'the disk quota is used up; free some space or raise it'],
   EACCES: ['STORAGE_DENIED', 'give the user that runs tidemark read and write permission on the folder'],

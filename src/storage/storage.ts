@@ -52,6 +52,8 @@ export interface PutOptions {
   storageClass?: string;
   /** Nobody can remove the object before. Only where there are `locks`. */
   lock?: Lock;
+  /** It is written to free space: where the disk is full it may use the room that is kept for that, if there is some. */
+  freesSpace?: boolean;
 }
 
 export interface Lock {

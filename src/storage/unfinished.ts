@@ -8,6 +8,9 @@ export const UNFINISHED = '.unfinished';
 /** What is older than this belongs to nobody any more. */
 export const ABANDONED_MS = 24 * 3600 * 1000;
 
+/** A file in it that keeps room (docs/format.md). */
+export const RESERVE = 'reserve';
+
 /** A name in it that nobody else takes. */
 export function unfinishedName(): string {
   return `${process.pid}-${randomBytes(8).toString('hex')}`;

@@ -9,6 +9,8 @@ const CALL_MS = 120_000;
 const UNKNOWN_MS = 600_000;
 /** Bytes that come or go more slowly than this are as good as none. */
 const SLOWEST_BYTES_PER_SECOND = 16 * 1024;
+/** A day; a timer takes 24 of them. */
+const LONGEST_MS = 24 * 3600_000;
 /** How long a call that is under way may go on after an interruption: one that is nearly done is done rather than in doubt. */
 const INTERRUPTED_MS = 3_000;
 /** What is asked after an interruption, to clean up, may take so long. */
@@ -66,7 +68,8 @@ export class DeadlineStorage extends WrappedStorage {
   #limitOf({ method, sizeBytes }: Call): number {
     const { callMs } = this.#options;
     if (sizeBytes === undefined) return callMs ?? (method === 'get' ? UNKNOWN_MS : CALL_MS);
-    return (callMs ?? CALL_MS) + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000;
+    const bytesMs = (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000;
+    return Math.min((callMs ?? CALL_MS) + bytesMs, LONGEST_MS);
   }
 
   async #within<T>(call: Call, limitMs: number, running: Promise<T>): Promise<T> {
@@ -87,7 +90,10 @@ export class DeadlineStorage extends WrappedStorage {
     });
     timeout.catch(() => {});
     interrupted.promise.catch(() => {});
-    const teller = setInterval(() => this.#tell(call), TOLD_AFTER_MS + (call.sizeBytes ?? 0) / 256);
+    const teller = setInterval(
+      () => this.#tell(call),
+      Math.min(TOLD_AFTER_MS + (call.sizeBytes ?? 0) / 256, LONGEST_MS),
+    );
     try {
       return await Promise.race([running, timeout, interrupted.promise]);
     } finally {
