@@ -2,6 +2,7 @@ import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
+import type { CleanPlan } from '../../restore/database/clean.ts';
 import type { DatabaseUses } from '../../restore/database/replaced.ts';
 import { isReplacedName } from '../../restore/database/workingName.ts';
 import { partOf, passedOverText } from '../wholeness.ts';
@@ -38,7 +39,7 @@ function describeChoice({ chosen, snapshot }: RestoreRequest): string {
   return `; the newest whole one${newer}`;
 }
 
-function describeWhole({ target }: RestoreRequest, { uses, missing }: Examined): string[] {
+function describeWhole({ target }: RestoreRequest, { uses, missing, clean }: Examined): string[] {
   switch (target.kind) {
     case 'new':
       return [
@@ -47,7 +48,7 @@ function describeWhole({ target }: RestoreRequest, { uses, missing }: Examined):
       ];
     case 'to': {
       const how = target.clean ? 'after removing everything in it' : 'which must be empty';
-      return [`into ${describeSettings(target.settings)}, ${how}`];
+      return [`into ${describeSettings(target.settings)}, ${how}`, ...(clean ? describeClean(clean) : [])];
     }
     case 'inPlace': {
       const name = target.settings.database;
@@ -61,6 +62,20 @@ function describeWhole({ target }: RestoreRequest, { uses, missing }: Examined):
       ];
     }
   }
+}
+
+function describeClean({ removals, kept, uses }: CleanPlan): string[] {
+  const kinds = new Map<string, number>();
+  for (const { kind } of removals) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  const counted = [...kinds].map(([kind, count]) => `${kind}: ${count}`);
+  const slots = uses.subscriptions.filter(({ slot }) => slot !== null).map(({ slot }) => slot);
+  return [
+    counted.length > 0 ? `removed from it: ${counted.join(', ')}` : 'there is nothing in it to remove',
+    ...(kept.length > 0 ? [`stays in it, since this role may not remove it: ${kept.join(', ')}`] : []),
+    ...(slots.length > 0
+      ? [`the slots ${slots.join(', ')} of its subscriptions stay on the publishers and keep WAL there`]
+      : []),
+  ];
 }
 
 function describeReplication({ slots, subscriptions }: DatabaseUses): string[] {

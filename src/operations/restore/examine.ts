@@ -1,5 +1,6 @@
-import type { Session } from '../../postgres/session.ts';
+import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import { type CleanPlan, planClean } from '../../restore/database/clean.ts';
 import { requireEmpty } from '../../restore/database/empty.ts';
 import { createdbMissing, openMaintenance, requireFree } from '../../restore/database/maintenance.ts';
 import { type DatabaseUses, readUses, requireReplaceable } from '../../restore/database/replaced.ts';
@@ -12,6 +13,8 @@ export interface Examined {
   uses?: DatabaseUses;
   /** What the snapshot lacks of the database that it replaces. */
   missing?: Missing;
+  /** What emptying the target removes and keeps. */
+  clean?: CleanPlan;
 }
 
 /** Looks at where a restore goes, and refuses here what could not be done at its end. */
@@ -30,7 +33,8 @@ export async function examine(request: RestoreRequest): Promise<Examined> {
       }
     }
     case 'to': {
-      if (!target.clean) await requireEmpty(target.settings, false);
+      if (target.clean) return { clean: await examineClean(target.settings) };
+      await requireEmpty(target.settings);
       return {};
     }
     case 'inPlace':
@@ -55,4 +59,13 @@ async function requireCreatedb(session: Session): Promise<void> {
     'select rolname as role, rolsuper or rolcreatedb as may from pg_catalog.pg_roles where rolname operator(pg_catalog.=) current_user',
   );
   if (me && me.may !== 't') throw createdbMissing(session.settings, me.role!, 'a new database');
+}
+
+async function examineClean(settings: ConnectionSettings): Promise<CleanPlan> {
+  const session = await Session.open(settings, 'tidemark restore');
+  try {
+    return await planClean(session);
+  } finally {
+    await session.close();
+  }
 }

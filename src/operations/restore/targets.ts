@@ -3,9 +3,10 @@ import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
 import { type CheckResult, RestoreDiffers, uncheckedResult } from '../../restore/check/result.ts';
+import { cleanDatabase } from '../../restore/database/clean.ts';
 import { createDatabase } from '../../restore/database/create.ts';
 import { databaseDefinition } from '../../restore/database/definition.ts';
-import { requireEmpty } from '../../restore/database/empty.ts';
+import { contentsOf, requireEmpty } from '../../restore/database/empty.ts';
 import {
   dropDatabase,
   openMaintenance,
@@ -50,12 +51,28 @@ async function intoExisting(request: RestoreRequest, selected: Selected): Promis
   const { target } = request;
   invariant(target.kind === 'to', 'not an existing database');
   const { settings, clean } = target;
-  await requireEmpty(settings, clean);
-  const begun = await beginCheck(request, selected, settings);
-  const tables = await restoreWhole(request, selected, settings);
+  const where = describeSettings(settings);
+  const { reporter, signal } = request;
+  if (!clean) await requireEmpty(settings);
+  const begin = async () => {
+    if (clean)
+      for (const kept of await cleanDatabase(settings, signal)) reporter.note(`${kept} stays in ${where}`);
+    const begun = await beginCheck(request, selected, settings);
+    return { begun, tables: await restoreWhole(request, selected, settings) };
+  };
+  reporter.leaves?.(`${where}, filled in part; run this again with --clean, which removes that first`);
+  const { begun, tables } = await begin().catch(async error => {
+    const contents = await contentsOf(settings).catch(() => null);
+    const empty = contents?.length === 0;
+    const state = empty
+      ? `${where} is empty; run this again`
+      : `${where} is ${clean ? 'not as it was before: what was in it is removed, and the snapshot is there in part at most' : 'filled in part'}; run this again with --clean, which removes what is there first`;
+    return failing(request, state)(error);
+  });
+  reporter.leaves?.(null);
   await openToUse(request, settings);
   const check = await withAccess(request, await begun.finish(), settings);
-  return { target: describeSettings(settings), tables, safety: null, check };
+  return { target: where, tables, safety: null, check };
 }
 
 async function intoNew(request: RestoreRequest, selected: Selected): Promise<Outcome> {

@@ -1,28 +1,29 @@
 import { usageError } from '../../base/errors.ts';
-import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 
-/** Refuses a database that holds anything, or empties it if it may. */
-export async function requireEmpty(settings: ConnectionSettings, clean: boolean): Promise<void> {
+/** Things named before the rest is left to an ellipsis. */
+const NAMED = 3;
+
+/** TARGET_NOT_EMPTY where the database holds more than extensions. */
+export async function requireEmpty(settings: ConnectionSettings): Promise<void> {
+  const things = await contentsOf(settings);
+  if (things.length === 0) return;
+  throw usageError(
+    'TARGET_NOT_EMPTY',
+    `${describeSettings(settings)} is not empty: it holds ${things.slice(0, NAMED).join(', ')}${things.length > NAMED ? ', …' : ''}`,
+    'restore into a new database with --new NAME, or say --clean to remove everything in it first',
+  );
+}
+
+/** What is in a database, but for extensions and what belongs to them: `table public.orders`. */
+export async function contentsOf(settings: ConnectionSettings): Promise<string[]> {
   const session = await Session.open(settings);
   try {
-    const contents = await session.query(sqlFile('target_contents'));
-    if (contents.length === 0) return;
-    if (!clean) {
-      const things = contents.slice(0, 3).map(row => row.thing);
-      throw usageError(
-        'TARGET_NOT_EMPTY',
-        `${describeSettings(settings)} is not empty: it holds ${things.join(', ')}${contents.length > 3 ? ', …' : ''}`,
-        'restore into a new database with --new NAME, or say --clean to remove everything in it first',
-      );
-    }
-    await session.run(sqlFile('clean_database'));
-  } catch (error) {
-    if (!(error instanceof PostgresError)) throw error;
-    const what = `can't empty ${describeSettings(settings)}`;
-    throw error.explained({ code: 'CLEAN_FAILED', what, remedy: 'nothing was removed' });
+    const rows = await session.query(sqlFile('removable_objects'));
+    const counted = rows.filter(row => row.kind !== 'extension' && row.kind !== 'foreign key');
+    return counted.map(row => `${row.kind} ${row.name}`);
   } finally {
     await session.close();
   }
