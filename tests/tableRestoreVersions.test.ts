@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backedUp } from './support/backedUp.ts';
-import { serverLacks } from './support/servers.ts';
 
 const ALL = `
   create table parent(a int, b int, c text, primary key (a, b)); insert into parent select g, g, 'c' || g from generate_series(1, 5) g;
