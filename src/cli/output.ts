@@ -19,7 +19,7 @@ export function makeOutput(json: boolean): Output {
   return {
     json,
     result(value, lines) {
-      if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
+      if (json) process.stdout.write(`${printableJson(value)}\n`);
       else for (const line of lines()) process.stdout.write(`${printable(line)}\n`);
     },
     note(line) {
@@ -34,7 +34,7 @@ export function hidesKey(json: boolean): boolean {
 }
 
 export function reportError(error: TidemarkError, json: boolean): void {
-  if (json) process.stdout.write(`${JSON.stringify({ error: error.toJSON() })}\n`);
+  if (json) process.stdout.write(`${printableJson({ error: error.toJSON() })}\n`);
   const [first, ...rest] = error.message.split('\n');
   const lines = [
     `${paint('red', 'tidemark:', process.stderr)} ${first} [${error.code}]`,
@@ -43,7 +43,13 @@ export function reportError(error: TidemarkError, json: boolean): void {
   for (const hint of error.hint.split('\n')) if (hint) lines.push(`  ${hint}`);
   process.stderr.write(`${lines.map(printable).join('\n')}\n`);
   if (process.env.TIDEMARK_DEBUG)
-    process.stderr.write(`${error.stack}\n${String((error.cause as Error)?.stack ?? '')}\n`);
+    for (const stack of [error.stack, (error.cause as Error | undefined)?.stack])
+      process.stderr.write(
+        `${String(stack ?? '')
+          .split('\n')
+          .map(printable)
+          .join('\n')}\n`,
+      );
 }
 
 /**
@@ -71,17 +77,40 @@ export function watchOutput(): () => Promise<void> {
 
 type Colour = Parameters<typeof styleText>[0];
 
+/**
+ * Stands for the escape character of our own colours until they are printed. Half of a surrogate pair is in no text that
+ * was ever read from bytes, so no name can pass for a colour.
+ */
+const ESCAPE = '\udc1b';
+const OWN_COLOUR = new RegExp(`${ESCAPE}\\[[0-9;]*m`, 'g');
+
+/** Colours a text that is printed through `printable`. */
 export function paint(colour: Colour, text: string, stream: NodeJS.WriteStream = process.stdout): string {
   if (!stream.isTTY || process.env.NO_COLOR || process.env.TERM === 'dumb') return text;
-  return styleText(colour, text, { validateStream: false });
+  const [on, off] = styleText(colour, '\0', { validateStream: false }).split('\0');
+  return `${on!.replaceAll('\x1b', ESCAPE)}${text}${off!.replaceAll('\x1b', ESCAPE)}`;
 }
 
-/** Control characters of names can't move the cursor of whoever reads them; colours we put there ourselves stay. */
-function printable(line: string): string {
-  return line.replace(
-    /\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]/g,
-    mark => `\\x${mark.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+/** Characters that are not seen, or that move what is: controls, formats, bidirectional marks, what has no width. */
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** A line as a terminal may have it: of names, hidden characters are shown escaped; of ours, colours stay. */
+export function printable(line: string): string {
+  return line.replace(HIDDEN, mark => (mark === ESCAPE ? '\x1b' : escaped(mark)));
+}
+
+/** `\x1b`, `\u202e`, `\u{e0001}` */
+function escaped(mark: string): string {
+  const code = mark.codePointAt(0)!.toString(16);
+  if (code.length <= 2) return `\\x${code.padStart(2, '0')}`;
+  return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\u{${code}}`;
+}
+
+/** JSON without hidden characters, which may stand in its texts only. */
+function printableJson(value: object): string {
+  const units = (mark: string) =>
+    mark.split('').map(unit => unit.charCodeAt(0).toString(16).padStart(4, '0'));
+  return JSON.stringify(value).replace(HIDDEN, mark => `\\u${units(mark).join('\\u')}`);
 }
 
 /** `1.4 MB`: decimal units, as disks are sold and networks are measured. */
@@ -117,15 +146,25 @@ export function* table(rows: string[][], right: ReadonlySet<number> = new Set())
 }
 
 /** As a table without a head. */
-export function* columns(rows: string[][], right: ReadonlySet<number> = new Set()): Iterable<string> {
+export function* columns(given: string[][], right: ReadonlySet<number> = new Set()): Iterable<string> {
+  const rows = given.map(row => row.map(shown));
   const widths = (rows[0] ?? []).map((_, column) =>
-    rows.reduce((widest, row) => Math.max(widest, [...row[column]!].length), 0),
+    rows.reduce((widest, row) => Math.max(widest, widthOf(row[column]!)), 0),
   );
   for (const row of rows) {
     const cells = row.map((cell, column) => {
-      const gap = ' '.repeat(widths[column]! - [...cell].length);
+      const gap = ' '.repeat(widths[column]! - widthOf(cell));
       return right.has(column) ? gap + cell : cell + gap;
     });
     yield cells.join('  ').trimEnd();
   }
+}
+
+/** A cell as it will be printed, but for our own colours. */
+function shown(cell: string): string {
+  return cell.replace(HIDDEN, mark => (mark === ESCAPE ? mark : escaped(mark)));
+}
+
+function widthOf(cell: string): number {
+  return [...cell.replace(OWN_COLOUR, '')].length;
 }

@@ -6,7 +6,7 @@ import type { CliCommand, CliGroup, Context } from './command.ts';
 import { COMMANDS, SUMMARIES } from './commands/index.ts';
 import { checkContradictions } from './contradictions.ts';
 import { EXIT } from './exit.ts';
-import { makeOutput, reportError, watchOutput } from './output.ts';
+import { makeOutput, printable, reportError, watchOutput } from './output.ts';
 import { ProgressLine } from './progress.ts';
 
 const DEFAULT_STRATEGY = './tidemark.yaml';
@@ -62,11 +62,17 @@ export function makeProgram(version: string): Command {
     .description('Backs up PostgreSQL and proves that the backup can be recovered.')
     .version(version)
     .exitOverride()
+    .configureOutput({ writeErr })
     .showHelpAfterError('(see --help)')
     .addHelpText('after', '\nStart with: tidemark init "$DATABASE_URL"   or watch: tidemark demo');
 }
 
 export type Action = (args: unknown[], options: Record<string, unknown>) => Promise<void>;
+
+/** Names of what is unknown come from the command line. */
+function writeErr(text: string): void {
+  process.stderr.write(text.split('\n').map(printable).join('\n'));
+}
 
 /** @param argv the words of the command line, which are checked before the command runs. */
 export function addDefinition(
@@ -132,7 +138,7 @@ function makeContext(
       if (!process.stdin.isTTY || options.json === true) return false;
       const terminal = createInterface({ input: process.stdin, output: process.stderr });
       try {
-        const answer = await terminal.question(`${question} [y/N] `, { signal });
+        const answer = await terminal.question(`${printable(question)} [y/N] `, { signal });
         return /^y(es)?$/i.test(answer.trim());
       } finally {
         terminal.close();

@@ -1,5 +1,5 @@
 import type { Reporter } from '../base/progress.ts';
-import { formatBytes, formatSeconds } from './output.ts';
+import { formatBytes, formatSeconds, printable } from './output.ts';
 
 const REDRAW_MS = 100;
 /** Where there is no terminal, a plain line now and then. */
@@ -39,11 +39,11 @@ export class ProgressLine implements Reporter {
 
   note(line: string): void {
     this.#clear();
-    this.#stream.write(`${line}\n`);
+    this.#stream.write(`${printable(line)}\n`);
   }
 
   #draw(): void {
-    const line = this.#text();
+    const line = printable(this.#text());
     if (!this.#live) {
       this.#stream.write(`${line}\n`);
       return;

@@ -223,7 +223,7 @@ class Reader implements Source {
     // Paths, names and passwords take neither: the first ends them, the second is what is left of other encodings.
     const wrong = expansion.text.includes('\0')
       ? 'holds a zero byte'
-      : expansion.text.includes('\ufffd')
+      : expansion.text.includes('\ufffd') || !expansion.text.isWellFormed()
         ? 'is not valid UTF-8'
         : null;
     if (wrong) {

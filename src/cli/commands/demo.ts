@@ -1,6 +1,6 @@
 import { demo } from '../../operations/demo/demo.ts';
 import type { CliCommand } from '../command.ts';
-import { formatBytes, formatCount, formatSeconds, paint } from '../output.ts';
+import { formatBytes, formatCount, formatSeconds, paint, printable } from '../output.ts';
 
 export const command: CliCommand = {
   name: 'demo',
@@ -36,15 +36,16 @@ function teller() {
       step = text;
       if (!live) return;
       const draw = () =>
-        process.stdout.write(`\r\x1b[2K${paint('cyan', marks[turn++ % marks.length]!)} ${step} …`);
+        process.stdout.write(
+          `\r\x1b[2K${printable(`${paint('cyan', marks[turn++ % marks.length]!)} ${step} …`)}`,
+        );
       draw();
       spinner = setInterval(draw, 120);
     },
     end(outcome: string) {
       clearInterval(spinner);
-      process.stdout.write(
-        `${live ? '\r\x1b[2K' : ''}${paint('green', '✓')} ${step}: ${paint('bold', outcome)}\n`,
-      );
+      const line = printable(`${paint('green', '✓')} ${step}: ${paint('bold', outcome)}`);
+      process.stdout.write(`${live ? '\r\x1b[2K' : ''}${line}\n`);
     },
   };
 }
