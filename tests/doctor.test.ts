@@ -35,7 +35,7 @@ test('it says in words and in JSON what a storage does, without a key and withou
   const ran = await doctor('main');
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(ran.stdout, /^ok +of many that put the same object with ifAbsent at once, one wins$/m);
-  assert.match(ran.stdout, /^of two writers at once one wins +yes$/m);
+  assert.match(ran.stdout, /^conditional writes +yes$/m);
   assert.match(ran.stdout, /^put +\S+ .B\/s/m);
   assert.match(ran.stdout, /^all \d+ laws are kept: /m);
   assert.deepEqual(readdirSync(join(folder, 'repository')), ['.unfinished']);

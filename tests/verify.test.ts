@@ -204,7 +204,7 @@ test('the command tells what is wrong on standard output, and by exit code 3', a
     const bad = run(...args);
     assert.equal(bad.status, 3, bad.stderr);
     assert.match(bad.stdout, /fault: .*packs\/.*OBJECT_MISSING/);
-    assert.match(bad.stdout, /hurts .*public\.items/);
+    assert.match(bad.stdout, /affects .*public\.items/);
     assert.match(bad.stdout, /DAMAGED/);
   }
   const bad = JSON.parse(run('--all', '--json').stdout) as VerifyResult;

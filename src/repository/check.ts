@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { asTidemarkError, faultError } from '../base/errors.ts';
 import { release } from '../base/release.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import { decodeChunkList, ID_BYTES } from './chunkList.ts';
 import { packName, type RepositoryKeys } from './keys.ts';
@@ -120,7 +121,7 @@ class PackCheck {
       faultError(
         'PACK_SIZE',
         `${this.#where} has ${sizeBytes} bytes, ${this.#job.sizeBytes} were written`,
-        'restore the object from another copy',
+        DAMAGE_HINT,
       ),
       [],
     );
@@ -149,7 +150,7 @@ class PackCheck {
     throw faultError(
       'PACK_HEADER',
       `the header of ${this.#where} names another pack or session`,
-      'restore the object from another copy',
+      DAMAGE_HINT,
     );
   }
 
@@ -157,11 +158,7 @@ class PackCheck {
     const { storedBytes, plainBytes } = parseTrailer(bytes, this.#where);
     const end = bytes.length - PACK_TRAILER_BYTES;
     if (storedBytes > end - PACK_HEADER_BYTES) {
-      throw faultError(
-        'PACK_DAMAGED',
-        `the trailer of ${this.#where} is wrong`,
-        'restore the object from another copy',
-      );
+      throw faultError('PACK_DAMAGED', `the trailer of ${this.#where} is wrong`, DAMAGE_HINT);
     }
     const sealed = bytes.subarray(end - storedBytes, end);
     return openDirectory(this.#key, sealed, plainBytes, bytes.length, this.#where);
@@ -243,11 +240,7 @@ class PackCheck {
 
   #misplacedOwners(owners: number[]): void {
     this.fault(
-      faultError(
-        'PLACE_WRONG',
-        `${this.#where} does not hold what a chunk list says it holds`,
-        'restore the object from another copy',
-      ),
+      faultError('PLACE_WRONG', `${this.#where} does not hold what a chunk list says it holds`, DAMAGE_HINT),
       owners,
     );
   }
@@ -283,6 +276,6 @@ function wrongChunk(where: string, offset: number): Error {
   return faultError(
     'CHUNK_WRONG',
     `the chunk at byte ${offset} of ${where} is not the one that was stored`,
-    'restore the object from another copy',
+    DAMAGE_HINT,
   );
 }

@@ -1,11 +1,10 @@
 import { asTidemarkError, faultError, type TidemarkError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import { epochName, openOlder, parseEpoch } from './epochs.ts';
 import type { RepositoryKeys } from './keys.ts';
 import { listOwn } from './objectNames.ts';
 import { HEADER, type Header, type Repository } from './repository.ts';
 import { macHolds, mayBeWhole, parseObject, parseSlot, plainObject } from './slots.ts';
-
-const HINT = 'restore the object from another copy';
 
 export interface KeyFindings {
   objects: number;
@@ -39,7 +38,7 @@ export async function checkKeys({ storage, keys }: Repository): Promise<KeyFindi
 /** Throws the fault of an object that opens a repository; `keys` are those of the epochs that are open. */
 export function checkKeyObject(object: string, bytes: Buffer, keys: RepositoryKeys): void {
   if (!plainObject(rewritten(object, bytes, keys)).equals(bytes)) {
-    throw faultError('OBJECT_DAMAGED', `${object} is not as tidemark writes it`, HINT);
+    throw faultError('OBJECT_DAMAGED', `${object} is not as tidemark writes it`, DAMAGE_HINT);
   }
 }
 
@@ -52,7 +51,7 @@ function checkHeader(bytes: Buffer): object {
   const header = parseObject(bytes, HEADER) as unknown as Header;
   const created = Date.parse(header.created);
   if (Number.isNaN(created) || new Date(created).toISOString() !== header.created) {
-    throw faultError('HEADER_DAMAGED', `${HEADER} gives no time of its creation`, HINT);
+    throw faultError('HEADER_DAMAGED', `${HEADER} gives no time of its creation`, DAMAGE_HINT);
   }
   const { tidemark, format, id } = header;
   return { tidemark, format, id, created: header.created };
@@ -61,9 +60,9 @@ function checkHeader(bytes: Buffer): object {
 function checkSlot(object: string, bytes: Buffer, keys: RepositoryKeys): object {
   const slot = parseSlot(bytes, object);
   if (`keys/${slot.slot}.json` !== object)
-    throw faultError('KEY_SLOT_DAMAGED', `${object} holds the slot ${slot.slot}`, HINT);
+    throw faultError('KEY_SLOT_DAMAGED', `${object} holds the slot ${slot.slot}`, DAMAGE_HINT);
   if (!mayBeWhole(slot, keys)) {
-    const hint = `${HINT}; where nobody can, 'tidemark key remove' it and add another`;
+    const hint = `${DAMAGE_HINT}; where nobody can, 'tidemark key remove' it and add another`;
     throw faultError('KEY_SLOT_DAMAGED', `${object} is not as it was written: no mac proves it`, hint);
   }
   return slot;
@@ -72,9 +71,9 @@ function checkSlot(object: string, bytes: Buffer, keys: RepositoryKeys): object 
 function checkEpoch(object: string, bytes: Buffer, keys: RepositoryKeys): object {
   const epoch = parseEpoch(bytes, object);
   if (epochName(epoch.epoch) !== object)
-    throw faultError('EPOCH_DAMAGED', `${object} holds epoch ${epoch.epoch}`, HINT);
+    throw faultError('EPOCH_DAMAGED', `${object} holds epoch ${epoch.epoch}`, DAMAGE_HINT);
   if (epoch.epoch > keys.newest) return epoch;
   const own = keys.at(epoch.epoch);
   if (macHolds(own, epoch) && openOlder(own, epoch.older)) return epoch;
-  throw faultError('EPOCH_DAMAGED', `${object} is not as it was written: its mac is wrong`, HINT);
+  throw faultError('EPOCH_DAMAGED', `${object} is not as it was written: its mac is wrong`, DAMAGE_HINT);
 }

@@ -1,4 +1,5 @@
 import { faultError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 
 /** Where one chunk lies. `pack` is an index into the list's packs. */
 export interface ChunkList {
@@ -261,9 +262,5 @@ export class VarintReader {
 }
 
 function damaged(where: string): Error {
-  return faultError(
-    'LIST_DAMAGED',
-    `the chunk list of ${where} can't be read`,
-    "run 'tidemark verify --all' to see what is hurt",
-  );
+  return faultError('LIST_DAMAGED', `the chunk list of ${where} can't be read`, DAMAGE_HINT);
 }

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { faultError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { EpochKeys } from './keys.ts';
 import { decoded, parseObject, withMac } from './slots.ts';
@@ -58,7 +59,7 @@ export function parseEpoch(bytes: Buffer, where: string): EpochObject {
     decoded(older)?.length === NONCE_BYTES + epoch * MASTER_BYTES + TAG_BYTES &&
     decoded(mac) !== undefined;
   if (formed) return object;
-  throw faultError('EPOCH_DAMAGED', `${where} is no epoch's object`, 'restore the object from another copy');
+  throw faultError('EPOCH_DAMAGED', `${where} is no epoch's object`, DAMAGE_HINT);
 }
 
 /** Seals the master keys of the epochs before, oldest first, for who opens the epoch. */

@@ -99,7 +99,7 @@ export async function refuseLocked(repository: Repository, name: string): Promis
   throw usageError(
     'SNAPSHOT_LOCKED',
     `snapshot ${snapshotOf(name)} in ${repository.storage.place} is locked until ${until.toISOString()}`,
-    'wait until the lock has ended; a governance lock can be lifted by who may do that',
+    'wait until the lock expires; a governance lock can also be removed by an account with s3:BypassGovernanceRetention (on Azure, one that may change immutability policies)',
   );
 }
 

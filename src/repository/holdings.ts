@@ -1,4 +1,5 @@
 import { faultError, type TidemarkError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import { listCompactions } from './compactions.ts';
 import { type CondemnedRecord, readCondemned } from './condemned.ts';
 import { type Hold, readHolds } from './holds.ts';
@@ -201,7 +202,7 @@ function unreadable(name: string, error: TidemarkError): never {
   throw faultError(
     'MANIFEST_UNREADABLE',
     `snapshots/${name} can't be read, so nobody knows which packs it needs and none is collected: ${error.message}`,
-    `restore the object from another copy of the repository, or give the snapshot up with 'tidemark forget ${name}'`,
+    `${DAMAGE_HINT}; or give the snapshot up: tidemark forget ${name}`,
     error,
   );
 }

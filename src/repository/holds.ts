@@ -141,8 +141,8 @@ async function outwait(repository: Repository, snapshot: string, patience: Patie
     if (tried === patience.tries) {
       throw new TidemarkError(
         'HOLD_UNCERTAIN',
-        `snapshot ${snapshot} is held in ${storage.place}, but a forgetting that began before is still under way`,
-        `look with 'tidemark show ${snapshot}' once it has ended: if the snapshot is there then, it stays. If the forgetting was killed, its lease ends within 30 minutes`,
+        `snapshot ${snapshot} is held in ${storage.place}, but a 'tidemark forget' or prune that started earlier is still running and may still remove it`,
+        `wait for it to finish, then run 'tidemark show ${snapshot}'; the lease of a run that was killed expires within 30 minutes`,
       );
     }
     await patience.pause();

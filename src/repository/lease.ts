@@ -253,8 +253,8 @@ const numberOf = (name: string): number => Number(name.split('/')[2]);
 function leaseLost(): TidemarkError {
   return new TidemarkError(
     'LEASE_LOST',
-    'the run was suspended, or cut off from its storage, for so long that its lease ended',
-    'no other snapshot was touched; run the command again',
+    'this run was suspended or lost its storage for longer than its lease (30 min), so its work was discarded',
+    'run the command again; other snapshots are not affected',
   );
 }
 

@@ -1,4 +1,5 @@
 import { asTidemarkError, faultError, TidemarkError, usageError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import { type EpochObject, epochName, newestEpoch, openOlder, parseEpoch } from './epochs.ts';
 import { EpochKeys, RepositoryKeys } from './keys.ts';
@@ -137,7 +138,7 @@ async function readEpoch(storage: Storage, epoch: number): Promise<EpochObject |
   }
 }
 
-const HINT = 'restore the object from another copy; until then everything can be read, and nothing written';
+const HINT = `until it is mended everything can be read, and nothing written; ${DAMAGE_HINT}`;
 
 function epochDamaged(storage: Storage, epoch: number, { slot }: KeySlot): TidemarkError {
   const what = `${epochName(epoch)} in ${storage.place} is not of the key in slot ${slot}: one of the two is damaged`;
@@ -162,7 +163,7 @@ function keysMissing(storage: Storage): TidemarkError {
   return faultError(
     'KEYS_MISSING',
     `${storage.place} holds no keys`,
-    'restore its keys/ folder from another copy',
+    'bring its keys/ folder back from a copy of the storage: no other object holds what is in it',
   );
 }
 

@@ -1,4 +1,5 @@
 import { faultError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import { VarintReader, VarintWriter } from './chunkList.ts';
 import { DIRECTORY_INDEX, openSegment, SEGMENT_KIND, type SegmentKind, sealSegment } from './seal.ts';
 
@@ -103,6 +104,6 @@ function notAPack(where: string): Error {
   return faultError(
     'PACK_DAMAGED',
     `${where} is not a whole pack`,
-    "the object was cut or overwritten; restore it from another copy, 'tidemark verify --all' shows what is hurt",
+    `the object was cut or overwritten; ${DAMAGE_HINT}`,
   );
 }

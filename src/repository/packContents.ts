@@ -1,4 +1,5 @@
 import { faultError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import { packName, type RepositoryKeys } from './keys.ts';
 import type { Manifest } from './manifest.ts';
@@ -68,9 +69,5 @@ function* runsOf(
 }
 
 function fail(where: string): never {
-  throw faultError(
-    'PLACE_WRONG',
-    `${where} lacks a chunk that a snapshot names`,
-    "run 'tidemark verify --all' to see what is hurt",
-  );
+  throw faultError('PLACE_WRONG', `${where} lacks a chunk that a snapshot names`, DAMAGE_HINT);
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { faultError } from '../base/errors.ts';
 import { release } from '../base/release.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import { type ChunkList, decodeChunkList, ID_BYTES } from './chunkList.ts';
 import type { ListRef } from './chunkWriter.ts';
@@ -116,11 +117,7 @@ export class SnapshotReader {
       const id = hash('sha256', room.subarray(from, to + KEY_BYTES), 'latin1' as 'hex');
       this.#behind.copy(room, to);
       if (!isId(list.ids, i, id)) {
-        throw faultError(
-          'CHUNK_WRONG',
-          `chunk ${i} of ${where} is not the one that was stored`,
-          "restore the pack from another copy; 'tidemark verify --all' shows what is hurt",
-        );
+        throw faultError('CHUNK_WRONG', `chunk ${i} of ${where} is not the one that was stored`, DAMAGE_HINT);
       }
     }
   }
@@ -213,9 +210,5 @@ function runEnd(list: ChunkList, at: number): number {
 }
 
 function outside(where: string): Error {
-  return faultError(
-    'PLACE_WRONG',
-    `${where} is named by a snapshot but is not there`,
-    "run 'tidemark verify --all' to see what is hurt",
-  );
+  return faultError('PLACE_WRONG', `${where} is named by a snapshot but is not there`, DAMAGE_HINT);
 }

@@ -207,7 +207,7 @@ export async function readHeader(storage: Storage): Promise<Header> {
     throw faultError(
       'HEADER_DAMAGED',
       `${HEADER} in ${storage.place} is not a repository's header`,
-      'restore it from another copy',
+      "'tidemark repair REPOSITORY --id ID' writes it anew; the recovery kit has the id",
     );
   }
   if (header.format !== 1) {

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { faultError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import { ID_BYTES } from './chunkList.ts';
 import { ChunkWriter } from './chunkWriter.ts';
 import { CHUNK_MAX_BYTES } from './cut.ts';
@@ -147,9 +148,5 @@ export class ChunkCopier {
 }
 
 function wrongChunk(where: string): Error {
-  return faultError(
-    'CHUNK_WRONG',
-    `a chunk of ${where} is not the one that was stored`,
-    "restore the pack from another copy; 'tidemark verify --all' shows what is hurt",
-  );
+  return faultError('CHUNK_WRONG', `a chunk of ${where} is not the one that was stored`, DAMAGE_HINT);
 }

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { faultError, TidemarkError } from '../base/errors.ts';
 import { release } from '../base/release.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 
 /** Sealing of segments and objects, docs/format.md ("Segments", "Manifests"). */
 
@@ -167,7 +168,7 @@ export function sealBroken(where: string, cause?: unknown): Error {
   return faultError(
     'SEAL_BROKEN',
     `${where} is damaged: its seal does not match its bytes`,
-    "the bytes changed after they were written; restore the object from another copy, 'tidemark verify --all' shows what is hurt",
+    `the bytes changed after they were written; ${DAMAGE_HINT}`,
     cause,
   );
 }

@@ -7,6 +7,7 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { faultError, type TidemarkError } from '../base/errors.ts';
+import { DAMAGE_HINT } from '../storage/damage.ts';
 import { type EpochKeys, newKeyText, parseKeyText, type RepositoryKeys } from './keys.ts';
 import { recipientsOf, sealForAge, unsealAge } from './secrets/age.ts';
 import { type Kdf, passphraseKey, SCRYPT } from './secrets/passphrase.ts';
@@ -59,12 +60,7 @@ export function parseObject(bytes: Buffer, where: string): Record<string, unknow
   } catch (error) {
     cause = error;
   }
-  throw faultError(
-    'OBJECT_DAMAGED',
-    `${where} is not a JSON object`,
-    'restore the object from another copy',
-    cause,
-  );
+  throw faultError('OBJECT_DAMAGED', `${where} is not a JSON object`, DAMAGE_HINT, cause);
 }
 
 /** A key slot whose fields have the form they must have; whether it is whole only its secret, or its mac, can tell. */
@@ -107,7 +103,7 @@ export function decoded(text: unknown): Buffer | undefined {
 }
 
 export function slotDamaged(what: string, cause?: unknown): TidemarkError {
-  return faultError('KEY_SLOT_DAMAGED', what, 'restore the object from another copy', cause);
+  return faultError('KEY_SLOT_DAMAGED', what, DAMAGE_HINT, cause);
 }
 
 export const epochOf = (slot: Pick<KeySlot, 'epoch'>): number => slot.epoch ?? 0;

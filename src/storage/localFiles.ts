@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { invariant, TidemarkError } from '../base/errors.ts';
 import type { ClaimFiles } from './claim.ts';
+import { DAMAGE_HINT } from './damage.ts';
 import { isUnfinishedFile } from './unfinished.ts';
 
 /** The file system calls that a folder's storage is made of, each durable when it returns. */
@@ -135,7 +136,7 @@ export function storageError(error: unknown, what: string): TidemarkError {
 
 const REMEDIES: Record<string, [string, string]> = {
   EEXIST: ['OBJECT_EXISTS', 'somebody else wrote it first; run the command again'],
-  ENOENT: ['OBJECT_MISSING', "the object is gone; run 'tidemark verify --all' to see what is hurt"],
+  ENOENT: ['OBJECT_MISSING', `the object is gone; ${DAMAGE_HINT}`],
   ENOSPC: [
     'STORAGE_FULL',
     "'tidemark prune' frees what no snapshot needs, a day after it was found ('tidemark forget' gives snapshots up first); or enlarge the disk, or move the repository to a larger one",

@@ -1,4 +1,5 @@
 import { faultError, invariant, TidemarkError } from '../base/errors.ts';
+import { DAMAGE_HINT } from './damage.ts';
 import type { Storage } from './storage.ts';
 
 /** What all storages say alike of single objects: what may be a name, and what is wrong with one. */
@@ -62,7 +63,7 @@ export function missing(name: string, place: string, cause?: unknown): TidemarkE
   return new TidemarkError(
     'OBJECT_MISSING',
     `there is no ${name} in ${place}`,
-    "the object is gone; run 'tidemark verify --all' to see what is hurt",
+    `the object is gone; ${DAMAGE_HINT}`,
     { kind: 'fault', cause },
   );
 }
@@ -76,7 +77,7 @@ export function truncated(name: string, place: string, wanted: number, sizeBytes
   return new TidemarkError(
     'OBJECT_TRUNCATED',
     `${name} in ${place} ${end}, ${wanted} expected`,
-    "the object was cut; restore it from another copy of the repository, or run 'tidemark verify --all' to see what is hurt",
+    `the object was cut; ${DAMAGE_HINT}`,
     { kind: 'fault' },
   );
 }

@@ -9,7 +9,7 @@ const CLOCK_SHOWN_MS = 1000;
 /** Exit code 3 where a law is broken or something could not be removed. With --json: `DoctorResult` of the operation. */
 const storage: CliCommand = {
   name: 'storage <repository>',
-  summary: 'try everything that backups rely on on a repository’s storage',
+  summary: 'test a storage: writes, reads, listing, locks, speed',
   define(command) {
     command.addHelpText(
       'after',
@@ -32,7 +32,7 @@ const storage: CliCommand = {
 
 export const command: CliGroup = {
   name: 'doctor',
-  summary: 'try everything that backups rely on on a repository’s storage',
+  summary: 'test a storage: writes, reads, listing, locks, speed',
   commands: [storage],
 };
 
@@ -63,7 +63,7 @@ function abilities(result: DoctorResult): string[][] {
   return [
     ['place', place],
     ['region', region ?? 'it doesn’t say'],
-    ['of two writers at once one wins', yes(conditionalWrites)],
+    ['conditional writes', yes(conditionalWrites)],
     ['clock', Math.abs(clockOffsetMs) < CLOCK_SHOWN_MS ? 'as this machine’s' : `${ahead} this machine’s`],
     ['classes', classes.join(', ') || 'none'],
     ['objects can be locked', yes(locks)],
@@ -71,6 +71,6 @@ function abilities(result: DoctorResult): string[][] {
     ['put', `${formatBytes(speed.putBytesPerSecond)}/s (${formatBytes(speed.sizeBytes)}, one at a time)`],
     ['get', `${formatBytes(speed.getBytesPerSecond)}/s`],
     ['get of 100 bytes', `${speed.smallGetMs.toFixed(1)} ms`],
-    ['repeated for the moment’s faults', formatCount(repeated)],
+    ['requests retried', formatCount(repeated)],
   ];
 }

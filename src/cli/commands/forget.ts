@@ -6,7 +6,7 @@ import { formatBytes, formatTime } from '../output.ts';
 
 export const command: CliCommand = {
   name: 'forget <snapshot...>',
-  summary: 'end a snapshot’s existence',
+  summary: 'delete snapshots',
   define(command) {
     command
       .option('--even-last', 'also the last good snapshot of a database in a repository')

@@ -7,10 +7,10 @@ import { parseUntil } from '../until.ts';
 
 export const command: CliCommand = {
   name: 'hold <snapshot>',
-  summary: 'keep a snapshot, whatever the rules say',
+  summary: 'protect a snapshot from retention',
   define(command) {
     command
-      .requiredOption('--reason <text>', 'why, for whoever wonders later')
+      .requiredOption('--reason <text>', 'why it is held')
       .option('--until <date>', 'the last day of the hold, or a moment, or a length of time such as 90d')
       .addHelpText(
         'after',

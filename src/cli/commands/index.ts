@@ -27,7 +27,7 @@ export const COMMANDS: Record<string, () => Promise<CliCommand | CliGroup>> = {
 export const SUMMARIES: Record<string, string> = {
   init: 'write a strategy file for a database, make its repository and key',
   check: 'validate the strategy; --online also connects',
-  doctor: 'try everything that backups rely on on a repository’s storage',
+  doctor: 'test a storage: writes, reads, listing, locks, speed',
   backup: 'capture a database into its repositories',
   list: 'list snapshots, and where each is',
   show: 'show what a snapshot holds',
@@ -38,11 +38,11 @@ export const SUMMARIES: Record<string, string> = {
   repair: 'rebuild what is damaged in a repository, and name what is lost',
   copy: 'copy snapshots from one repository to another',
   thaw: 'order a snapshot’s frozen objects to be thawed',
-  hold: 'keep a snapshot, whatever the rules say',
+  hold: 'protect a snapshot from retention',
   release: 'end the holds of a snapshot, or one of them',
-  forget: 'end a snapshot’s existence',
+  forget: 'delete snapshots',
   prune: 'apply retention and free what no snapshot needs',
   lifecycle: 'print rules for the storage’s provider that fit the strategy',
-  key: 'list, add, remove and rotate what opens a repository; print its recovery kit',
+  key: 'manage a repository’s key slots; print its recovery kit',
   demo: 'show the whole job on a throw-away PostgreSQL',
 };

@@ -205,7 +205,7 @@ const kit: CliCommand = {
 
 export const command: CliGroup = {
   name: 'key',
-  summary: 'list, add, remove and rotate what opens a repository; print its recovery kit',
+  summary: 'manage a repository’s key slots; print its recovery kit',
   commands: [list, add, remove, rotate, kit],
 };
 

@@ -12,7 +12,7 @@ export const command: CliCommand = {
   define(command) {
     command
       .option('--dry-run', 'show what would be forgotten and freed, and change nothing')
-      .option('--max-dead <share>', 'empty packs of which more than this share is dead', '50%')
+      .option('--max-dead <share>', 'rewrite packs with more than this share of unused data', '50%')
       .option('--yes', 'don’t ask')
       .addHelpText(
         'after',

@@ -70,7 +70,7 @@ function* coverageLines({ coverage }: VerifyResult): Iterable<string> {
     database,
     repository,
     `${percent} %`,
-    oldest === null ? 'never in part' : formatTime(oldest),
+    oldest === null ? 'not fully verified yet' : formatTime(oldest),
     damaged === 0 ? '' : paint('red', `DAMAGED: ${damaged} packs`),
   ]);
   yield* table(
@@ -89,8 +89,8 @@ function verdict({ ok, whole, packs, objects, bytesRead, faults, seconds }: Veri
 
 function* faultLines({ repository, code, message, snapshots, tables }: VerifyFault): Iterable<string> {
   yield `${paint('red', 'fault:')} ${message} [${code}, in ${repository}]`;
-  if (tables.length > 0) yield `  hurts ${some(snapshots)}: ${some(tables)}`;
-  else if (snapshots.length > 0) yield `  hurts no table; needed by ${some(snapshots)}`;
+  if (tables.length > 0) yield `  affects ${some(snapshots)}: ${some(tables)}`;
+  else if (snapshots.length > 0) yield `  affects no table; needed by ${some(snapshots)}`;
 }
 
 function some(names: string[]): string {

@@ -47,8 +47,8 @@ export async function findSource(
   }
   throw usageError(
     'URL_NEEDED',
-    'which database to protect is not said',
-    'tidemark init postgresql://user:password@host:5432/dbname, or set DATABASE_URL (also in .env), or PGHOST and PGDATABASE',
+    'no database given',
+    'tidemark init postgresql://user:password@host:5432/dbname, or set DATABASE_URL (in .env too: plain tidemark init reads it), or PGHOST and PGDATABASE',
   );
 }
 

@@ -81,7 +81,7 @@ async function carriedOver(
   throw usageError(
     'KEY_IN_USE',
     `the strategy opens ${spec.name} with a slot that would be retired`,
-    'let key in the strategy say another secret first',
+    'change `key:` in the strategy to a secret that stays valid, then run this again',
   );
 
   async function ownerAtHand(slot: KeySlot): Promise<SlotOwner | undefined> {
@@ -122,7 +122,7 @@ function ownerText(owner: SlotOwner): string {
 function leftBehind(names: string[], repository: string): Error {
   return usageError(
     'KEYS_LEFT_BEHIND',
-    `slots can't be carried over into the new epoch, since they are damaged or their secrets are not at hand: ${names.join(', ')}`,
-    `give them (--with key-file=PATH, passphrase-env=NAME …), or let them read only what is stored until now: tidemark key rotate ${repository} --epoch --retire ${names.join(' ')}`,
+    `cannot re-encrypt these key slots for the new epoch (damaged, or secret not provided): ${names.join(', ')}`,
+    `provide their secrets (--with key-file=PATH, passphrase-env=NAME …), or drop them from new backups: tidemark key rotate ${repository} --epoch --retire ${names.join(' ')}`,
   );
 }

@@ -145,7 +145,7 @@ function superseded(slots: readonly JudgedSlot[], old: string, made: string): st
 }
 
 function switchOver(name: string): string {
-  return `let key in the strategy say the new secret, then run: tidemark key rotate ${name}`;
+  return `change \`key:\` in the strategy to the new secret, then run: tidemark key rotate ${name}`;
 }
 
 function sameSecret(slot: string): Error {

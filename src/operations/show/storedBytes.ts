@@ -3,6 +3,7 @@ import { decodeChunkList } from '../../repository/chunkList.ts';
 import { packName } from '../../repository/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { readPackSegments } from '../../repository/packSegments.ts';
+import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { OpenSnapshot } from '../restore/snapshot.ts';
 
 /** Above so many chunks (about 30 GB), reading every chunk list takes longer than anybody waits for an estimate. */
@@ -79,7 +80,7 @@ function segmentsOf(used: Map<string, Map<number, number>>, pack: string): Map<n
 
 function share(bytes: number, size: Size | undefined, pack: string): number {
   if (size) return Math.min(1, bytes / Math.max(1, size.plainBytes)) * size.storedBytes;
-  const hint = "run 'tidemark verify --all' to see what is hurt";
+  const hint = DAMAGE_HINT;
   throw faultError('PLACE_WRONG', `packs/${pack} lacks a segment that the snapshot names`, hint);
 }
 

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { faultError } from '../../base/errors.ts';
+import { DAMAGE_HINT } from '../../storage/damage.ts';
 import { type ChunkList, decodeChunkList, ID_BYTES } from '../chunkList.ts';
 import type { ListRef } from '../chunkWriter.ts';
 import { packName } from '../keys.ts';
@@ -174,9 +175,5 @@ function proved(
 }
 
 function lost(where: string): Error {
-  return faultError(
-    'LOST',
-    `${where} can't be read`,
-    'restore the object from another copy, or heal the snapshot from another repository',
-  );
+  return faultError('LOST', `${where} can't be read`, DAMAGE_HINT);
 }

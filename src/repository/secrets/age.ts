@@ -1,5 +1,6 @@
 import type { Decrypter } from 'age-encryption';
 import { faultError, usageError } from '../../base/errors.ts';
+import { DAMAGE_HINT } from '../../storage/damage.ts';
 import { loadKeySdk } from './service.ts';
 
 type Age = typeof import('age-encryption');
@@ -41,7 +42,7 @@ export async function unsealAge(
     throw faultError(
       'KEY_SLOT_DAMAGED',
       `the age file of a key slot can't be decrypted: ${(cause as Error).message}`,
-      'restore the object from another copy',
+      DAMAGE_HINT,
       cause,
     );
   }

@@ -1,5 +1,6 @@
 import { scrypt } from 'node:crypto';
 import { faultError, type TidemarkError, usageError } from '../../base/errors.ts';
+import { DAMAGE_HINT } from '../../storage/damage.ts';
 
 /** How a passphrase becomes a key (docs/format.md, "Slots"). */
 export interface Kdf {
@@ -39,5 +40,5 @@ export async function passphraseKey(secret: { text: string; where: string }, kdf
 }
 
 function damaged(what: string, cause?: unknown): TidemarkError {
-  return faultError('KEY_SLOT_DAMAGED', what, 'restore the object from another copy', cause);
+  return faultError('KEY_SLOT_DAMAGED', what, DAMAGE_HINT, cause);
 }

@@ -1,5 +1,6 @@
 import type { SshError } from 'ssh2';
 import { faultError, TidemarkError } from '../../base/errors.ts';
+import { DAMAGE_HINT } from '../damage.ts';
 import type { Attempts } from './authentication.ts';
 import { hasStatus, LostError, STATUS } from './channel.ts';
 
@@ -13,7 +14,7 @@ export function sftpError(error: unknown, what: string): TidemarkError {
     return new TidemarkError(code, `${what}: ${reason}`, hint, { cause: error, retry: {} });
   }
   if (hasStatus(error, STATUS.noSuchFile)) {
-    const hint = "the object is gone; run 'tidemark verify --all' to see what is hurt";
+    const hint = `the object is gone; ${DAMAGE_HINT}`;
     return faultError('OBJECT_MISSING', `${what}: ${reason}`, hint, error);
   }
   const [code, hint] = hasStatus(error, STATUS.permissionDenied) ? DENIED : REFUSED;
