@@ -4,6 +4,7 @@ import { readGiven, whyChosen } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
+import { groupedNotes } from '../notes.ts';
 import { formatBytes, formatCount, formatSeconds } from '../output.ts';
 import { thawOptions } from '../thaw.ts';
 
@@ -59,7 +60,7 @@ export const command: CliCommand = {
       const summary =
         `exported ${result.snapshot} as ${result.format}: ${formatCount(result.tables)} tables, ` +
         `${formatCount(result.rows)} rows, ${formatBytes(result.bytes)}, ${formatSeconds(result.seconds)}`;
-      for (const line of result.leftOut) output.note(`left out: ${line}`);
+      for (const line of groupedNotes(result.leftOut)) output.note(`left out: ${line}`);
       if (toStdout) output.note(summary);
       else output.result(result, () => [summary]);
     });

@@ -7,6 +7,7 @@ import { checkLines, parseCheck } from '../check.ts';
 import type { CliCommand, Context } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
+import { groupedNotes } from '../notes.ts';
 import { formatCount, formatSeconds } from '../output.ts';
 import { thawOptions } from '../thaw.ts';
 
@@ -96,13 +97,13 @@ async function restoreFound(
     reporter: progress,
     signal,
     async confirm(plan, destructive) {
-      for (const line of plan) output.note(line);
+      for (const line of groupedNotes(plan)) output.note(line);
       return !destructive || options.yes === true || context.ask('Go on?');
     },
   });
   const rows = result.tables.reduce((sum, each) => sum + each.rows, 0);
   output.result(result, () => [
-    ...result.notes.map(note => `note: ${note}`),
+    ...groupedNotes(result.notes).map(note => `note: ${note}`),
     `restored ${result.snapshot} into ${result.target}: ${formatCount(result.tables.length)} tables, ` +
       `${formatCount(rows)} rows, ${formatSeconds(result.seconds)}`,
     ...checkLines(result.check),
