@@ -106,6 +106,9 @@ test('a materialized view is refreshed, and the table it reads is not touched', 
   await tables('totals');
   assert.equal(await sql('select count(*) from orders'), '4\n');
   assert.equal(await sql('select n from totals'), '4\n');
+  const stale = await tables('orders');
+  assert.equal(stale.length, 1, stale.join());
+  assert.match(stale[0]!, /keep their rows of before: public.totals/);
   await sql('drop table orders cascade');
   const notes = await tables('big');
   assert.equal(await sql('select count(*) from big'), '0\n');
@@ -204,7 +207,7 @@ test('a sequence stays owned by its column', async t => {
 });
 
 test('large objects come whole with rows alone, whether they are there or not', async t => {
-  const { site, sql } = await backedUp(
+  const { site, sql, tables } = await backedUp(
     t,
     `
     create table docs(id int primary key, body oid);
@@ -214,6 +217,12 @@ test('large objects come whole with rows alone, whether they are there or not', 
   const sums =
     "select string_agg(m.oid || '=' || encode(lo_get(m.oid), 'escape') || coalesce(m.lomacl::text, ''), ',' order by m.oid) from pg_largeobject_metadata m";
   const before = await sql(sums);
+  const notes = await tables('docs');
+  assert.ok(
+    notes.some(note => /large objects .*rows of public.docs/.test(note)),
+    notes.join(),
+  );
+  assert.equal(await sql(sums), before);
   const target = await freshDatabase(await server(15));
   await site.json('restore', 'shop', '--to', target.url, '--schema-only');
   for (const state of ['empty', 'there']) {

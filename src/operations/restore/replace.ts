@@ -8,7 +8,12 @@ import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
 import type { Division } from '../../restore/table/existing.ts';
-import { cascadeVictims, lostDependents } from '../../restore/table/lost.ts';
+import {
+  cascadeVictims,
+  holdersOfLargeObjects,
+  lostDependents,
+  staleViews,
+} from '../../restore/table/lost.ts';
 import { Surroundings } from '../../restore/table/surroundings.ts';
 import { describeEntry, type EntryRun } from './entryRun.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
@@ -58,6 +63,7 @@ export class ReplaceRun {
     if (this.#request.target.kind === 'inPlace' && created.size > 0) await this.#bringBackLost();
     await this.#run.target.session.run('SET CONSTRAINTS ALL IMMEDIATE');
     await this.#noteCascades();
+    this.#noteLeft();
     this.#run.noteKept();
     await this.#setSequences(steps.sequences);
     return tables;
@@ -253,6 +259,28 @@ export class ReplaceRun {
     this.#request.reporter.note(
       `rows of other tables may have gone with those of the restored ones (ON DELETE CASCADE), and are not restored: ${fewer.join('; ')}; restore them from the same snapshot with --table`,
     );
+  }
+
+  /** What goes with the restored rows, and is left as it is because it was not named. */
+  #noteLeft(): void {
+    const { reporter, snapshot } = this.#request;
+    const { archive } = snapshot;
+    const names = (entries: ArchiveEntry[]) =>
+      entries.map(entry => quoteQualified(entry.namespace, entry.tag)).join(', ');
+    const stale = staleViews(archive, this.#division);
+    if (stale.length > 0) {
+      reporter.note(
+        `materialized views read restored tables and keep their rows of before: ${names(stale)}; REFRESH MATERIALIZED VIEW computes them anew`,
+      );
+    }
+    const takesObjects = this.#division.entries.some(entry => entry.desc === 'BLOBS');
+    if (snapshot.manifest.counts.largeObjects === 0 || takesObjects) return;
+    const holders = holdersOfLargeObjects(archive, this.#division.entries);
+    if (holders.length > 0) {
+      reporter.note(
+        `large objects are not part of a table and are left as they are: rows of ${names(holders)} may name some; they come with a whole restore or with --data-only`,
+      );
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import { isRelation, isRemark } from '../../postgres/archive/belongs.ts';
+import { columnOf, readCreateTable } from '../../postgres/archive/createTable.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { type Division, wholeFamily } from './existing.ts';
 
@@ -85,5 +86,47 @@ export function cascadeVictims(
   }
   return archive.entries.filter(({ desc, dependencies: [table = -1] }) => {
     return desc === 'TABLE DATA' && reached.has(table) && !restored.has(table) && existing.has(table);
+  });
+}
+
+/** Materialized views that are there, read tables whose rows are replaced, and are not computed anew. */
+export function staleViews(
+  archive: Archive,
+  { belongings, replaced, existing, entries }: Division,
+): ArchiveEntry[] {
+  const changed = new Set<number>();
+  for (const {
+    dependencies: [table = -1],
+  } of replaced)
+    for (let id: number | null = table; id !== null; id = belongings.parentOf(id)) changed.add(id);
+  const refreshed = new Set(
+    entries.filter(entry => entry.desc === 'MATERIALIZED VIEW DATA').map(entry => entry.dependencies[0]),
+  );
+  const reads = (entry: ArchiveEntry, seen: Set<number>): boolean => {
+    if (seen.has(entry.dumpId)) return false;
+    seen.add(entry.dumpId);
+    const sources = [entry, ...belongings.partsOf(entry.dumpId).filter(part => part.desc === 'RULE')];
+    return sources
+      .flatMap(each => belongings.dependenciesOf(each))
+      .some(other => changed.has(other.dumpId) || (!isRemark(other) && reads(other, seen)));
+  };
+  return archive.entries.filter(
+    entry =>
+      entry.desc === 'MATERIALIZED VIEW' &&
+      existing.has(entry.dumpId) &&
+      !refreshed.has(entry.dumpId) &&
+      reads(entry, new Set()),
+  );
+}
+
+/** Tables with a column that may hold the number of a large object. */
+export function holdersOfLargeObjects(archive: Archive, entries: readonly ArchiveEntry[]): ArchiveEntry[] {
+  const loaded = new Set(
+    entries.filter(entry => entry.desc === 'TABLE DATA').map(entry => entry.dependencies[0]),
+  );
+  return archive.entries.filter(entry => {
+    if (entry.desc !== 'TABLE' || !loaded.has(entry.dumpId)) return false;
+    const columns = readCreateTable(entry.defn ?? '')?.elements ?? [];
+    return columns.some(column => / (?:oid|(?:\w+\.)?lo)(?: |$)/.test(column) && columnOf(column) !== null);
   });
 }
