@@ -7,7 +7,7 @@ import type { ProgressLine } from './progress.ts';
 export interface Context {
   output: Output;
   progress: ProgressLine;
-  /** Aborted by Ctrl-C and SIGTERM. */
+  /** Aborted by Ctrl-C, SIGTERM and SIGHUP. */
   signal: AbortSignal;
   environment: NodeJS.ProcessEnv;
   /** Path of the strategy file as given. */

@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError } from 'commander';
-import { asTidemarkError, usageError } from '../base/errors.ts';
 import { checkValues, watchOptions } from './arguments.ts';
 import type { CliCommand, CliGroup, Context } from './command.ts';
 import { COMMANDS, SUMMARIES } from './commands/index.ts';
@@ -8,16 +7,14 @@ import { checkContradictions } from './contradictions.ts';
 import { EXIT } from './exit.ts';
 import { makeOutput, printable, reportError, watchOutput } from './output.ts';
 import { ProgressLine } from './progress.ts';
+import { watchSignals } from './signals.ts';
 
 const DEFAULT_STRATEGY = './tidemark.yaml';
 
 /** Runs the program; resolves to its exit code. Nothing else in tidemark ends the process. */
 export async function run(argv: string[], environment: NodeJS.ProcessEnv, version: string): Promise<number> {
   const json = argv.includes('--json');
-  const interrupt = new AbortController();
-  const stop = () => interrupt.abort(interruption());
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
+  const interrupt = watchSignals(json);
   const requireWritten = watchOutput();
   try {
     const name = argv.find(word => !word.startsWith('-'));
@@ -29,6 +26,7 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
     }
     const run = (definition: CliCommand) => async (args: unknown[], options: Record<string, unknown>) => {
       const context = makeContext(options, environment, version, interrupt.signal);
+      interrupt.watch(context.progress);
       const { watchStorages } = await import('../operations/storages.ts');
       watchStorages({ signal: interrupt.signal, waiting: line => context.progress.note(line) });
       code = (await definition.run(context, args, options)) ?? EXIT.done;
@@ -44,12 +42,11 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
       if (json) makeOutput(true).result({ error: usageOf(error) }, () => []);
       return EXIT.usage;
     }
-    const known = asTidemarkError(interrupt.signal.aborted ? interrupt.signal.reason : error);
+    const known = interrupt.explain(error);
     reportError(known, json);
     return EXIT[known.kind];
   } finally {
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
+    interrupt.end();
   }
 }
 
@@ -145,13 +142,4 @@ function makeContext(
       }
     },
   };
-}
-
-function interruption(): Error {
-  const error = usageError(
-    'INTERRUPTED',
-    'interrupted',
-    'nothing half-done was left behind; run the command again',
-  );
-  return Object.assign(error, { kind: 'interrupted' });
 }

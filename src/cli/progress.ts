@@ -15,6 +15,7 @@ export class ProgressLine implements Reporter {
   #started = 0;
   #drawn = 0;
   #shown = false;
+  #remains: string | null = null;
 
   begin(what: string, totalBytes: number | null): void {
     this.#clear();
@@ -40,6 +41,15 @@ export class ProgressLine implements Reporter {
   note(line: string): void {
     this.#clear();
     this.#stream.write(`${printable(line)}\n`);
+  }
+
+  leaves(what: string | null): void {
+    this.#remains = what;
+  }
+
+  /** What would stay behind if the process ended now. */
+  get remains(): string | null {
+    return this.#remains;
   }
 
   #draw(): void {

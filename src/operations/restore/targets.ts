@@ -156,7 +156,9 @@ async function saveReplaced(request: RestoreRequest, old: string): Promise<strin
 function failing({ signal }: RestoreRequest, state: string) {
   return (error: unknown): never => {
     if (error instanceof RestoreDiffers) throw error;
-    const { code, message, hint, kind } = asTidemarkError(signal.aborted ? signal.reason : error);
+    if (signal.aborted)
+      throw new TidemarkError('INTERRUPTED', 'interrupted', state, { kind: 'interrupted', cause: error });
+    const { code, message, hint, kind } = asTidemarkError(error);
     throw new TidemarkError(code, message, hint ? `${hint}\n${state}` : state, { kind, cause: error });
   };
 }
