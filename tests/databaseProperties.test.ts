@@ -310,6 +310,104 @@ for (const major of MAJORS) {
       }
     });
 
+    test('an owner who is another role, privileges that are taken from everyone', async t => {
+      const shop = await source(
+        t,
+        own,
+        [
+          'create table t (a int); insert into t values (1); alter table t owner to app4; create materialized view v as select * from t; alter materialized view v owner to app4',
+          `alter database %NAME% owner to app4; revoke all on database %NAME% from public; grant connect on database %NAME% to maker4, reader4 with grant option;
+           set session authorization reader4; grant connect on database %NAME% to other4; reset session authorization`,
+        ],
+        'maker4',
+      );
+      const [expected] = await query(shop.url, PROPERTIES);
+      const url = await shop.fresh();
+      // Only a superuser can grant in another's name.
+      const [has] = await query<{ json_build_object: { acl: string[]; owner: string } }>(url, PROPERTIES);
+      assert.equal(has!.json_build_object.owner, 'app4');
+      const site = await makeSite({ shop: shop.url });
+      t.after(() => site.remove());
+      await site.json('backup', 'shop');
+      await site.json('restore', 'shop', '--new', `${shop.name}_super`);
+      assert.deepEqual(await query(own.url(`${shop.name}_super`), PROPERTIES), [expected]);
+      await site.json('restore', 'shop', '--in-place', '--yes');
+      assert.deepEqual(await query(shop.url, PROPERTIES), [expected]);
+      // Somebody else's database: what belongs to it is left out and said.
+      const given = await freshDatabase(own);
+      const to = ['restore', 'shop', '--to', given.url.replace('postgres@', 'maker4@')];
+      const refused = await site.run(...to);
+      assert.match(refused.stderr, /ALTER DATABASE ".*" OWNER TO "app4"/);
+      await query(
+        given.url,
+        'drop materialized view if exists v; drop table if exists t; grant all on schema public to maker4, app4',
+      );
+      const ran = await site.run(...to);
+      assert.equal(ran.code, 0, ran.stderr);
+      assert.match(ran.stdout, /note: left out of the database's own: .* ON DATABASE/);
+    });
+
+    test('names and values that are not ASCII, in another encoding', async t => {
+      const name = `магазин ${major}`;
+      await query(own.url(), `create database "${name}" template template0 encoding 'WIN1251' locale 'C'`);
+      const url = own.url(name);
+      await query(
+        url,
+        `do $do$ begin
+           execute format($$comment on database %I is 'Лавка "№1"; ON DATABASE x'$$, current_database());
+           execute format($$alter database %I set app.tenant = 'Север''; DROP'$$, current_database());
+           execute format('grant connect on database %I to reader4', current_database());
+           execute format('alter role app4 in database %I set search_path = "Схема", public', current_database());
+         end $do$`,
+      );
+      await query(url, "create materialized view v as select current_setting('app.tenant') as t");
+      const site = await makeSite({ shop: url });
+      t.after(() => site.remove());
+      await site.json('backup', 'shop');
+      await site.json('restore', 'shop', '--new', `${name} Ё`);
+      assert.deepEqual(await query(own.url(`${name} Ё`), PROPERTIES), await query(url, PROPERTIES));
+      assert.deepEqual(await column(own.url(`${name} Ё`), 'select t from v'), ["Север'; DROP"]);
+      const target = await freshDatabase(own, `Склад ${major}`, { encoding: 'WIN1251', locale: 'C' });
+      await site.json('restore', 'shop', '--to', target.url);
+      assert.deepEqual(await column(target.url, 'select t from v'), ["Север'; DROP"]);
+      assert.deepEqual(
+        await column(
+          target.url,
+          "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()",
+        ),
+        ['Лавка "№1"; ON DATABASE x'],
+      );
+    });
+
+    test('a database whose sessions become another role, and go to a tablespace', async t => {
+      const shop = await source(t, own, [
+        'create table t (a int); insert into t values (1); grant select on t to app4; create materialized view v as select current_user::text as u; grant select on v to app4',
+        `alter database %NAME% set role = 'app4'; alter database %NAME% set default_tablespace = 'fast5'`,
+      ]);
+      const owners =
+        "select string_agg(relname || ' ' || pg_get_userbyid(relowner) || ' ' || reltablespace, ',' order by relname) from pg_class where relname in ('t', 'v')";
+      assert.deepEqual(await column(await shop.fresh(), owners), ['t postgres 0,v postgres 0']);
+    });
+
+    test('money is refused where the server lacks its locale', { skip: localesLack }, async t => {
+      const shop = await source(t, own, [
+        `alter database %NAME% set lc_monetary = 'de_DE.UTF-8'`,
+        "create table prices (price money); insert into prices values ('11,25'); create table plain (a int)",
+      ]);
+      const path = process.env.LOCPATH;
+      delete process.env.LOCPATH;
+      const poor = await server(major, { configuration: { work_mem: '6MB' } }).finally(() => {
+        process.env.LOCPATH = path;
+      });
+      const target = await freshDatabase(poor);
+      for (const more of [[], ['--table', 'prices']]) {
+        const ran = await shop.site.run('restore', 'shop', '--to', target.url, '--yes', ...more);
+        assert.equal(ran.code, 2, ran.stdout);
+        assert.match(ran.stderr, /LOCALE_MISSING/);
+        assert.match(ran.stderr, /de_DE/);
+      }
+    });
+
     test('a setting that is refused is named, and its value is not', async t => {
       const shop = await source(t, own, [
         `alter database %NAME% set app.jwt_secret = 'hush-hush-hush'; create role secret4; alter role secret4 set app.role_secret = 'hush-role'`,

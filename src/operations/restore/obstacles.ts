@@ -16,6 +16,7 @@ import { requireReadableStrings, type TargetProfile } from '../../restore/profil
 import { type Powers, statementToHandOver, superuserNeeded } from '../../restore/superuser.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
+import type { OpenSnapshot } from './snapshot.ts';
 import { ownEntries } from './whole.ts';
 
 /** A selection without what this role can't make, each with its reason; and what else is announced. */
@@ -39,7 +40,7 @@ export async function foresee(request: RestoreRequest, selected: Selected): Prom
     if (!request.roles) requireRoles(request, entries, profile);
     await requireOwners(request, entries, session);
     const announced = await requireTablespaces(request, kept.entries, definition, session);
-    await requireMoneyLocale(request, kept.entries, definition, session);
+    await requireMoneyLocale(snapshot, session);
     return { ...kept, announced };
   } finally {
     await session.close();
@@ -139,20 +140,31 @@ async function requireTablespaces(
   );
 }
 
-/** Money is read by the locale that it was written in, and another locale may take it for another amount. */
-async function requireMoneyLocale(
-  { snapshot }: RestoreRequest,
-  entries: ArchiveEntry[],
-  definition: DatabaseDefinition,
-  session: Session,
-): Promise<void> {
-  if (!entries.some(entry => entry.section === 'pre-data' && /\bmoney\b/.test(entry.defn ?? ''))) return;
-  const captured = snapshot.globals.settings?.find(({ name }) => name === 'lc_monetary');
-  const own = definition.statements.find(
+/** For tables that go into a database in use, which need less: their rows must be read as they were written. */
+export async function foreseeTables({ snapshot, target }: RestoreRequest): Promise<void> {
+  if (target.kind === 'new' || monetaryOf(snapshot) === null) return;
+  const session = await Session.open(target.settings, 'tidemark restore');
+  await requireMoneyLocale(snapshot, session).finally(() => session.close());
+}
+
+/** The `lc_monetary` that the snapshot's money was written under, as an assignment; null where it has none, or it is unknown. */
+function monetaryOf({ archive, globals }: OpenSnapshot): string | null {
+  const hasMoney = archive.entries.some(
+    entry => entry.section === 'pre-data' && /\bmoney\b/.test(entry.defn ?? ''),
+  );
+  if (!hasMoney) return null;
+  const captured = globals.settings?.find(({ name }) => name === 'lc_monetary');
+  if (captured) return `lc_monetary TO ${quoteLiteral(captured.value)}`;
+  const own = databaseDefinition(archive).statements.find(
     ({ kind, assignment }) => kind === 'setting' && settingName(assignment!) === 'lc_monetary',
   );
-  const assignment = captured ? `lc_monetary TO ${quoteLiteral(captured.value)}` : own?.assignment;
-  if (!assignment) return;
+  return own?.assignment ?? null;
+}
+
+/** Another locale may take the same text for another amount. */
+async function requireMoneyLocale(snapshot: OpenSnapshot, session: Session): Promise<void> {
+  const assignment = monetaryOf(snapshot);
+  if (assignment === null) return;
   try {
     await session.run(`SET ${assignment}`);
   } catch (error) {

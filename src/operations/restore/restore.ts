@@ -6,7 +6,7 @@ import { requireMatches } from '../tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
 import { examine } from './examine.ts';
-import { foresee } from './obstacles.ts';
+import { foresee, foreseeTables } from './obstacles.ts';
 import { destroys, isTableRestore, type RestoreRequest, type RestoreResult } from './request.ts';
 import { intoTarget } from './targets.ts';
 
@@ -17,6 +17,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.roles && snapshot.rolesFault) throw snapshot.rolesFault;
   const chosen = select(request);
   const examined = await examine(request);
+  if (isTableRestore(request)) await foreseeTables(request);
   const selected = isTableRestore(request) ? { ...chosen, announced: [] } : await foresee(request, chosen);
   // Into a database in use, what is left out depends on what is there: the restore itself says it.
   const leftOut = isTableRestore(request) ? [] : selected.leftOut;

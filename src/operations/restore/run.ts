@@ -15,7 +15,7 @@ import {
   sessionPreamble,
 } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
-import { Session } from '../../postgres/session.ts';
+import { quoteName, Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { batches, type EntryStatements, joined } from '../../restore/database/batches.ts';
@@ -288,7 +288,7 @@ class RestoreRun {
     const server = PostgresError.of(error);
     if (server) {
       const secret = mayHoldSecret(entry);
-      const remedy = remedyFor(server, entry);
+      const remedy = remedyFor(server, entry, this.#request.settings.database);
       const otherwise = this.#wayRound(entry);
       return server.explained({ code: 'RESTORE_FAILED', what, remedy, otherwise, secret });
     }
@@ -311,7 +311,13 @@ const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work
 /** A check's verdict, or what a function raised: it may have read a table that has no rows yet. */
 const REFUSED_BY_FUNCTION = /^(?:23514|P0|2F|38|39)/;
 
-function remedyFor({ code, message }: PostgresError, { desc }: ArchiveEntry): string | undefined {
+function remedyFor(
+  { code, message }: PostgresError,
+  { desc, owner }: ArchiveEntry,
+  database: string,
+): string | undefined {
+  if (code === '42501' && owner && / schema public$/.test(message))
+    return `schema public is its database's owner's: ALTER DATABASE ${quoteName(database)} OWNER TO ${quoteName(owner)}, or GRANT CREATE ON SCHEMA public TO ${quoteName(owner)}`;
   if (code === '42501')
     return 'the role of the connection may not do that; restore as the owner or a superuser, or see --no-owner and --no-privileges';
   if (code === '53100') return "the target server's disk is full: make room there";

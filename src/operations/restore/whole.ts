@@ -15,7 +15,7 @@ import {
   type DatabaseRequest,
   type LoadingSettings,
   loadingSettings,
-  openAnew,
+  requireOpenable,
   takenNow,
 } from '../../restore/database/properties.ts';
 import { restoreRoles } from '../../restore/database/roles.ts';
@@ -45,7 +45,7 @@ export async function restoreWhole(
       if (request.target.kind === 'to')
         (await ownProperties(session, database.definition, manifest.source)).forEach(note);
     }
-    const loading = await settingsAnew(request, session, database);
+    const loading = await settingsAnew(request, into, database);
     loading.notes.forEach(note);
     const defaults = await suspendDefaultPrivileges(session);
     const tables = await runRestore({
@@ -98,17 +98,18 @@ export async function bringRoles(
 }
 
 /**
- * What would have been in the way until now: how many may connect, and whether the database is a template. The last of a
+ * What would have been in the way until now: how many may connect, as what, and whether the database is a template. The last of a
  * restore, when the database has its name.
  */
 export async function openToUse(request: RestoreRequest, settings: ConnectionSettings): Promise<void> {
-  const database = databaseRequest(request, { roles: new Set() });
-  const isThere = database.definition.statements.some(({ kind }) => kind === 'access');
-  if (!isWholeDatabase(request) || !isThere) return;
+  const { statements } = databaseDefinition(request.snapshot.archive);
+  if (!isWholeDatabase(request) || !statements.some(({ kind }) => kind === 'access')) return;
   const session = await Session.open(settings, 'tidemark restore');
   try {
+    const database = databaseRequest(request, await readProfile(session));
     const refused = await applyToDatabase(session, database, ['access']);
-    for (const line of refused) request.reporter.note(line);
+    for (const line of [...refused, ...(await requireOpenable(session, database))])
+      request.reporter.note(line);
   } finally {
     await session.close();
   }
@@ -136,11 +137,11 @@ export function isWholeDatabase({ tables, only }: RestoreRequest): boolean {
 }
 
 async function settingsAnew(
-  { snapshot: { globals }, reporter }: RestoreRequest,
-  session: Session,
+  { snapshot: { globals } }: RestoreRequest,
+  into: ConnectionSettings,
   database: DatabaseRequest,
 ): Promise<LoadingSettings> {
-  const fresh = await openAnew(session, database, line => reporter.note(line));
+  const fresh = await Session.open(into, 'tidemark restore');
   try {
     return await loadingSettings(fresh, database, globals.settings ?? []);
   } finally {

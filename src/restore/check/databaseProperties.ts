@@ -1,5 +1,6 @@
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { isDatabaseEntry } from '../../postgres/archive/statements.ts';
+import { LAST_SETTINGS } from '../database/definition.ts';
 import type { ObjectDifference } from './compare.ts';
 import { tokensOf } from './wording.ts';
 
@@ -13,8 +14,10 @@ export interface PropertyOptions {
   serverMajor: number;
 }
 
-/** Who may connect: what would be in a restore's way, so it is set, and compared, at the very end. */
+/** Who may connect, and as what: what would be in a restore's way, so it is set, or refused and noted, at the very end. */
 const ACCESS = new Set(['connection limit', 'is_template', 'allow_connections']);
+const isAccess = (name: string) =>
+  ACCESS.has(name) || LAST_SETTINGS.has(/^setting (\S+)/.exec(name)?.[1] ?? '');
 
 const ICU_RULES_MAJOR = 16;
 const BUILTIN_PROVIDER_MAJOR = 17;
@@ -76,7 +79,7 @@ function propertiesOf(archive: Archive, options: PropertyOptions): Map<string, s
     else {
       for (const words of statementsOf(entry)) {
         const [name, value, ofDatabase] = propertyOf(words);
-        if ((options.made || !ofDatabase) && !ACCESS.has(name)) properties.set(name, value);
+        if ((options.made || !ofDatabase) && !isAccess(name)) properties.set(name, value);
       }
     }
   }

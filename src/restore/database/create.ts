@@ -1,9 +1,8 @@
 import type { Archive } from '../../postgres/archive/entry.ts';
-import { encodingStatement } from '../../postgres/archive/statements.ts';
 import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
-import { type DatabaseDefinition, encodedName } from './definition.ts';
+import type { DatabaseDefinition } from './definition.ts';
 
 /** What a manifest says of its source, for snapshots whose archive has no CREATE DATABASE. */
 export interface SourceLocale {
@@ -42,15 +41,13 @@ export async function createDatabase(session: Session, name: string, wanted: New
   if (wanted.owner && definition.owner) clauses.set('OWNER', quoteName(definition.owner));
   const options = [...clauses].map(([key, value]) => `${key} = ${value}`).join(' ');
   try {
-    await session.run(encodingStatement(archive));
+    // What stands in catalogs that all databases share has no encoding: it goes as the bytes it came in.
     await session.run(
       Buffer.concat([
-        Buffer.from('CREATE DATABASE '),
-        await encodedName(session, name, archive),
+        Buffer.from(`CREATE DATABASE ${quoteName(name)}`),
         encodeText(` WITH ${options}`, archive.text),
       ]),
     );
-    await session.run("SET client_encoding = 'UTF8'");
     return notes;
   } catch (error) {
     throw explainCreate(error, name, wanted);

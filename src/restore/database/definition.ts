@@ -11,8 +11,16 @@ export type DatabaseStatementKind =
   | 'roleSetting'
   | 'description'
   | 'privilege'
-  /** CONNECTION LIMIT, IS_TEMPLATE: what would get in the way of the restore itself, so it comes last. */
+  /** CONNECTION LIMIT, IS_TEMPLATE, and LAST_SETTINGS: what would get in the way of the restore, so it comes last. */
   | 'access';
+
+/** Settings by which sessions begin as another role, or with libraries without which they don't begin at all. */
+export const LAST_SETTINGS: ReadonlySet<string> = new Set([
+  'role',
+  'session_authorization',
+  'session_preload_libraries',
+  'local_preload_libraries',
+]);
 
 /** One statement about the database, in two halves, between which its name belongs. */
 export interface DatabaseStatement {
@@ -82,8 +90,9 @@ function statementOf(entry: ArchiveEntry, sql: string): DatabaseStatement {
     const halves = match.slice(1).filter((_, at) => !(match.groups && at === 1));
     const [before, after, assignment] = halves;
     const role = match.groups?.role ? readQualified(match.groups.role, 0)!.parts[0]! : null;
+    const isLast = assignment !== undefined && LAST_SETTINGS.has(settingName(assignment));
     return {
-      ...{ kind, entry, before: before!, after: after!, role },
+      ...{ kind: isLast ? 'access' : kind, entry, before: before!, after: after!, role },
       assignment: assignment ?? null,
       what: describe(kind, before!, after!, assignment, role),
     };
@@ -119,11 +128,17 @@ export function statementFor(statement: DatabaseStatement, name: Buffer, text: A
   return Buffer.concat([encodeText(statement.before, text), name, encodeText(statement.after, text)]);
 }
 
-/** A database's name, quoted, in the bytes that the archive's statements are in. */
+/**
+ * A database's name, quoted, in the bytes for a session whose client_encoding is the archive's. Names of databases have no
+ * encoding of their own: they are the bytes that were sent when they were given, ours in UTF-8, and are found where no
+ * conversion comes in between.
+ */
 export async function encodedName(session: Session, name: string, archive: Archive): Promise<Buffer> {
   const quoted = quoteName(name);
   const encoding = archiveEncoding(archive);
   if (encoding === 'UTF8' || !/[^\x20-\x7e]/.test(name)) return Buffer.from(quoted);
+  const [own] = await session.query('select pg_catalog.getdatabaseencoding() as encoding');
+  if (own!.encoding === encoding) return Buffer.from(quoted);
   const [row] = await session.query(
     "select pg_catalog.encode(pg_catalog.convert_to($1, $2), 'hex') as bytes",
     [quoted, encoding],

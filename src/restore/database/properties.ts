@@ -3,7 +3,7 @@
  * are opened anew after them, as `pg_restore --create` does: they change how text becomes a value, and what views,
  * checks and indexes compute.
  */
-
+import { TidemarkError } from '../../base/errors.ts';
 import type { SessionSetting } from '../../capture/logical/globals.ts';
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { encodingStatement } from '../../postgres/archive/statements.ts';
@@ -11,11 +11,11 @@ import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
 import { FIXED_SETTINGS } from '../../postgres/sessionStart.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import {
   type DatabaseDefinition,
   type DatabaseStatementKind,
   encodedName,
+  LAST_SETTINGS,
   settingName,
   statementFor,
 } from './definition.ts';
@@ -57,7 +57,9 @@ export async function applyToDatabase(
       continue;
     }
     try {
-      await session.run(statementFor(statement, name, archive.text));
+      const { notices } = await session.run(statementFor(statement, name, archive.text));
+      const ignored = notices.find(({ code }) => NOT_GRANTED.has(code));
+      if (ignored) refuse(ignored.message, statement.what);
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
       refuse(statement.assignment === null ? error.message : reasonOf(error), statement.what);
@@ -69,52 +71,44 @@ export async function applyToDatabase(
   );
 }
 
+/** privilege_not_granted and privilege_not_revoked: warnings, where the role may not grant. */
+const NOT_GRANTED = new Set(['01007', '01006']);
+
 /** Why a server refused a statement, without its own words, which may repeat a secret value. */
 export function reasonOf({ code }: PostgresError): string {
   return REASONS[code] ?? `SQLSTATE ${code}`;
 }
 
-/** Libraries that sessions load when they begin: where the target lacks one, nobody can connect any more. */
-const PRELOADING = ['session_preload_libraries', 'local_preload_libraries'];
-
 /**
- * Opens a session in which the database's settings are in force. Where one of them keeps sessions from beginning, it is
- * taken back, by `session`, and noted.
+ * After the `access` statements: where a library that sessions are to load is not there, nobody can connect any more.
+ * Then such settings are taken back, by `session`, which began before; resolves to what was.
  */
-export async function openAnew(
+export async function requireOpenable(
   session: Session,
   { archive, definition }: DatabaseRequest,
-  note: (line: string) => void,
-): Promise<Session> {
-  const open = (settings: ConnectionSettings) => Session.open(settings, 'tidemark restore');
+): Promise<string[]> {
+  const loading = definition.statements.filter(
+    ({ kind, assignment }) =>
+      kind === 'access' && assignment !== null && settingName(assignment).endsWith('_preload_libraries'),
+  );
+  if (loading.length === 0) return [];
   try {
-    return await open(session.settings);
+    await (await Session.open(session.settings, 'tidemark restore')).close();
+    return [];
   } catch (error) {
-    const loading = definition.statements.filter(
-      ({ kind, assignment }) => kind === 'setting' && PRELOADING.includes(settingName(assignment!)),
-    );
-    if (loading.length === 0) throw error;
+    if (!(error instanceof TidemarkError)) throw error;
     const name = await encodedName(session, session.settings.database, archive);
     for (const { assignment, before } of loading) {
       const reset = ` RESET ${quoteName(settingName(assignment!))}`;
       await session.run(Buffer.concat([Buffer.from(before), name, Buffer.from(reset)]));
     }
-    const fresh = await open(session.settings);
-    note(
-      `left out of the database's own: ${loading.map(({ what }) => what).join(', ')}: this server lacks a library that it names`,
-    );
-    return fresh;
+    const what = loading.map(each => each.what).join(', ');
+    return [`left out of the database's own: ${what}: this server lacks a library that it names`];
   }
 }
 
 /** Settings of other sessions than a restore's, or that its own preamble or every session of ours decides. */
-const NOT_FOR_US = new Set([
-  'role',
-  'session_authorization',
-  'client_encoding',
-  ...PRELOADING,
-  ...FIXED_SETTINGS,
-]);
+const NOT_FOR_US = new Set(['client_encoding', ...LAST_SETTINGS, ...FIXED_SETTINGS]);
 
 export interface LoadingSettings {
   /** For every session that creates objects and loads rows, before the archive's preamble. */
@@ -139,7 +133,7 @@ export async function loadingSettings(
   { archive, definition }: DatabaseRequest,
   captured: readonly SessionSetting[],
 ): Promise<LoadingSettings> {
-  const [me] = await session.query('select session_user as login, current_user as role');
+  const [me] = await session.query('select session_user as login');
   const computing = captured
     .filter(({ ofRole }) => !ofRole)
     .map(({ name, value }) => ({ name, sql: setStatement(name, value) }));
@@ -163,16 +157,8 @@ export async function loadingSettings(
   const asWritten = money ? [setStatement(money.name, money.value)] : [];
   const monetary = taken.filter(({ name }) => name === 'lc_monetary').slice(-1);
   const usable = asWritten.length > 0 && (await takes(session, Buffer.from(asWritten[0]!)));
-  const hasRole = definition.statements.some(
-    ({ assignment }) => assignment !== null && settingName(assignment) === 'role',
-  );
   return {
-    session: [
-      encodingStatement(archive),
-      ...taken.map(({ sql }) => sql),
-      ...(usable ? asWritten : []),
-      ...(hasRole ? [`SET ROLE ${me!.role === me!.login ? 'NONE' : quoteName(me!.role!)}`] : []),
-    ],
+    session: [encodingStatement(archive), ...taken.map(({ sql }) => sql), ...(usable ? asWritten : [])],
     refresh: money?.ofRole ? monetary.map(({ sql }) => sql) : [],
     ...{ late, notes },
   };
