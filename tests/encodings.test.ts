@@ -145,6 +145,9 @@ for (const each of CASES) {
     );
     const part = await site.json<{ counts: { tables: number } }>('show', partial.snapshot);
     assert.equal(part.counts.tables, 1);
+    const rest = await site.json<{ snapshot: string }>('backup', 'shop', '--exclude-table', `"${table}"`);
+    const shownRest = await site.json<{ tables: { name: string }[] }>('show', rest.snapshot);
+    assert.deepEqual(new Set(shownRest.tables.map(one => one.name)), new Set([other, `${table}2`]));
   });
 }
 

@@ -1,7 +1,7 @@
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
-import { anyPattern } from '../../postgres/archive/pattern.ts';
+import { anyPattern, patternIn } from '../../postgres/archive/pattern.ts';
 import { isEmptySelection, selectEntries } from '../../postgres/archive/select.ts';
 import { writeArchive } from '../../postgres/archive/write.ts';
 import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
@@ -40,7 +40,7 @@ export async function planCapture(
 ): Promise<CapturePlan> {
   const head = await readArchiveHead({
     session: anchor.session,
-    args: pgDumpArguments(scope),
+    args: pgDumpArguments(scope, anchor.facts.encoding),
     lockTimeoutMs: PG_DUMP_LOCK_MS,
     signal: scope.signal,
   });
@@ -61,14 +61,14 @@ export async function planCapture(
   };
 }
 
-function pgDumpArguments(scope: CaptureScope): string[] {
+function pgDumpArguments(scope: CaptureScope, encoding: string): string[] {
   if (scope.schemaOnly && scope.dataOnly) {
     throw usageError('SCOPE_EMPTY', 'schema only and data only leave nothing', 'give one of them');
   }
   return [
     ...(scope.schemaOnly ? ['--schema-only'] : []),
     ...(scope.dataOnly ? ['--data-only'] : []),
-    ...scope.excludeTables.map(pattern => `--exclude-table=${inAnySchema(pattern)}`),
+    ...scope.excludeTables.map(pattern => `--exclude-table=${patternIn(inAnySchema(pattern), encoding)}`),
   ];
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { anyPattern, schemaPattern, tablePattern } from './pattern.ts';
+import { anyPattern, patternIn, schemaPattern, tablePattern } from './pattern.ts';
 
 const cases: [pattern: string, matches: [string, string][], misses: [string, string][]][] = [
   [
@@ -96,4 +96,16 @@ test('any of several, and schemas', () => {
   const any = anyPattern(['a', 'x.b']);
   assert.deepEqual([any('s', 'a'), any('x', 'b'), any('s', 'b')], [true, true, false]);
   assert.deepEqual([schemaPattern('app*')('app_1'), schemaPattern('"APP"')('app')], [true, false]);
+});
+
+test('a pattern in ASCII, for names in another encoding', () => {
+  const cases: [pattern: string, encoding: string, written: string][] = [
+    ['a."Б в""г"', 'UTF8', 'a."Б в""г"'],
+    ['a."b ""C"', 'WIN1251', 'a."b ""C"'],
+    ['a."Б в""г"', 'WIN1251', 'a.\\u00c1" "\\u00e2""""\\u00e3'],
+    ['[а-я]*', 'KOI8R', '[\\u00c1-\\u00d1]*'],
+    ['配送', 'EUC_JP', '\\uc7db\\uc1f7'],
+    ['é', 'SQL_ASCII', '\\u00c3\\u00a9'],
+  ];
+  for (const [pattern, encoding, written] of cases) assert.equal(patternIn(pattern, encoding), written);
 });

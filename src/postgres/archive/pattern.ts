@@ -10,6 +10,7 @@
  * Source: processSQLNamePattern and patternToSQLRegex in PostgreSQL's src/fe_utils/string_utils.c.
  */
 import { usageError } from '../../base/errors.ts';
+import { encodeText } from '../encoding.ts';
 
 export type NamePredicate = (schema: string, name: string) => boolean;
 
@@ -53,6 +54,47 @@ export function anyPattern(patterns: readonly string[]): NamePredicate {
 export function schemaPattern(pattern: string): (schema: string) => boolean {
   const predicate = tablePattern(pattern);
   return schema => predicate('', schema);
+}
+
+/**
+ * The same pattern in ASCII, for a pg_dump that compares it with names in this encoding: its arguments are UTF-8, which
+ * is what it takes them for in no other. A character is written as its number in the server's regular expressions: that
+ * of its bytes, so each byte of SQL_ASCII is one.
+ */
+export function patternIn(pattern: string, encoding: string): string {
+  if (encoding === 'UTF8') return pattern;
+  let quoted = false;
+  // Whether double quotes are open in what is written.
+  let open = false;
+  let written = '';
+  const characters = [...pattern];
+  for (let at = 0; at < characters.length; at++) {
+    let character = characters[at]!;
+    const isDoubled = character === '"' && quoted && characters[at + 1] === '"';
+    if (isDoubled) {
+      character = '""';
+      at++;
+    }
+    if (character === '"') quoted = !quoted;
+    else if (character > '\x7f') {
+      if (open) written += '"';
+      open = false;
+      written += numbered(character, encoding);
+    } else {
+      if (quoted !== open) written += '"';
+      open = quoted;
+      written += character;
+    }
+  }
+  return open ? `${written}"` : written;
+}
+
+function numbered(character: string, encoding: string): string {
+  const bytes = encodeText(character, encoding);
+  if (encoding === 'SQL_ASCII') return [...bytes].map(byte => `\\u00${byte.toString(16)}`).join('');
+  const number = bytes.toString('hex');
+  // pg_dump folds an unquoted U to u, so a longer number is one of any length, which ends at the bracket.
+  return number.length > 4 ? `(\\x${number})` : `\\u${number.padStart(4, '0')}`;
 }
 
 /** The dot-separated parts as the sources of regular expressions. */
