@@ -105,6 +105,23 @@ async function wholeChosen(site: Site, target: Target, whole: string, safety: st
   assert.match((await target('shop')).stderr, new RegExp(`snapshot ${whole}`));
 }
 
+test('what is asked for by hand goes together with what the plan captures', async t => {
+  const plans = `plans:
+  schema: { database: shop, schedule: manual, store: [main], schema_only: true }
+  rows: { database: shop, schedule: manual, store: [main], data_only: true }
+`;
+  const site = await makeSite({ shop: 'postgresql://nobody@localhost/none' }, plans);
+  t.after(() => site.remove());
+  for (const [plan, option] of [
+    ['schema', '--data-only'],
+    ['rows', '--schema-only'],
+  ] as const) {
+    const { code, stderr } = await site.run('backup', 'shop', '--plan', plan, option);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /OPTIONS_CONTRADICT/);
+  }
+});
+
 test('a snapshot is not named by next to nothing', async t => {
   const site = await makeSite({ shop: 'postgresql://nobody@localhost/none' });
   t.after(() => site.remove());

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 
 /** What people write into keys, passwords, settings and strategies is far shorter. */
 export const SMALL_FILE_BYTES_MAX = 1_000_000;
@@ -12,7 +12,8 @@ export interface SmallFile {
 
 /**
  * Reads a file that is short by nature. What is no regular file (a FIFO, a device, a folder) is an error at once, and so is
- * one that is longer, however it grows meanwhile: nothing here waits, and nothing takes memory without end.
+ * one that is longer, however it grows meanwhile: nothing here waits, and nothing takes memory without end. /dev/null is an
+ * empty file, as people mean it.
  *
  * @throws NodeJS.ErrnoException; beside the system's codes NOT_A_FILE and FILE_TOO_LONG.
  */
@@ -21,6 +22,8 @@ export async function readSmallFile(path: string, bytesMax = SMALL_FILE_BYTES_MA
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const found = await file.stat();
+    if (found.isCharacterDevice() && found.rdev === (await stat('/dev/null')).rdev)
+      return { bytes: Buffer.alloc(0), mode: 0o600 };
     if (found.isDirectory()) throw fileError('EISDIR', path);
     if (!found.isFile()) throw fileError('NOT_A_FILE', path);
     return { bytes: await readAtMost(file, path, bytesMax), mode: found.mode & 0o777 };

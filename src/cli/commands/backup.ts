@@ -1,7 +1,9 @@
+import { usageError } from '../../base/errors.ts';
 import { shellCommand } from '../../base/shell.ts';
 import { type BackupResult, backupDatabase } from '../../operations/backup/index.ts';
 import { databaseOf, planOf } from '../../operations/open.ts';
 import { parseDuration } from '../../strategy/duration.ts';
+import type { PlanSpec } from '../../strategy/spec.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
@@ -25,6 +27,7 @@ export const command: CliCommand = {
     const loaded = await strategy({ databases: [database as string] });
     databaseOf(loaded, database as string);
     const plan = planOf(loaded, database as string, options.plan as string | undefined);
+    requireAgreement(plan, options);
     const result = await backupDatabase(loaded, database as string, plan, {
       tables: options.table as string[] | undefined,
       excludeTables: options.excludeTable as string[] | undefined,
@@ -42,6 +45,18 @@ export const command: CliCommand = {
     return failed ? EXIT.failed : EXIT.done;
   },
 };
+
+/** What the command line asks for goes together with what the plan captures. */
+function requireAgreement(plan: PlanSpec | null, options: Record<string, unknown>): void {
+  const planned = plan?.schemaOnly ? 'definitions' : plan?.dataOnly ? 'rows' : null;
+  const asked = options.schemaOnly ? 'definitions' : options.dataOnly ? 'rows' : planned;
+  if (planned === null || asked === planned) return;
+  throw usageError(
+    'OPTIONS_CONTRADICT',
+    `plan ${plan!.name} captures ${planned} only, and ${asked} only are asked for`,
+    'leave the option out, or name another plan with --plan',
+  );
+}
 
 function* lines(result: BackupResult): Iterable<string> {
   const { snapshot, tables, rows, bytesRead, bytesAdded, seconds, copies, database } = result;

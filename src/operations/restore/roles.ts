@@ -35,7 +35,7 @@ export function requireRoles(request: RestoreRequest, entries: ArchiveEntry[], p
   throw usageError(
     'ROLES_MISSING',
     `the target server lacks ${missing.length === 1 ? 'the role' : 'the roles'} ${missing.join(', ')}, which own or may use what is restored`,
-    'create them with --roles, or leave owners and privileges out with --no-owner --no-privileges',
+    `${request.tables.length > 0 ? 'create them there' : 'create them with --roles'}, or leave owners and privileges out with --no-owner --no-privileges`,
   );
 }
 
