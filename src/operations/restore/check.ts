@@ -124,7 +124,7 @@ async function readBefore(
 }
 
 /** That a target can't be read back does not undo a restore; it is said. Whatever else goes wrong, fails. */
-async function readable<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | TidemarkError> {
+export async function readable<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | TidemarkError> {
   try {
     return await work();
   } catch (error) {

@@ -3,6 +3,7 @@ import { sessionPreamble } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import type { CheckResult } from '../../restore/check/result.ts';
 import { readAsWritten } from '../../restore/database/properties.ts';
 import { requireReadableStrings } from '../../restore/profile.ts';
 import { divide } from '../../restore/table/existing.ts';
@@ -12,6 +13,7 @@ import { EntryRun } from './entryRun.ts';
 import { ReplaceRun } from './replace.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
 import { readProfile, requireRoles } from './roles.ts';
+import { beginTablesCheck } from './tablesCheck.ts';
 
 /**
  * Restores tables into a database that is in use, in one transaction: what is missing is created, a table that is there
@@ -22,7 +24,7 @@ export async function restoreTables(
   request: RestoreRequest,
   selected: Selected,
   into: ConnectionSettings,
-): Promise<RestoredTable[]> {
+): Promise<{ tables: RestoredTable[]; check: CheckResult }> {
   const session = await Session.open(into, 'tidemark restore');
   request.signal.addEventListener('abort', () => session.destroy(), { once: true });
   let committing = false;
@@ -33,6 +35,7 @@ export async function restoreTables(
     requireReadableStrings(archive, profile);
     await readAsWritten(session, request.snapshot.globals.settings ?? []);
     await session.run('BEGIN');
+    const begun = await beginTablesCheck(request, selected, session, profile);
     for (const setting of sessionPreamble(archive, { transactionTimeout: session.serverMajor >= 17 }))
       await session.run(setting);
     const division = await divide(target, archive, selected);
@@ -42,9 +45,10 @@ export async function restoreTables(
       request.beside === undefined
         ? await new ReplaceRun(request, selected, division, run).run()
         : await restoreBeside(request, selected, request.beside, run);
+    const check = await begun.finish(division.entries, tables);
     committing = true;
     await session.run('COMMIT');
-    return tables;
+    return { tables, check };
   } catch (error) {
     request.signal.throwIfAborted();
     if (!(error instanceof PostgresError)) throw error;

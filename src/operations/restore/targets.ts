@@ -2,7 +2,7 @@ import { asTidemarkError, invariant, TidemarkError } from '../../base/errors.ts'
 import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
-import { type CheckResult, RestoreDiffers, uncheckedResult } from '../../restore/check/result.ts';
+import { type CheckResult, RestoreDiffers } from '../../restore/check/result.ts';
 import { cleanDatabase } from '../../restore/database/clean.ts';
 import { createDatabase } from '../../restore/database/create.ts';
 import { databaseDefinition } from '../../restore/database/definition.ts';
@@ -42,8 +42,7 @@ async function intoUse(request: RestoreRequest, selected: Selected): Promise<Out
   invariant(target.kind !== 'new', 'a new database is not in use');
   const safety =
     target.kind === 'inPlace' && request.beside === undefined ? await target.safety(target.settings) : null;
-  const tables = await restoreTables(request, selected, target.settings);
-  const check = uncheckedResult('tables were restored into a database in use');
+  const { tables, check } = await restoreTables(request, selected, target.settings);
   return { target: describeSettings(target.settings), tables, safety, check };
 }
 

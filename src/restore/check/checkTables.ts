@@ -17,8 +17,8 @@ export interface TablesExpectation
   extends Pick<Expectation, 'archive' | 'entries' | 'serverMajor' | 'pgDump' | 'options' | 'data' | 'notes'> {
   /** SEQUENCE SET entries that were carried out. */
   sequences: readonly ArchiveEntry[];
-  /** Schema and name of the table that was made beside the one that is there. */
-  beside: { namespace: string | null; tag: string } | null;
+  /** Schema and name, with a dot between, of the table that was made beside the one that is there. */
+  beside: string | null;
 }
 
 /** The database's definitions in the session's transaction. */
@@ -130,8 +130,7 @@ class Snapshot {
   #isBeside(object: string): boolean {
     const { beside } = this.#expected;
     if (beside === null) return false;
-    const name = beside.namespace ? `${beside.namespace}.${beside.tag}` : beside.tag;
-    return object === `TABLE ${name}` || object.startsWith(`CONSTRAINT ${name} `);
+    return object === `TABLE ${beside}` || object.endsWith(`CONSTRAINT ${beside}`);
   }
 
   #isAnnounced(name: string): boolean {
