@@ -1,4 +1,5 @@
 import { systemTrouble } from './errno.ts';
+import { withoutSecrets } from './secretText.ts';
 
 /**
  * The one error type. Rules:
@@ -6,7 +7,8 @@ import { systemTrouble } from './errno.ts';
  * - `hint` says what to do; it is printed on a line of its own.
  * - `code` is stable, UPPER_SNAKE, and is what scripts and tests look at.
  * - `kind` alone decides the exit code (cli/exit.ts).
- * - Never put a secret in any of them: connection strings are named by host and database only.
+ * - Never put a secret in any of them: connection strings are named by host and database only. What has a secret's form
+ *   is left out here all the same, since a path or a name that somebody gave may be one.
  */
 export type ErrorKind = 'failed' | 'usage' | 'fault' | 'interrupted';
 
@@ -23,11 +25,11 @@ export class TidemarkError extends Error {
     hint: string,
     options: { kind?: ErrorKind; cause?: unknown; retry?: { afterMs?: number } } = {},
   ) {
-    super(message, { cause: options.cause });
+    super(withoutSecrets(message), { cause: options.cause });
     this.name = 'TidemarkError';
     this.code = code;
     this.kind = options.kind ?? 'failed';
-    this.hint = hint;
+    this.hint = withoutSecrets(hint);
     this.retry = options.retry;
   }
 

@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander';
 import { type TidemarkError, usageError } from '../base/errors.ts';
+import { secretKind } from '../base/secretText.ts';
 
 /**
  * What holds for every argument and every option of every command, whatever they mean: a value is there, is text, and is
@@ -47,13 +48,17 @@ export function checkValues(command: Command, argv: readonly string[]): void {
     const values = [command.processedArgs[i]].flat() as (string | undefined)[];
     const name = `the argument ${argument.name().toUpperCase()}`;
     for (const value of values)
-      if (value !== undefined) checkText(name, value, hintOf(command, argument.name()));
+      if (value !== undefined) {
+        checkText(name, value, hintOf(command, argument.name()));
+        checkNoSecret(name, value, takesUrl(command, argument.name()));
+      }
   });
   for (const [option, values] of givenOptions(command)) {
     const name = option.long!;
     for (const value of values) {
       if (/^-./.test(value) && !argv.includes(`${name}=${value}`)) throw missingValue(name, value);
       checkText(name, value, `give ${name} a value${option.mandatory ? '' : ', or leave it out'}; ${UNSET}`);
+      checkNoSecret(name, value, takesUrl(command, name));
     }
     if (!option.variadic && new Set(values).size > 1) throw twice(name);
   }
@@ -78,6 +83,22 @@ function checkText(name: string, value: string, hint: string): void {
     );
   if (value.includes('\ufffd'))
     throw usageError('ARGUMENT_INVALID', `${name} is not valid UTF-8`, 'write it in UTF-8');
+}
+
+/** Arguments and options that are connection URLs. */
+function takesUrl(command: Command, name: string): boolean {
+  return (command.name() === 'init' && name === 'url') || (command.name() === 'restore' && name === '--to');
+}
+
+/** What holds a secret by its form, and stands where none belongs, is refused and never repeated. */
+function checkNoSecret(name: string, value: string, isUrl: boolean): void {
+  const kind = secretKind(value);
+  if (kind === undefined || (isUrl && kind.startsWith('a connection'))) return;
+  throw usageError(
+    'ARGUMENT_SECRET',
+    `${name} is ${kind}, which does not belong there and is not shown`,
+    "take it out of the shell's history; URLs, keys and passwords belong in the strategy, or in files and variables that it names",
+  );
 }
 
 function missingValue(name: string, found: string): TidemarkError {

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { styleText } from 'node:util';
 import { TidemarkError } from '../base/errors.ts';
+import { withoutSecrets } from '../base/secretText.ts';
 
 /**
  * Terminal manners. Results go to stdout, everything else to stderr. With --json stdout holds exactly one JSON object.
@@ -34,7 +35,7 @@ export function hidesKey(json: boolean): boolean {
 }
 
 export function reportError(error: TidemarkError, json: boolean): void {
-  if (json) process.stdout.write(`${printableJson({ error: error.toJSON() })}\n`);
+  if (json) process.stdout.write(`${withoutSecrets(printableJson({ error: error.toJSON() }))}\n`);
   const [first, ...rest] = error.message.split('\n');
   const lines = [
     `${paint('red', 'tidemark:', process.stderr)} ${first} [${error.code}]`,
@@ -45,7 +46,7 @@ export function reportError(error: TidemarkError, json: boolean): void {
   if (process.env.TIDEMARK_DEBUG)
     for (const stack of [error.stack, (error.cause as Error | undefined)?.stack])
       process.stderr.write(
-        `${String(stack ?? '')
+        `${withoutSecrets(String(stack ?? ''))
           .split('\n')
           .map(printable)
           .join('\n')}\n`,

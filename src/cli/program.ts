@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError } from 'commander';
+import { withoutSecrets } from '../base/secretText.ts';
 import { checkValues, watchOptions } from './arguments.ts';
 import type { CliCommand, CliGroup, Context } from './command.ts';
 import { COMMANDS, SUMMARIES } from './commands/index.ts';
@@ -51,7 +52,7 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
 }
 
 function usageOf({ message }: CommanderError): object {
-  return { code: 'USAGE', message: message.replace(/^error: /, ''), hint: 'see --help' };
+  return { code: 'USAGE', message: withoutSecrets(message.replace(/^error: /, '')), hint: 'see --help' };
 }
 
 export function makeProgram(version: string): Command {
@@ -68,7 +69,7 @@ export type Action = (args: unknown[], options: Record<string, unknown>) => Prom
 
 /** Names of what is unknown come from the command line. */
 function writeErr(text: string): void {
-  process.stderr.write(text.split('\n').map(printable).join('\n'));
+  process.stderr.write(withoutSecrets(text).split('\n').map(printable).join('\n'));
 }
 
 /** @param argv the words of the command line, which are checked before the command runs. */

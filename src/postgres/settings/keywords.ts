@@ -130,11 +130,17 @@ export function requireKnownKeyword(keyword: string, where: string): void {
   if (refused && Object.hasOwn(REFUSED_KEYWORDS, keyword)) {
     throw settingsError(`${keyword} in ${where} is not supported`, `${refused.reason}; leave ${keyword} out`);
   }
-  if (Object.hasOwn(KEYWORD_VARIABLES, keyword) || Object.hasOwn(IDLE_KEYWORDS, keyword)) return;
+  if (isKnownKeyword(keyword)) return;
+  // What is no word may be a piece of a password.
+  const name = /^[a-z][a-z_-]{1,40}$/i.test(keyword) ? ` ${JSON.stringify(keyword)}` : '';
   throw settingsError(
-    `unknown connection parameter ${JSON.stringify(keyword)} in ${where}`,
+    `unknown connection parameter${name} in ${where}`,
     "known are libpq's keywords, such as host, port, dbname, user, password, sslmode: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS",
   );
+}
+
+export function isKnownKeyword(keyword: string): boolean {
+  return [KEYWORD_VARIABLES, IDLE_KEYWORDS, REFUSED_KEYWORDS].some(known => Object.hasOwn(known, keyword));
 }
 
 /** What the environment gives. PGREQUIREPEER and its like are refused here too: to ignore them would be a false promise. */

@@ -2,7 +2,13 @@
  * Reads `postgresql://user:password@host:port,host2:port2/database?keyword=value`, following libpq's own reader.
  * Source: https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS ("Connection URIs").
  */
-import { FRAMEWORK_PARAMETERS, type Keywords, requireKnownKeyword, settingsError } from './keywords.ts';
+import {
+  FRAMEWORK_PARAMETERS,
+  isKnownKeyword,
+  type Keywords,
+  requireKnownKeyword,
+  settingsError,
+} from './keywords.ts';
 
 const ENCODE_HINT =
   'percent-encode special characters in the user name and password: @ is %40, / is %2F, : is %3A, ? is %3F, % is %25, a space is %20';
@@ -23,6 +29,9 @@ export function parseUrl(text: string): Keywords {
 
   const query = rest.indexOf('?', end);
   const pathEnd = query === -1 ? rest.length : query;
+  // A password with an unencoded / or ? ends where the path or the parameters seem to begin, and its rest stands in them.
+  if (rest.slice(end, pathEnd).includes('@'))
+    throw settingsError('the connection URL has an @ behind its host', ENCODE_HINT);
   if (rest[end] === '/' && pathEnd > end + 1)
     keywords.dbname = decode(rest.slice(end + 1, pathEnd), 'database name');
   if (query !== -1) readParameters(rest.slice(query + 1), keywords);
@@ -69,7 +78,7 @@ function readHosts(rest: string, start: number): { hosts: string[]; ports: strin
       at = end;
     }
     // A second @ means an unencoded one in the password, whose rest now looks like a host: never go on to print it.
-    if (host.indexOf('@') > 0) throw settingsError('the connection URL has more than one @', ENCODE_HINT);
+    if (host.includes('@')) throw settingsError('the connection URL has more than one @', ENCODE_HINT);
     let port = '';
     if (rest[at] === ':') {
       const end = endOf(rest, at + 1, /[/?,]/);
@@ -90,6 +99,8 @@ function readParameters(query: string, keywords: Keywords): void {
     if (parameter === '') continue;
     const equals = parameter.indexOf('=');
     if (equals === -1) {
+      if (query.includes('@'))
+        throw settingsError('the connection URL has an @ behind its host', ENCODE_HINT);
       throw settingsError(
         'the connection URL has a parameter without a value',
         'write ?keyword=value&keyword=value after the database name',
@@ -100,6 +111,8 @@ function readParameters(query: string, keywords: Keywords): void {
     if (keyword === 'ssl') {
       keywords.sslmode = sslmodeOfSsl(value);
     } else if (!Object.hasOwn(FRAMEWORK_PARAMETERS, keyword)) {
+      if (query.includes('@') && !isKnownKeyword(keyword))
+        throw settingsError('the connection URL has an @ behind its host', ENCODE_HINT);
       requireKnownKeyword(keyword, 'the connection URL');
       keywords[keyword] = value;
     }
