@@ -103,7 +103,7 @@ class PackCheck {
     const { code, message, hint, kind } = asTidemarkError(error);
     const known = this.#faults.get(code);
     if (known) known.more++;
-    const lasting = kind === 'fault' && !code.startsWith('SSH_');
+    const lasting = kind === 'fault';
     const fault = known ?? { code, message, hint, lasting, more: 0, owners: [], all: new Set<number>() };
     for (const owner of owners) fault.all.add(owner);
     this.#faults.set(code, fault);

@@ -388,7 +388,7 @@ export class Rewrite {
 
 /** What is stored is damaged, or gone, and not only out of reach. */
 export function isLoss(error: unknown): boolean {
-  return error instanceof TidemarkError && error.kind === 'fault' && !error.code.startsWith('SSH_');
+  return error instanceof TidemarkError && error.kind === 'fault';
 }
 
 const refOf = (part: PartRecord): ListRef => ('at' in part ? { at: part.at } : { list: part.list });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { faultError, type TidemarkError, usageError } from '../../base/errors.ts';
+import { TidemarkError, usageError } from '../../base/errors.ts';
 import { readSmallFile } from '../../base/smallFile.ts';
 import { fromHome } from './authentication.ts';
 import {
@@ -63,7 +63,7 @@ export class HostKeyCheck {
     const shown = `${keyType(key)} ${fingerprint(key)}`;
     const verdict = judgeHostKey(this.#known, knownName(host, port), key);
     if (verdict.is === 'revoked') {
-      return faultError(
+      return new TidemarkError(
         'SSH_HOST_KEY_REVOKED',
         `${host} shows a key that was revoked: ${shown} (${verdict.where})`,
         'nothing was sent; whoever holds this key must not be trusted, so ask who runs the host',
@@ -88,7 +88,7 @@ export class HostKeyCheck {
 
   #changed(shown: string, where: string[]): TidemarkError {
     const { host, port } = this.#spec;
-    return faultError(
+    return new TidemarkError(
       'SSH_HOST_KEY_CHANGED',
       `the key of ${host} is not the one that is known: it shows ${shown}, not what ${where.join(', ')} says; ` +
         'another machine may be in its place',
@@ -99,7 +99,7 @@ export class HostKeyCheck {
 }
 
 function otherThanPinned({ host, hostKey }: SftpSpec, shown: string): TidemarkError {
-  return faultError(
+  return new TidemarkError(
     'SSH_HOST_KEY_CHANGED',
     `the key of ${host} is not the one in its address: it shows ${shown}, not ${hostKey}; another machine may be in its place`,
     'nothing was sent; ask who runs the host. A host has several keys: host_key must be that of the type shown here',

@@ -180,7 +180,7 @@ test('a host with another key than the one that is known is refused', async () =
   const other = makeKey(join(ssh, 'other'), 'ed25519');
   writeFileSync(join(ssh, 'known_hosts'), `[127.0.0.1]:${sshd.port} ${other}\n`);
   const found = await refusal(spec({ privateKeyFile }));
-  assert.deepEqual([found.code, found.kind], ['SSH_HOST_KEY_CHANGED', 'fault']);
+  assert.deepEqual([found.code, found.kind], ['SSH_HOST_KEY_CHANGED', 'failed']);
   assert.match(found.message, /known_hosts line 1 says; another machine may be in its place/);
   assert.equal(found.retry, undefined);
   const command = found.hint.split(': ').at(-1)!;
@@ -192,8 +192,8 @@ test('a host with a revoked key is refused, even if its address has that key', a
   const hostKey = fingerprint(Buffer.from(sshd.hostKeys[0]!.split(' ')[1]!, 'base64'));
   const known = readFileSync(sshd.knownHosts, 'utf8');
   writeFileSync(join(ssh, 'known_hosts'), `${known}@revoked * ${sshd.hostKeys[0]}\n`);
-  await refuses('SSH_HOST_KEY_REVOKED', 'fault', tryOut(spec({ privateKeyFile })));
-  await refuses('SSH_HOST_KEY_REVOKED', 'fault', tryOut(spec({ privateKeyFile }, { hostKey })));
+  await refuses('SSH_HOST_KEY_REVOKED', 'failed', tryOut(spec({ privateKeyFile })));
+  await refuses('SSH_HOST_KEY_REVOKED', 'failed', tryOut(spec({ privateKeyFile }, { hostKey })));
 });
 
 test('a host key in the address decides, whatever is known', async () => {
@@ -201,7 +201,7 @@ test('a host key in the address decides, whatever is known', async () => {
   rmSync(join(ssh, 'known_hosts'));
   await tryOut(spec({ privateKeyFile }, { hostKey }));
   const other = `SHA256:${'A'.repeat(43)}`;
-  await refuses('SSH_HOST_KEY_CHANGED', 'fault', tryOut(spec({ privateKeyFile }, { hostKey: other })));
+  await refuses('SSH_HOST_KEY_CHANGED', 'failed', tryOut(spec({ privateKeyFile }, { hostKey: other })));
 });
 
 test('a file of known hosts that is named has to be there', async () => {
