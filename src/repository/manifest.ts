@@ -71,6 +71,8 @@ export interface Scope {
   rolePasswords: boolean;
   /** Only where less was asked for by hand than the plan captures. */
   narrowed?: true;
+  /** Entries of the archive (dumpIds) that need a table that was left out, each with its name; a restore leaves them out. */
+  needsExcluded?: [dumpId: number, needs: string][];
 }
 
 export interface Counts {

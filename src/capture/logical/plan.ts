@@ -1,11 +1,13 @@
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
+import { unmatchedPatterns } from '../../postgres/archive/matching.ts';
 import { anyPattern, patternIn } from '../../postgres/archive/pattern.ts';
-import { isEmptySelection, selectEntries } from '../../postgres/archive/select.ts';
+import { selectEntries } from '../../postgres/archive/select.ts';
 import { writeArchive } from '../../postgres/archive/write.ts';
 import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
 import type { Anchor, SourceTable } from './anchor.ts';
+import { examineExclusion, type NeedsExcluded } from './excluded.ts';
 import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
 
 /**
@@ -31,6 +33,8 @@ export interface CapturePlan {
   largeObjects: number;
   pgDump: string;
   warnings: string[];
+  /** What a restore can't make, since it needs what was left out. */
+  needsExcluded: NeedsExcluded[];
 }
 
 /** What there is to capture under the anchor's snapshot, and the statements that read it. */
@@ -46,6 +50,7 @@ export async function planCapture(
   });
   const { archive, changed } = narrow(head.archive, scope);
   refuseUnreadable(archive, anchor);
+  const exclusion = await examineExclusion(anchor.session, archive, scope.excludeTables);
   const tables = tablesWithRows(archive, anchor);
   const batches = scope.schemaOnly ? [] : largeObjectBatches(archive);
   const jobs = tables
@@ -57,7 +62,8 @@ export async function planCapture(
     tables: tables.length,
     largeObjects: batches.reduce((sum, batch) => sum + batch.oids.length, 0),
     pgDump: `${head.tool.kind} ${head.tool.version}`,
-    warnings: head.warnings,
+    warnings: [...head.warnings, ...exclusion.warnings],
+    needsExcluded: exclusion.needsExcluded,
   };
 }
 
@@ -80,14 +86,18 @@ function inAnySchema(pattern: string): string {
 /** Only the tables asked for, with what they need. */
 function narrow(archive: Archive, scope: CaptureScope): { archive: Archive; changed: boolean } {
   if (scope.tables.length === 0) return { archive, changed: false };
-  const selected = selectEntries(archive, { tables: anyPattern(scope.tables), database: true });
-  if (isEmptySelection(selected)) {
+  const unmatched = unmatchedPatterns(archive, scope.tables);
+  if (unmatched.length > 0) {
+    const meant = unmatched.flatMap(each => each.meant ?? []);
     throw usageError(
       'TABLES_UNMATCHED',
-      `no table matches ${scope.tables.join(', ')}`,
-      'names are folded to lower case unless quoted: \'"Users"\' finds Users',
+      `no table matches ${unmatched.map(each => each.pattern).join(', ')}`,
+      meant.length > 0
+        ? `names with capitals are quoted: ${meant.map(name => `'${name}'`).join(', ')}`
+        : 'names are folded to lower case unless quoted: \'"Users"\' finds Users',
     );
   }
+  const selected = selectEntries(archive, { tables: anyPattern(scope.tables), database: true });
   return { archive: { ...archive, entries: selected.entries }, changed: true };
 }
 

@@ -170,7 +170,11 @@ class BackupRun {
         icuLocale: facts.icuLocale,
         sizeBytes: facts.sizeBytes,
       },
-      scope: { ...scope, rolePasswords: globals.passwords },
+      scope: {
+        ...scope,
+        rolePasswords: globals.passwords,
+        ...(plan.needsExcluded.length > 0 ? { needsExcluded: plan.needsExcluded } : {}),
+      },
       counts: {
         tables: plan.tables,
         rows: streams.parts.reduce((sum, part) => sum + (part.kind === 'rows' ? part.rows : 0), 0),

@@ -1,7 +1,8 @@
 import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import { isRemark } from '../../postgres/archive/belongs.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
-import { type Selected, selectEntries } from '../../postgres/archive/select.ts';
+import { isData, type Selected, selectEntries } from '../../postgres/archive/select.ts';
 import { requireMatches } from '../tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
@@ -58,7 +59,25 @@ function select(request: RestoreRequest): Selected {
     elsewhere: request.beside !== undefined,
   });
   requireMatches(request.snapshot, request.tables);
-  return selected;
+  return withoutNeedy(selected, request);
+}
+
+/** Without what the backup left no table for. */
+function withoutNeedy(selected: Selected, { snapshot }: RestoreRequest): Selected {
+  const needs = new Map(snapshot.manifest.scope.needsExcluded ?? []);
+  const lost = selected.entries.filter(entry => needs.has(entry.dumpId));
+  if (lost.length === 0) return selected;
+  const reasonOf = (id: number) => `it needs ${needs.get(id)}, which the backup left out`;
+  return {
+    ...selected,
+    entries: selected.entries.filter(entry => !needs.has(entry.dumpId)),
+    leftOut: [
+      ...selected.leftOut,
+      ...lost
+        .filter(entry => !isRemark(entry) && !isData(entry))
+        .map(entry => ({ entry, reason: reasonOf(entry.dumpId) })),
+    ],
+  };
 }
 
 /** Notes are part of the result. */
