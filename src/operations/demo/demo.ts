@@ -12,8 +12,10 @@ import { newKeyText } from '../../repository/keys.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { Repository } from '../../repository/repository.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
+import { RestoreDiffers } from '../../restore/check/result.ts';
 import { LocalStorage } from '../../storage/local.ts';
 import { backup } from '../backup/backup.ts';
+import type { RestoreResult } from '../restore/request.ts';
 import { restore } from '../restore/restore.ts';
 import { openSnapshot } from '../restore/snapshot.ts';
 
@@ -87,10 +89,15 @@ async function play(stage: Stage, narrator: Narrator, units: Units): Promise<Dem
   narrator.end(`${units.count(deleted)} rows gone`);
   narrator.begin('restoring the second snapshot into a new database');
   const restoring = performance.now();
-  const tables = await stage.restore(repository, second.manifest.snapshot);
+  const { tables, check } = await stage.restore(repository, second.manifest.snapshot);
   const restoreSeconds = since(restoring);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   narrator.end(`${tables.length} tables, ${units.count(rows)} rows in ${units.seconds(restoreSeconds)}`);
+  narrator.begin('the restore has read it back and compared it with the snapshot');
+  if (check.differences.length > 0) throw new RestoreDiffers('shop_restored', check, DEFECT);
+  narrator.end(
+    `${units.count(check.objects)} objects and every row of ${check.tables} tables are the snapshot's`,
+  );
   narrator.begin('comparing every byte of every row with the database before the accident');
   compare(before, await digestDatabase(withDatabase(stage.settings, 'shop_restored')));
   narrator.end(
@@ -120,16 +127,15 @@ async function tell(narrator: Narrator, units: Units, step: string, work: () => 
   return { manifest, seconds };
 }
 
+const DEFECT = 'this is a defect in tidemark; please report it';
+
 function compare(expected: TableDigest[], found: TableDigest[]): void {
   const differences = compareDigests(expected, found);
   if (differences.length === 0) return;
   const names = differences.map(each => each.name).join(', ');
-  throw new TidemarkError(
-    'DEMO_DIFFERS',
-    `the restored database differs in ${names}`,
-    'this is a defect in tidemark; please report it',
-    { kind: 'fault' },
-  );
+  throw new TidemarkError('DEMO_DIFFERS', `the restored database differs in ${names}`, DEFECT, {
+    kind: 'fault',
+  });
 }
 
 /** What the demo acts on: its database and its repository. */
@@ -196,8 +202,8 @@ class Stage {
     });
   }
 
-  async restore(repository: Repository, id: string): Promise<{ rows: number }[]> {
-    const result = await restore({
+  async restore(repository: Repository, id: string): Promise<RestoreResult> {
+    return restore({
       snapshot: await openSnapshot(repository, id),
       storage: { spec: { kind: 'local', path: join(this.#folder, 'repository') } },
       target: { kind: 'new', name: 'shop_restored', server: this.settings },
@@ -208,12 +214,11 @@ class Stage {
       privileges: true,
       tablespaces: true,
       jobs: null,
-      check: 'definitions',
+      check: 'exact',
       reporter: SILENT,
       signal: this.#signal,
       confirm: async () => true,
     });
-    return result.tables;
   }
 }
 

@@ -16,6 +16,13 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const started = performance.now();
   const { snapshot, signal } = request;
   if (request.roles && snapshot.rolesFault) throw snapshot.rolesFault;
+  if (request.check === 'exact' && isTableRestore(request)) {
+    throw usageError(
+      'CHECK_NOT_EXACT',
+      'rows in a database that is in use change, so they are not compared with those of the snapshot',
+      'leave out --check exact, or restore the tables into a new database: --new NAME --check exact',
+    );
+  }
   const chosen = select(request);
   const examined = await examine(request);
   if (isTableRestore(request)) await foreseeTables(request);

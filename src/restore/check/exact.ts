@@ -138,7 +138,7 @@ async function tablesOf(
 
 /** Tables of extensions of which only some rows are captured. */
 async function conditionsOf(session: Session): Promise<Map<string, string>> {
-  const rows = await session.query(sqlFile('dump_tables'));
+  const rows = await session.query(sqlFile('dump_tables'), ['{}']);
   const filtered = rows.filter(row => row.condition !== null && row.condition !== undefined);
   return new Map(filtered.map(row => [quoteQualified(row.schema!, row.name!), row.condition!]));
 }
