@@ -130,7 +130,11 @@ function describeTables(
     'a table that is there keeps its definition, and all its rows are replaced; one that is missing is created with what it needs',
     ...(refreshed.length > 0 ? [`refreshed: ${nameSome(refreshed)}`] : []),
     ...(needed.length > 0 ? [`created if missing, since they are needed: ${nameSome(needed)}`] : []),
-    ...(target.kind === 'inPlace' ? ['first a safety snapshot of the present state is taken'] : []),
+    ...(target.kind === 'inPlace'
+      ? [
+          'first a safety snapshot of the present state is taken; what is committed to these tables between that and their replacement is in neither',
+        ]
+      : []),
   ];
 }
 
