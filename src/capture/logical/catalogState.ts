@@ -9,6 +9,7 @@ import { type Anchor, openCaptureSession } from './anchor.ts';
 export async function changedMeanwhile(anchor: Anchor, signal: AbortSignal): Promise<string[]> {
   const session = await openCaptureSession(anchor.session.settings, signal);
   try {
+    if ((await digestOf(session)) === (await digestOf(anchor.session))) return [];
     const now = await stateOf(session);
     const then = await stateOf(anchor.session);
     return [...then]
@@ -27,4 +28,14 @@ async function stateOf(session: Session): Promise<Map<string, { name: string; ve
       { name: `${row.catalog} ${row.name}`, version: row.version! },
     ]),
   );
+}
+
+/** Of all of it, so that it need not be sent where nothing changed. */
+async function digestOf(session: Session): Promise<string> {
+  const all = "pg_catalog.concat_ws(' ', catalog, oid, version)";
+  const [row] = await session.query(
+    `select pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(${all}, 0))) as digest
+     from (${sqlFile('catalog_state')}\n) state`,
+  );
+  return row!.digest!;
 }
