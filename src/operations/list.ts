@@ -47,6 +47,8 @@ export interface ListOptions {
 
 /** Snapshots of a database whose packs are looked for, in each repository. */
 const LOOKED_AT = 10;
+/** The same over all databases: what a list asks for does not grow with them. */
+const LOOKED_AT_ALL = 50;
 
 /**
  * The snapshots of all repositories, oldest first, each read once, the newest of each repository in each; with `last`, no further back than it takes. What can't be
@@ -123,6 +125,7 @@ class Listing {
     const byDatabase = new Map<string, number>();
     for (const { snapshot, database, repositories } of this.snapshots.reverse()) {
       const count = byDatabase.get(database) ?? 0;
+      if (wanted.size === LOOKED_AT_ALL) break;
       if (count === LOOKED_AT || !repositories.includes(name)) continue;
       byDatabase.set(database, count + 1);
       wanted.add(snapshot);
