@@ -62,7 +62,8 @@ for (const from of MAJORS) {
       const { notes, check } = await site.json<Restored>(
         ...['restore', 'zoo', '--to', into.url, '--check', 'exact'],
       );
-      assert.deepEqual(check.notCompared, []);
+      // pg_dump 15 read the one, and the WebAssembly one of 18, which words not-null constraints of heirs anew, the other.
+      assert.deepEqual(check.notCompared, from === 15 && to === 18 ? ['TABLE zoo.ducks'] : []);
       assert.equal(check.unread, null);
       assert.deepEqual(
         notes.filter(note => !EXPECTED_NOTES.some(expected => expected.test(note))),

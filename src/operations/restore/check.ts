@@ -53,6 +53,9 @@ export async function beginCheck(
   };
 
   function expectationOf({ only }: RestoreRequest, { entries }: Selected): Expectation {
+    // Snapshots of rows alone say nothing of the database itself.
+    const saysDatabase =
+      isWholeDatabase(request) && snapshot.archive.entries.some(({ desc }) => desc === 'DATABASE');
     return {
       archive: snapshot.archive,
       entries,
@@ -61,7 +64,7 @@ export async function beginCheck(
       pgDump: snapshot.manifest.pgDump,
       options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
       data: only !== 'schema',
-      database: !isWholeDatabase(request) ? 'not' : target.kind === 'to' ? 'given' : 'made',
+      database: !saysDatabase ? 'not' : target.kind === 'to' ? 'given' : 'made',
       notes: [],
     };
   }

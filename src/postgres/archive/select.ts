@@ -61,8 +61,9 @@ export function selectEntries(archive: Archive, selection: Selection = {}): Sele
   const reaches = sectionFilter(archive, selection.sections);
   const entries = archive.entries.filter(entry => {
     if (isSettingsEntry(entry)) return true;
+    if (isDatabaseEntry(entry))
+      return selection.database === true && selection.only !== 'data' && reaches(entry);
     if (!taken.has(entry.dumpId) || !reaches(entry)) return false;
-    if (isDatabaseEntry(entry) && !selection.database) return false;
     if (selection.only === 'schema') return !isData(entry);
     if (selection.only === 'data')
       return isData(entry) || (selection.refresh === true && entry.desc === 'MATERIALIZED VIEW DATA');

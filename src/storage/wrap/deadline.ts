@@ -85,7 +85,8 @@ export class DeadlineStorage extends WrappedStorage {
     };
     if (!cleaning) signal?.addEventListener('abort', onAbort, { once: true });
     const limit = cleaning ? Math.min(CLEANING_MS, limitMs) : limitMs;
-    const timeout = sleep(limit, undefined, { signal: over.signal }).then(() => {
+    // What the storage waits for keeps the process alive, not the watch over it.
+    const timeout = sleep(limit, undefined, { signal: over.signal, ref: false }).then(() => {
       throw tooLong(call, this.place, limit);
     });
     timeout.catch(() => {});
@@ -93,7 +94,7 @@ export class DeadlineStorage extends WrappedStorage {
     const teller = setInterval(
       () => this.#tell(call),
       Math.min(TOLD_AFTER_MS + (call.sizeBytes ?? 0) / 256, LONGEST_MS),
-    );
+    ).unref();
     try {
       return await Promise.race([running, timeout, interrupted.promise]);
     } finally {
