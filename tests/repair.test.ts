@@ -327,7 +327,9 @@ test('where only the roles are lost, everything else is restored, and said so', 
   assert.match(restored.stderr, /the roles of .* are lost/);
   await query((await server(15)).url('postgres'), 'drop database "shop without roles"');
   assert.equal((await site.run('restore', first, '--new', 'shop with roles', '--roles')).code, 3);
-  assert.equal((await site.run('show', first)).code, 0);
+  const shown = await site.run('show', first);
+  assert.equal(shown.code, 3);
+  assert.match(shown.stdout, /DAMAGED/);
   await writeFile(pathOf(site, streams!), bytes);
   await verified(site, 0, '--all');
 });
