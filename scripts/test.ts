@@ -14,10 +14,13 @@ const FILES = ['src/**/*.test.ts', 'tests/**/*.test.ts', 'scripts/**/*.test.ts',
 const FILE_LIMIT_MS = 420_000;
 /** Started first, since they take longest and the end should not wait for one of them alone. */
 const SLOWEST = [
+  'tests/faults/sweep.test.ts',
   'tests/faults/kill.test.ts',
+  'tests/databaseProperties.test.ts',
+  'tests/loadOrder.test.ts',
   'tests/versions.test.ts',
-  'tests/cli.test.ts',
   'tests/roundtrip.test.ts',
+  'tests/cli.test.ts',
 ];
 /** Each file has servers of its own beside it. */
 const FILES_AT_ONCE = Math.max(1, Math.min(4, availableParallelism()));
