@@ -1,12 +1,13 @@
 /** Restores in place of a whole database: nothing that was committed is lost, and what would stop one is found first. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pg from 'pg';
 import type { Server } from '../src/postgres/server/throwaway.ts';
-import { makeSite, type Site } from './support/cli.ts';
+import { makeSite, type Site, tidemark } from './support/cli.ts';
 import { adopt, freshDatabase, query } from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';
-import { server } from './support/servers.ts';
+import { DEBIAN_15, server } from './support/servers.ts';
 
 const shared = () => server(18, { configuration: { max_prepared_transactions: '5' } });
 
@@ -315,4 +316,20 @@ test('what an earlier restore left is named', async t => {
   assert.match(unsure.stderr, new RegExp(`${start}_tidemark_0123abcd: half-restored`));
   await adopt(on, `${start}_tidemark_0123abcd_old`).drop();
   await adopt(on, `${start}_tidemark_0123abcd`).drop();
+});
+
+test('what can not be read back takes the place of nothing', async t => {
+  const { server: on, url, name, site } = await stage(t);
+  await query(url, 'insert into orders (id) values (1000)');
+  const before = await fingerprint(url);
+  const tooOld = { TIDEMARK_PG_DUMP: join(DEBIAN_15, 'pg_dump') };
+  const { code, stderr } = await tidemark(site.folder, inPlace, tooOld);
+  assert.equal(code, 1, stderr);
+  assert.match(
+    stderr,
+    /could not be read back: no pg_dump can read a PostgreSQL 18 server.*\[RESTORE_UNCHECKED\]/,
+  );
+  assert.match(stderr, /--check none.*\n.*is as it was before/);
+  assert.equal(difference(before, await fingerprint(url)), '');
+  assert.deepEqual(await names(on, `${name.slice(0, 12)}%_tidemark_%`), []);
 });

@@ -101,8 +101,8 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
     settings,
     settings.database,
   ).catch(unchanged);
-  if (checked.differences.length > 0)
-    await dropWorking(request, settings, working)(notSwapped(settings, checked));
+  const refusal = refusalOf(settings, checked);
+  if (refusal) await dropWorking(request, settings, working)(refusal);
   request.reporter.leaves?.(remainsOfSwap(settings.database, working));
   const old = await swapDatabases(settings, working)
     .catch(dropWorking(request, settings, working))
@@ -118,13 +118,14 @@ async function inPlace(request: RestoreRequest, selected: Selected): Promise<Out
   return { target: describeSettings(settings), tables, safety, check };
 }
 
-function notSwapped({ database }: ConnectionSettings, check: CheckResult): RestoreDiffers {
-  return new RestoreDiffers(
-    `what was to replace ${database}`,
-    check,
-    `restore with --new to look at it, or with --check none to take it as it is
-the database ${database} is as it was before`,
-  );
+/** Why the names are not changed: what was to replace the database differs, or could not be read back. */
+function refusalOf({ database }: ConnectionSettings, check: CheckResult): TidemarkError | undefined {
+  const what = `what was to replace ${database}`;
+  const hint = `restore with --new to look at it, or with --check none to take it as it is
+the database ${database} is as it was before`;
+  if (check.differences.length > 0) return new RestoreDiffers(what, check, hint);
+  if (check.unread === null) return undefined;
+  return new TidemarkError('RESTORE_UNCHECKED', `${what} could not be read back: ${check.unread}`, hint);
 }
 
 function remainsOfSwap(name: string, working: string): string {

@@ -1,3 +1,4 @@
+import { mayHoldSecret } from '../secrets.ts';
 import type { DescribedObject } from './describe.ts';
 import { bareWords, canonicalWords, unqualifiedWords } from './wording.ts';
 
@@ -132,12 +133,10 @@ function lines(text: string): string[] {
   return text.split('\n').map(line => line.trim());
 }
 
-/** Kinds whose statements may hold passwords: they are never shown. */
-const SECRET = new Set(['SUBSCRIPTION', 'USER MAPPING', 'SERVER', 'FOREIGN DATA WRAPPER']);
 const SHOWN_MAX = 2000;
 
-function shown({ desc }: DescribedObject, text: string): string {
-  if (SECRET.has(desc)) return 'not shown, since it may hold a password';
+function shown(object: DescribedObject, text: string): string {
+  if (mayHoldSecret(object)) return 'not shown, since it may hold a password';
   return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)} …` : text;
 }
 
