@@ -33,6 +33,8 @@ export async function within<T>(
   const settings = await resolveSettings({ url: server.url(database) }, {}, '/');
   const session = await Session.open(settings, 'tidemark bench');
   try {
+    // Sessions of ours begin with an empty search_path.
+    await session.run('SET search_path = public');
     return await work(session);
   } finally {
     await session.close();
