@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { RESERVE } from './unfinished.ts';
 
 /** Room that is kept on a disk, so that what frees space can be written where there is none left. */
-const RESERVE_BYTES = 4 * 2 ** 20;
+const RESERVE_BYTES = 2 ** 20;
 const SMALLEST_BYTES = 32 * 1024;
 /** The reserve is at most this part of what is free when it is made. */
 const PART = 64;
