@@ -166,6 +166,37 @@ test('what went with a dropped table comes back with it', async t => {
   assert.equal(await dump(), before);
 });
 
+test('privileges of tables that are made again are those of the snapshot, not what is granted by default', async t => {
+  const { site, snapshot, tables, sql, dump } = await backedUp(
+    t,
+    `
+    create schema s;
+    alter default privileges grant select, insert on tables to pg_monitor, pg_read_all_data with grant option;
+    alter default privileges grant select, insert on tables to public;
+    alter default privileges in schema s grant all on tables to pg_monitor, public;
+    alter default privileges revoke execute on functions from public;
+    alter default privileges grant usage on sequences to pg_monitor;
+    alter default privileges revoke usage on types from public;
+    create table s.closed(id serial primary key, secret text); revoke all on s.closed from pg_monitor, pg_read_all_data, public;
+    revoke all on sequence s.closed_id_seq from pg_monitor;
+    create table s.columns(id int primary key, name text, closed int references s.closed);
+    grant select (id, name), update (name) on s.columns to pg_read_all_stats; grant references (id) on s.columns to public;
+    create view s.v as select id from s.closed; revoke all on s.v from pg_monitor, public;
+    grant select (id) on s.v to pg_read_all_stats;
+    insert into s.closed values (1, 'x'); insert into s.columns values (1, 'y', 1);`,
+  );
+  const before = await dump();
+  for (const names of [['s.closed'], ['s.columns'], ['s.columns', 's.closed'], ['s.*']]) {
+    await sql(`drop table ${names[0] === 's.*' ? 's.closed, s.columns' : names.join()} cascade`);
+    await tables(...names);
+    assert.equal(await dump(), before, names.join());
+  }
+  await site.json('restore', snapshot, '--in-place', '--table', 's.closed', '--as', 'then');
+  assert.equal(await sql("select relacl from pg_class where relname = 'then'"), '\n');
+  await sql('drop table s.then');
+  assert.equal(await dump(), before);
+});
+
 test('rows that went by cascade are named', async t => {
   const { tables, sql } = await backedUp(
     t,

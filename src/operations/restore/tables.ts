@@ -1,12 +1,16 @@
-import type { Selected } from '../../postgres/archive/select.ts';
+import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select.ts';
 import { sessionPreamble } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
 import type { CheckResult } from '../../restore/check/result.ts';
+import {
+  type SuspendedDefaults,
+  suspendDefaultPrivileges,
+} from '../../restore/database/defaultPrivileges.ts';
 import { readAsWritten } from '../../restore/database/properties.ts';
 import { requireReadableStrings } from '../../restore/profile.ts';
-import { divide } from '../../restore/table/existing.ts';
+import { type Division, divide } from '../../restore/table/existing.ts';
 import { TableTarget } from '../../restore/table/target.ts';
 import { restoreBeside } from './beside.ts';
 import { EntryRun } from './entryRun.ts';
@@ -36,15 +40,19 @@ export async function restoreTables(
     await readAsWritten(session, request.snapshot.globals.settings ?? []);
     await session.run('BEGIN');
     const begun = await beginTablesCheck(request, selected, session, profile);
+    const division = await divide(target, archive, selected);
+    const defaults: SuspendedDefaults = creates(request, division)
+      ? await suspendDefaultPrivileges(session)
+      : new Map();
     for (const setting of sessionPreamble(archive, { transactionTimeout: session.serverMajor >= 17 }))
       await session.run(setting);
-    const division = await divide(target, archive, selected);
     if (request.beside === undefined) requireRoles(request, division.entries, profile);
     const run = new EntryRun(request, target, profile);
     const tables =
       request.beside === undefined
         ? await new ReplaceRun(request, selected, division, run).run()
         : await restoreBeside(request, selected, request.beside, run);
+    for (const statement of defaults.values()) await target.run(statement);
     const check = await begun.finish(division.entries, tables);
     committing = true;
     await session.run('COMMIT');
@@ -60,4 +68,9 @@ export async function restoreTables(
   } finally {
     await session.close();
   }
+}
+
+/** Whether anything is made that default privileges would be granted on. */
+function creates({ beside }: RestoreRequest, { created, entries }: Division): boolean {
+  return beside !== undefined || created.size > 0 || entries.some(isLargeObjectEntry);
 }

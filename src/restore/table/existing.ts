@@ -98,6 +98,7 @@ function restoredOf(belongings: Belongings, { entries, named }: Selected, found:
   const withRows = new Set([...replaced.map(entry => entry.dependencies[0] ?? -1), ...created]);
   const loaded = new Set(replaced);
   const needed = neededBy(belongings, entries, created);
+  const isNew = (id: number) => !kept.has(id) && needed.has(id);
   return entries.filter(entry => {
     switch (entry.desc) {
       case 'FK CONSTRAINT':
@@ -119,8 +120,10 @@ function restoredOf(belongings: Belongings, { entries, named }: Selected, found:
       default:
         // What is said about a foreign key goes with it.
         if (belongings.dependenciesOf(entry).some(({ desc }) => desc === 'FK CONSTRAINT')) return false;
-        if (isRemark(entry)) return entry.dependencies.every(id => !kept.has(id) && needed.has(id));
-        return !kept.has(entry.dumpId) && needed.has(entry.dumpId);
+        // The grants on columns come after those on their table.
+        if (isRemark(entry))
+          return entry.dependencies.every(id => belongings.byId.get(id)?.desc === 'ACL' || isNew(id));
+        return isNew(entry.dumpId);
     }
   });
 }
