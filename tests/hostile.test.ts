@@ -15,6 +15,25 @@ import { shadowEverything, uses } from './support/shadows.ts';
 
 const digests = async (url: string) => digestDatabase(await resolveSettings({ url }, {}, homedir()));
 
+/** What a superuser made there, and its owner may change: event triggers. And sessions that begin as the owner. */
+async function putCodeWhereASuperuserRunsIt(url: string, name: string, major: Major): Promise<void> {
+  const asMallory = url.replace('postgres@', 'mallory@');
+  await query(
+    asMallory,
+    `create function evil.fired() returns event_trigger language plpgsql set search_path = pg_catalog as $$
+     begin if current_setting('application_name') like 'tidemark%' then perform evil.used(); end if; end $$`,
+  );
+  const events = ['ddl_command_start', 'ddl_command_end', 'sql_drop', ...(major >= 17 ? ['login'] : [])];
+  for (const event of events) {
+    await query(
+      url,
+      `create event trigger on_${event} on ${event} execute function evil.fired();
+       alter event trigger on_${event} enable always`,
+    );
+  }
+  await query(asMallory, `alter database ${name} set role = mallory`);
+}
+
 // PostgreSQL 15 is read by a native pg_dump, 18 by the built-in one.
 for (const major of [15, 18] as Major[]) {
   test(`nothing of a database's owner runs in a session of ours, PostgreSQL ${major}`, async t => {
@@ -39,6 +58,11 @@ for (const major of [15, 18] as Major[]) {
       shared.url(),
       'alter role postgres in database theirs set search_path = evil, public, pg_catalog',
     );
+    for (const [each, name] of [
+      [url, 'theirs'],
+      [target, 'target'],
+    ] as const)
+      await putCodeWhereASuperuserRunsIt(each, name, major);
     const harmless = async (what: string, ...urls: string[]) => {
       for (const each of [url, target, ...urls]) {
         for (const schema of ['evil', 'public'])
@@ -70,6 +94,9 @@ for (const major of [15, 18] as Major[]) {
     ]) {
       const ran = await site.run(...command);
       assert.equal(ran.code, 0, `${command.join(' ')}: ${ran.stdout}${ran.stderr}`);
+      if (command[0] === 'check') assert.doesNotMatch(ran.stdout, /without their passwords/);
+      if (command.includes('beside'))
+        assert.match(ran.stdout + ran.stderr, /event triggers "on_ddl.*did not fire/);
       const restored = command.includes('restored') ? [shared.url('restored')] : [];
       await harmless(command.join(' '), ...restored);
       for (const each of restored) assert.deepEqual(compareDigests(before, await digests(each)), []);

@@ -11,6 +11,7 @@ import { ReadingSocket } from './readingSocket.ts';
 import {
   isTransactionTimeout,
   mayRefuseOptions,
+  refusesEventTriggers,
   sessionState,
   setForSession,
   startOptions,
@@ -123,15 +124,21 @@ async function attempt(
     own: settings.options,
     keepReadOnly: attributes.startsWith('read-'),
     transactionTimeout: false,
+    eventTriggers: host.eventTriggers ?? true,
   };
   const dial = (startup: string | undefined) =>
     attemptOnce(settings, host, encrypted, attributes, options, startup);
-  try {
-    return await dial(startOptions(start));
-  } catch (error) {
-    if (isTransactionTimeout(error)) return dial(startOptions({ ...start, transactionTimeout: true }));
-    if (mayRefuseOptions(error)) return dial(settings.options);
-    throw error;
+  for (;;) {
+    try {
+      return await dial(startOptions(start));
+    } catch (error) {
+      if (start.eventTriggers && refusesEventTriggers(error)) {
+        start.eventTriggers = false;
+        host.eventTriggers = false;
+      } else if (!start.transactionTimeout && isTransactionTimeout(error)) start.transactionTimeout = true;
+      else if (mayRefuseOptions(error)) return dial(settings.options);
+      else throw error;
+    }
   }
 }
 

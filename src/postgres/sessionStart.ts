@@ -42,6 +42,7 @@ const SETTINGS_WHERE_POSSIBLE: Record<string, string> = {
   session_replication_role: 'origin',
   zero_damaged_pages: 'off',
   ignore_checksum_failure: 'off',
+  event_triggers: 'off',
 };
 
 /** What no database and no role decides for a session of ours. */
@@ -55,14 +56,18 @@ export interface StartOptions {
   keepReadOnly: boolean;
   /** Sends transaction_timeout too, which a server before 17 refuses. */
   transactionTimeout: boolean;
+  /** Sends event_triggers too, which a server before 17 refuses, and whoever is no superuser. */
+  eventTriggers: boolean;
 }
 
 /** The start-up packet's `options`. */
-export function startOptions({ own, keepReadOnly, transactionTimeout }: StartOptions): string {
+export function startOptions(options: StartOptions): string {
+  const { own, keepReadOnly, transactionTimeout, eventTriggers } = options;
   const ours = Object.entries(SETTINGS).filter(
     ([name]) => !keepReadOnly || name !== 'default_transaction_read_only',
   );
   if (transactionTimeout) ours.push(['transaction_timeout', '0']);
+  if (eventTriggers) ours.push(['event_triggers', 'off']);
   const words = ours.map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`);
   return [own ?? '', ...words].filter(Boolean).join(' ');
 }
@@ -71,6 +76,12 @@ export function startOptions({ own, keepReadOnly, transactionTimeout }: StartOpt
 export function mayRefuseOptions(error: unknown): boolean {
   const { code = '', severity } = error as { code?: string; severity?: string };
   return severity !== undefined && ['08P01', '0A000', '42704', '22023'].includes(code);
+}
+
+/** Whether a server refused `event_triggers`: it does not know it, or the role is no superuser. */
+export function refusesEventTriggers(error: unknown): boolean {
+  const { code = '', message = '' } = error as { code?: string; message?: string };
+  return ['42704', '42501'].includes(code) && message.includes('event_triggers');
 }
 
 /** Whether the database's or the role's transaction_timeout ended the session before we could set it. */
@@ -96,6 +107,7 @@ export async function sessionState(client: Client): Promise<SessionState> {
 /** Sets everything for the session, first what makes the rest safe. */
 export async function setForSession(client: Client, state: SessionState): Promise<void> {
   if (!state.started) await client.query(setAll(false));
+  await client.query(OWN_ROLE);
   await client.query(SET_WHERE_POSSIBLE);
 }
 
@@ -114,6 +126,16 @@ function setAll(local: boolean): string {
   );
   return `select ${calls.join(', ')}`;
 }
+
+/** A database's owner can have its sessions begin as a role of his, which a superuser's backup would lack rights as. */
+const OWN_ROLE = `select pg_catalog.set_config('role', 'none', false)
+  from pg_catalog.pg_roles r
+  join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
+  where r.rolname = session_user and r.rolsuper and current_user <> session_user
+    and (select s.setrole from pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) as c (assignment)
+      where s.setrole in (0, r.oid) and s.setdatabase in (0, d.oid)
+        and pg_catalog.starts_with(c.assignment, 'role=')
+      order by s.setrole = 0, s.setdatabase = 0 limit 1) = 0`;
 
 const SET_WHERE_POSSIBLE = `select pg_catalog.set_config(s.name, w.value, false)
   from (values ${Object.entries(SETTINGS_WHERE_POSSIBLE)

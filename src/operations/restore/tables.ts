@@ -10,6 +10,7 @@ import {
 } from '../../restore/database/defaultPrivileges.ts';
 import { readAsWritten } from '../../restore/database/properties.ts';
 import { requireReadableStrings } from '../../restore/profile.ts';
+import { quietEventTriggers } from '../../restore/table/eventTriggers.ts';
 import { type Division, divide } from '../../restore/table/existing.ts';
 import { TableTarget } from '../../restore/table/target.ts';
 import { restoreBeside } from './beside.ts';
@@ -40,6 +41,7 @@ export async function restoreTables(
     await readAsWritten(session, request.snapshot.globals.settings ?? []);
     await session.run('BEGIN');
     const begun = await beginTablesCheck(request, selected, session, profile);
+    const eventTriggers = await quietEventTriggers(session);
     const division = await divide(target, archive, selected);
     const defaults: SuspendedDefaults = creates(request, division)
       ? await suspendDefaultPrivileges(session)
@@ -53,6 +55,8 @@ export async function restoreTables(
         ? await new ReplaceRun(request, selected, division, run).run()
         : await restoreBeside(request, selected, request.beside, run);
     for (const statement of defaults.values()) await target.run(statement);
+    await eventTriggers.bringBack();
+    for (const note of eventTriggers.notes) request.reporter.note(note);
     const check = await begun.finish(division.entries, tables);
     committing = true;
     await session.run('COMMIT');

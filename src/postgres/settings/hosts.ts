@@ -13,6 +13,8 @@ export interface HostAddress {
   port: number;
   /** Where to connect instead of looking `host` up (hostaddr); the certificate is still checked against `host`. */
   address?: string;
+  /** Whether it lets us turn event triggers off; found out by the first session (sessionStart.ts). */
+  eventTriggers?: boolean;
 }
 
 export const DEFAULT_PORT = 5432;

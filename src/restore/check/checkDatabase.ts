@@ -144,7 +144,7 @@ function identity({ name, statements }: DescribedObject): string {
 
 /** What a restore of definitions alone brings. */
 function isDefinition({ desc }: ArchiveEntry): boolean {
-  return desc !== 'SEQUENCE SET' && desc !== 'MATERIALIZED VIEW DATA' && !desc.startsWith('BLOB');
+  return desc !== 'SEQUENCE SET' && !desc.startsWith('BLOB');
 }
 
 async function largeObjects(

@@ -42,7 +42,7 @@ export async function ownProperties(
     lines.push(`database ${name} keeps its tablespace ${has!.tablespace}, not ${tablespace}`);
   const wanted = new Set(
     definition.statements
-      .filter(({ kind }) => kind === 'setting')
+      .filter(({ assignment, role }) => assignment !== null && role === null)
       .map(({ assignment }) => settingName(assignment!).toLowerCase()),
   );
   const more = has!.settings!.split(',').filter(each => each !== '' && !wanted.has(each.toLowerCase()));
