@@ -1,7 +1,17 @@
 /** What lies about in a repository that Tidemark has not made, what is missing from it, and clocks that are wrong. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ODD_NAMES } from '../src/storage/contract.ts';
 import { makeSite, type Site, tidemark } from './support/cli.ts';
@@ -92,6 +102,35 @@ test('check, list and show say right only of what they looked at', async t => {
   assert.equal(list.code, 3);
   assert.match(list.stderr, new RegExp(`other: .*${manifest}`));
   assert.equal((await site.run('show', second)).code, 3);
+
+  // A copy that lags behind, then one that is not there at all.
+  rmSync(join(site.folder, 'other/snapshots', manifest));
+  const behind = await check(site);
+  assert.match(
+    behind.findings.map(each => each.message).join('\n'),
+    new RegExp(`other lacks ${second}, which main has; plan daily stores in both`),
+  );
+  rmSync(join(site.folder, 'other/snapshots'), { recursive: true });
+  for (const command of [
+    ['verify'],
+    ['verify', 'shop'],
+    ['verify', '--all'],
+    ['verify', '--budget', '1GB'],
+  ]) {
+    const ran = await site.run(...command);
+    assert.equal(ran.code, 3, command.join(' '));
+    assert.match(
+      ran.stdout,
+      /there is no snapshot of shop in other, where its plans store it \[SNAPSHOTS_ABSENT/,
+    );
+    assert.match(ran.stdout, /tidemark copy --from main --to other --database shop/);
+  }
+
+  // What is left of a repository says what it was, and nobody is told to make another there.
+  rmSync(join(site.folder, 'repository/repository.json'));
+  const headless = await site.run('list', '--repository', 'main');
+  assert.match(headless.stderr, /repository.json is not in .*, where other objects of a repository are/);
+  assert.match(headless.stderr, /tidemark repair REPOSITORY --id ID/);
 });
 
 test('what others leave in any folder of a repository stops nothing, is kept, and is named by check', async t => {
@@ -192,6 +231,53 @@ test('a folder or an object that is a link elsewhere is an error, and nothing be
   }
   assert.equal((await check(site)).code, 0);
   assert.equal((await site.run('show', first)).code, 0);
+});
+
+test('what stands in the place of an object is damage: nothing is taken for a repository without it', async t => {
+  const { site, backup } = await makeShop(t);
+  const first = await backup();
+  const second = await backup();
+  await site.json('hold', first, '--reason', 'case 17');
+  const repository = join(site.folder, 'repository');
+  const [hold] = readdirSync(join(repository, 'holds', first));
+  const elsewhere = join(site.folder, 'elsewhere');
+  const link = (path: string) => symlinkSync(elsewhere, path);
+  const fifo = (path: string) => void execFileSync('mkfifo', [path]);
+  const endless = (path: string) => symlinkSync('/dev/zero', path);
+  const places: [string, (path: string) => void, string[][]][] = [
+    [`snapshots/${second}`, link, [['list'], ['verify'], ['prune', '--yes']]],
+    [`snapshots/${second}`, fifo, [['show', second]]],
+    [`holds/${first}/${hold}`, link, [['verify']]],
+    [`holds/${first}`, link, [['prune', '--yes']]],
+    [`revisions/${second}`, link, [['verify'], ['prune', '--yes']]],
+    [`leases/${second}/000001`, fifo, [['prune', '--yes']]],
+    ['epochs/1.json', link, [['backup', 'shop']]],
+    ['keys/other.json', fifo, [['verify']]],
+    ['repository.json', endless, [['list']]],
+  ];
+  for (const [name, plant, commands] of places) {
+    const path = join(repository, name);
+    rmSync(elsewhere, { recursive: true, force: true });
+    mkdirSync(dirname(path), { recursive: true });
+    const there = existsSync(path);
+    if (there) renameSync(path, elsewhere);
+    else mkdirSync(elsewhere);
+    plant(path);
+    for (const command of commands) {
+      const ran = await site.run(...command);
+      const said = ran.stdout + ran.stderr;
+      assert.ok(
+        ran.code === 1 || ran.code === 2 || ran.code === 3,
+        `${name}: ${command}: ${ran.code} ${said}`,
+      );
+      assert.doesNotMatch(said, /INTERNAL|tidemark init/, `${name}: ${command}`);
+    }
+    rmSync(path);
+    if (there) renameSync(elsewhere, path);
+    assert.ok(!existsSync(join(repository, 'condemned')), name);
+    assert.equal((await site.json<{ holds: unknown[] }>('show', first)).holds.length, 2, name);
+  }
+  assert.equal((await site.run('verify', '--all')).code, 0);
 });
 
 /** Environment of a program whose machine's clock, and that of its file systems if wished, is so far ahead. */

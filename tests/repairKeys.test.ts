@@ -118,7 +118,17 @@ test('an epoch’s object is written again once something proves the key to be i
       assert.deepEqual((await repaired(site)).objects, []);
     }
   }
+  const stored = await readFile(path);
+  await rm(path);
+  await assert.rejects(site.open(), { code: 'EPOCH_MISSING' });
+  assert.deepEqual(objectsOf(await repaired(site, { dryRun: true })), [['epochs/1.json', 'pending']]);
+  assert.deepEqual(objectsOf(await repaired(site)), [['epochs/1.json', 'repaired']]);
   await isWhole(site);
+  // What was sealed under it is gone: its start may have been cut off, which is no damage.
+  await rm(site.path('repository/snapshots'), { recursive: true });
+  await rm(path);
+  await assert.rejects(repaired(site), { code: 'EPOCH_MISSING' });
+  await writeFile(path, stored);
 });
 
 test('a slot of another secret can’t be made again; where only its form or a bit is wrong it can', async t => {

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { asTidemarkError } from '../base/errors.ts';
 import type { ConnectionSettings } from '../postgres/settings/settings.ts';
 import { folderOf, kindOf } from '../storage/kinds.ts';
 import { isWhole } from '../strategy/coverage.ts';
@@ -67,9 +68,15 @@ export async function checkNewest(strategy: Strategy, { places }: OpenPlaces): P
   const found = new Map<string, StoredLook['newest']>();
   const findings: Finding[] = [];
   for (const place of places) {
-    const look = await lookAtStored(strategy, place);
-    found.set(place.name, look.newest);
-    findings.push(...look.findings);
+    try {
+      const look = await lookAtStored(strategy, place);
+      found.set(place.name, look.newest);
+      findings.push(...look.findings);
+    } catch (error) {
+      const broken = new Findings(`repository ${place.name}`);
+      broken.failure('snapshots', asTidemarkError(error));
+      findings.push(...broken.all);
+    }
   }
   const ages = [...strategy.databases.values()].flatMap(database => newestOf(strategy, database, found));
   return [...findings, ...ages];
@@ -88,7 +95,10 @@ function newestOf(
     const storing = whole.filter(plan => plan.store.includes(name));
     const often = storing.toSorted((a, b) => (a.intervalMs ?? Infinity) - (b.intervalMs ?? Infinity))[0];
     if (!often) return [];
-    return [{ name, plan: often.name, intervalMs: often.intervalMs, newest: newest.get(database) ?? null }];
+    const plans = storing.map(plan => plan.name);
+    return [
+      { name, plan: often.name, intervalMs: often.intervalMs, newest: newest.get(database) ?? null, plans },
+    ];
   });
   for (const each of judgeNewest({ database, now: new Date(), rpoMs: objectives.rpoMs, repositories }))
     findings.add(each);

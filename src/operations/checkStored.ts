@@ -2,7 +2,7 @@ import { asTidemarkError } from '../base/errors.ts';
 import { CLOCK_SLACK_MS, clockOffsetMs, clockWrong, isAhead } from '../repository/clock.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import { missingPacks, newestFirst, type PackSizes } from '../repository/newest.ts';
-import { isRepositoryFolder, isRepositoryObject } from '../repository/objectNames.ts';
+import { isRepositoryObject, standsInPlace } from '../repository/objectNames.ts';
 import { PackChecks } from '../repository/packChecks.ts';
 import { OTHER_NAME } from '../storage/object.ts';
 import type { PassedOver } from '../storage/storage.ts';
@@ -77,7 +77,7 @@ async function lookAtNewest(
   const damaged = (name: string) => void unreadable.push(`snapshots/${name}`);
   let looked = 0;
   for await (const manifest of newestFirst(opened, { names, damaged })) {
-    const { database, snapshot, started } = manifest;
+    const { database, plan, snapshot, started } = manifest;
     looked++;
     if ((planned.has(database) || unplanned.has(database)) && partOf(manifest) === null) {
       const missing = await missingPacks(opened, manifest, sizes);
@@ -94,7 +94,7 @@ async function lookAtNewest(
           'packs',
           `${snapshot}, the newest of ${database}: its ${manifest.packs.length} packs are there`,
         );
-        if (isWhole(manifest.scope)) newest.set(database, { snapshot, started: new Date(started) });
+        if (isWhole(manifest.scope)) newest.set(database, { snapshot, started: new Date(started), plan });
       }
       if (!fault || tried.get(database) === DAMAGED_MAX)
         for (const set of [planned, unplanned]) set.delete(database);
@@ -128,8 +128,7 @@ async function lookAtNames({ repository: { storage } }: OpenPlace, findings: Fin
   const instead = new Map<string, string>();
   const add = ({ name, what }: PassedOver) => {
     if (name === LOST_AND_FOUND) return;
-    const ours = what !== OTHER_NAME && (isRepositoryObject(name) || isRepositoryFolder(name));
-    (ours ? instead : foreign).set(name, what);
+    (standsInPlace({ name, what }) ? instead : foreign).set(name, what);
   };
   let left = ENTRIES_MAX;
   for await (const { name } of storage.list('', add)) {

@@ -2,7 +2,7 @@ import { asTidemarkError, faultError, type TidemarkError } from '../base/errors.
 import { DAMAGE_HINT } from '../storage/damage.ts';
 import { epochName, openOlder, parseEpoch } from './epochs.ts';
 import type { RepositoryKeys } from './keys.ts';
-import { listOwn } from './objectNames.ts';
+import { listNames } from './objectNames.ts';
 import { HEADER, type Header, type Repository } from './repository.ts';
 import { macHolds, mayBeWhole, parseObject, parseSlot, plainObject } from './slots.ts';
 
@@ -19,9 +19,7 @@ export interface KeyFindings {
  */
 export async function checkKeys({ storage, keys }: Repository): Promise<KeyFindings> {
   const findings: KeyFindings = { objects: 0, bytesRead: 0, faults: [] };
-  const names = [HEADER];
-  for (const folder of ['keys/', 'epochs/'])
-    for await (const { name } of listOwn(storage, folder)) names.push(name);
+  const names = [HEADER, ...(await listNames(storage, 'keys/')), ...(await listNames(storage, 'epochs/'))];
   for (const object of names) {
     findings.objects++;
     try {

@@ -2,7 +2,7 @@ import { TidemarkError } from '../base/errors.ts';
 import { isMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
 import { readLeases } from './lease.ts';
-import { SESSION_ID } from './manifest.ts';
+import { listOwn } from './objectNames.ts';
 import type { Repository } from './repository.ts';
 import { listRevisions, nextRevision, revisionName } from './revisions.ts';
 
@@ -34,10 +34,7 @@ export async function withdraw({ storage }: Repository, session: string): Promis
 /** Sessions of compactions that may still write revisions. */
 export async function listCompactions(storage: Storage): Promise<Set<string>> {
   const sessions = new Set<string>();
-  for await (const { name } of storage.list(PREFIX)) {
-    const session = name.slice(PREFIX.length);
-    if (SESSION_ID.test(session)) sessions.add(session);
-  }
+  for await (const { name } of listOwn(storage, PREFIX)) sessions.add(name.slice(PREFIX.length));
   return sessions;
 }
 

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../base/errors.ts';
 import { isMissing } from '../storage/object.ts';
-import { SESSION_ID } from './manifest.ts';
+import { listOwn } from './objectNames.ts';
 import type { PackCatalog, PackRef } from './packCatalog.ts';
 import type { Repository } from './repository.ts';
 
@@ -28,9 +28,8 @@ export interface CondemnedRecord {
 
 export async function readCondemned(repository: Repository, packs: PackCatalog): Promise<CondemnedRecord[]> {
   const records = new Map<string, CondemnedRecord>();
-  for await (const { name, modified } of repository.storage.list('condemned/')) {
+  for await (const { name, modified } of listOwn(repository.storage, 'condemned/')) {
     const id = name.slice('condemned/'.length);
-    if (!SESSION_ID.test(id)) continue;
     const content = await readRecord(repository, name);
     if (!content) continue;
     const places = Uint32Array.from(content.packs, ([session, number]) => packs.find(session, number));

@@ -3,6 +3,7 @@ import { faultError } from '../base/errors.ts';
 import { DAMAGE_HINT } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { EpochKeys } from './keys.ts';
+import { listOwn } from './objectNames.ts';
 import { decoded, parseObject, withMac } from './slots.ts';
 
 /** `epochs/<epoch>.json`: the epoch has begun (docs/format.md, "Epochs"). */
@@ -27,7 +28,7 @@ export const epochName = (epoch: number): string => `epochs/${epoch}.json`;
 /** The newest epoch that has begun. */
 export async function newestEpoch(storage: Storage): Promise<number> {
   let newest = 0;
-  for await (const { name } of storage.list('epochs/'))
+  for await (const { name } of listOwn(storage, 'epochs/'))
     newest = Math.max(newest, Number(NAME.exec(name)?.[1] ?? 0));
   return newest;
 }

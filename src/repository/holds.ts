@@ -6,7 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError, usageError } from '../base/errors.ts';
 import { unlessMissing } from '../storage/object.ts';
 import { runningSessions } from './lease.ts';
-import { newSessionId, SESSION_ID, snapshotOf } from './manifest.ts';
+import { newSessionId, snapshotOf } from './manifest.ts';
+import { listNames } from './objectNames.ts';
 import type { Repository } from './repository.ts';
 
 /** What somebody said when they placed a hold. */
@@ -55,12 +56,9 @@ export async function readHolds(
 ): Promise<Map<string, Hold[]>> {
   const { storage } = repository;
   const prefix = snapshot === undefined ? 'holds/' : `holds/${snapshot}/`;
-  const names: string[] = [];
-  for await (const { name } of storage.list(prefix)) names.push(name);
   const holds = new Map<string, Hold[]>();
-  for (const name of names.sort()) {
-    const [, of = '', id = '', ...rest] = name.split('/');
-    if (!SESSION_ID.test(of) || !SESSION_ID.test(id) || rest.length > 0) continue;
+  for (const name of await listNames(storage, prefix)) {
+    const [, of = '', id = ''] = name.split('/');
     const hold = await readHold(repository, name, id, now);
     if (hold) holds.set(of, [...(holds.get(of) ?? []), hold]);
   }
@@ -74,7 +72,7 @@ async function readHold(
   id: string,
   now: Date,
 ): Promise<Hold | undefined> {
-  const sealed = await repository.storage.get(name).catch(unlessMissing);
+  const sealed = await repository.storage.get(name).catch(unlessMissing).catch(unlessFault);
   const content = sealed && opened(repository, name, sealed);
   // Damaged, of a later version, or under a newer key: whoever placed it meant the snapshot to stay.
   if (content === null) return { id, reason: null, since: null, until: null, by: null, expired: false };
@@ -83,6 +81,12 @@ async function readHold(
   // A date that is none compares false: it holds.
   const expired = until !== null && Date.parse(until) <= now.getTime();
   return { id, reason, since, until, by, expired };
+}
+
+/** For a `catch`: what is wrong with the object itself is null. */
+function unlessFault(error: unknown): null {
+  if (error instanceof TidemarkError && error.kind === 'fault') return null;
+  throw error;
 }
 
 /** Null where it can't be opened, or is not understood. */

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../base/errors.ts';
 import { packName } from './keys.ts';
-import { type Manifest, manifestName, newSessionId, SESSION_ID } from './manifest.ts';
+import { type Manifest, manifestName, newSessionId } from './manifest.ts';
 import { listOwn } from './objectNames.ts';
 import { PackCatalog } from './packCatalog.ts';
 import { HEADER, type Repository } from './repository.ts';
@@ -113,9 +113,8 @@ function nameAt(catalog: PackCatalog, place: number): string {
 /** One that can't be read says that nothing is locked: then everything is locked anew. */
 async function lastRecord({ storage, keys }: Repository): Promise<{ name: string; until: Date } | undefined> {
   let newest: string | undefined;
-  for await (const { name } of storage.list('locked/'))
-    if (SESSION_ID.test(name.slice('locked/'.length)) && (newest === undefined || name > newest))
-      newest = name;
+  for await (const { name } of listOwn(storage, 'locked/'))
+    if (newest === undefined || name > newest) newest = name;
   if (newest === undefined) return undefined;
   try {
     const content = keys.open(newest, await storage.get(newest), newest) as LockRecord;

@@ -1,4 +1,6 @@
-import type { Storage } from '../storage/storage.ts';
+import type { TidemarkError } from '../base/errors.ts';
+import { foreign, OTHER_NAME } from '../storage/object.ts';
+import type { PassedOver, Storage } from '../storage/storage.ts';
 
 /** Which objects a repository is made of: docs/format.md, "Objects". */
 
@@ -37,7 +39,36 @@ export function isRepositoryFolder(name: string): boolean {
   return FOLDER.test(name);
 }
 
-/** Of a listing, what is an object of a repository. */
-export async function* listOwn(storage: Storage, prefix: string): ReturnType<Storage['list']> {
-  for await (const object of storage.list(prefix)) if (isRepositoryObject(object.name)) yield object;
+/** Whether what was passed over stands where a repository has an object or a folder: it hides that one. */
+export function standsInPlace({ name, what }: PassedOver): boolean {
+  return what !== OTHER_NAME && (isRepositoryObject(name) || isRepositoryFolder(name));
+}
+
+/**
+ * Of a listing, what is an object of a repository.
+ *
+ * @param instead takes what else, a link or a FIFO, stands in the place of an object; absent: OBJECT_FOREIGN is thrown, since
+ *   who passed over it would take the repository for one without that object.
+ * @throws TidemarkError OBJECT_FOREIGN where it stands in the place of a folder.
+ */
+export async function* listOwn(
+  storage: Storage,
+  prefix: string,
+  instead?: (name: string, fault: TidemarkError) => void,
+): ReturnType<Storage['list']> {
+  const passedOver = ({ name, what }: PassedOver) => {
+    if (!standsInPlace({ name, what })) return;
+    const fault = foreign(name, storage.place, what);
+    if (!instead || !isRepositoryObject(name)) throw fault;
+    instead(name, fault);
+  };
+  for await (const object of storage.list(prefix, passedOver))
+    if (isRepositoryObject(object.name)) yield object;
+}
+
+/** The names of objects under a prefix, also of those in whose place something else stands: reading one says so. */
+export async function listNames(storage: Storage, prefix: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name } of listOwn(storage, prefix, name => void names.push(name))) names.push(name);
+  return names.sort();
 }

@@ -22,10 +22,13 @@ export interface StoredSlot {
 /** All slots of a repository, by name. What isn't one is there with its fault. */
 export async function readSlots(storage: Storage): Promise<StoredSlot[]> {
   const found: StoredSlot[] = [];
-  for await (const { name, modified } of listOwn(storage, 'keys/'))
+  const instead = (object: string, fault: TidemarkError) =>
+    void found.push({ object, written: new Date(0), fault });
+  for await (const { name, modified } of listOwn(storage, 'keys/', instead))
     found.push({ object: name, written: modified });
   await Promise.all(
     found.map(async each => {
+      if (each.fault) return;
       const where = `${each.object} in ${storage.place}`;
       try {
         each.slot = parseSlot(await storage.get(each.object), where);
@@ -50,7 +53,8 @@ export function nameOf({ object }: Pick<StoredSlot, 'object'>): string {
  * All keys that a secret gives, by the slot of the newest epoch that it opens. Where that is not the newest of the
  * repository, or its object is damaged, the keys read and refuse to write.
  *
- * @throws TidemarkError KEY_WRONG where no slot is opened by it, KEYS_MISSING where there are none; what is wrong with a
+ * @throws TidemarkError KEY_WRONG where no slot is opened by it, EPOCH_MISSING where only one of an epoch that has no object is,
+ *   KEYS_MISSING where there are none; what is wrong with a
  *   slot only where no other is opened.
  */
 export async function openKeys(
@@ -93,7 +97,26 @@ async function openUpTo(
     }
   }
   if (unproven) return unproven;
-  throw damage ?? keyWrong(storage, secret);
+  throw damage ?? (await epochMissing(storage, repositoryId, secret, stored)) ?? keyWrong(storage, secret);
+}
+
+/** Where the secret opens a slot of an epoch that has no object; undefined where it opens none at all. */
+async function epochMissing(
+  storage: Storage,
+  repositoryId: string,
+  secret: Secret,
+  stored: readonly StoredSlot[],
+): Promise<TidemarkError | undefined> {
+  for (const { slot } of stored) {
+    if (!slot || !(await unwrapKey(slot, repositoryId, secret).catch(() => undefined))) continue;
+    const name = epochName(epochOf(slot));
+    return faultError(
+      'EPOCH_MISSING',
+      `the key in ${secret.where} is of an epoch whose object ${name} is not in ${storage.place}`,
+      `it is lost, or its start was cut off: 'tidemark repair REPOSITORY' writes ${name} again, where something was stored in that epoch; else use the key of before`,
+    );
+  }
+  return undefined;
 }
 
 /** Slots of epochs that have begun, the newest first; of those the ones first that name the secret's own key. */

@@ -1,7 +1,8 @@
 import { ahead } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
 import { isMissing } from '../storage/object.ts';
-import { type Manifest, newSessionId, SESSION_ID } from './manifest.ts';
+import { type Manifest, newSessionId } from './manifest.ts';
+import { listOwn } from './objectNames.ts';
 import type { PackCatalog } from './packCatalog.ts';
 import { PackTimes, type PlacedTimes, placedTimes } from './packTimes.ts';
 import type { Repository } from './repository.ts';
@@ -181,8 +182,7 @@ export async function recordLooks(
 /** The names of those that could be read, or never will be. */
 async function readInto(checks: PackChecks, { storage, keys }: Repository): Promise<string[]> {
   const names: string[] = [];
-  for await (const { name } of storage.list(PREFIX))
-    if (SESSION_ID.test(name.slice(PREFIX.length))) names.push(name);
+  for await (const { name } of listOwn(storage, PREFIX)) names.push(name);
   const open = async (name: string) => {
     try {
       const content = keys.open(name, await storage.get(name), name) as CheckContent;

@@ -4,7 +4,8 @@ import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import { isMissing, unlessMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
 import { EpochKeys, RepositoryKeys } from './keys.ts';
-import { MANIFEST_NAME, type Manifest, manifestName } from './manifest.ts';
+import { type Manifest, manifestName } from './manifest.ts';
+import { isRepositoryObject, listNames } from './objectNames.ts';
 import { openKeys } from './openKeys.ts';
 import { currentRevision, listRevisions, type Revisions, revisionName } from './revisions.ts';
 import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots.ts';
@@ -48,6 +49,18 @@ export class Repository {
 
   /** Makes a repository where there is none; REPOSITORY_EXISTS where there is one. */
   static async create(storage: Storage, secret: Secret, now: Date): Promise<Repository> {
+    await Repository.requireNone(storage);
+    const id = randomBytes(16).toString('hex');
+    const master = randomBytes(32);
+    const slot = await wrapKey(new EpochKeys(master, id, 0), 'first', await ownerOf(secret));
+    const header: Header = { tidemark: 'repository', format: 1, id, created: now.toISOString() };
+    await storage.put('keys/first.json', [plainObject(slot)], { ifAbsent: true });
+    await storage.put(HEADER, [plainObject(header)], { ifAbsent: true });
+    return new Repository(storage, new RepositoryKeys([master], id));
+  }
+
+  /** @throws TidemarkError REPOSITORY_EXISTS, STORAGE_NOT_EMPTY where there is one, or something else. */
+  static async requireNone(storage: Storage): Promise<void> {
     if (await storage.stat(HEADER)) {
       throw usageError(
         'REPOSITORY_EXISTS',
@@ -62,13 +75,6 @@ export class Repository {
         'choose an empty place for a new repository',
       );
     }
-    const id = randomBytes(16).toString('hex');
-    const master = randomBytes(32);
-    const slot = await wrapKey(new EpochKeys(master, id, 0), 'first', await ownerOf(secret));
-    const header: Header = { tidemark: 'repository', format: 1, id, created: now.toISOString() };
-    await storage.put('keys/first.json', [plainObject(slot)], { ifAbsent: true });
-    await storage.put(HEADER, [plainObject(header)], { ifAbsent: true });
-    return new Repository(storage, new RepositoryKeys([master], id));
   }
 
   static async open(storage: Storage, secret: Secret): Promise<Repository> {
@@ -90,12 +96,7 @@ export class Repository {
   }
 
   async #names(prefix: string): Promise<string[]> {
-    const names: string[] = [];
-    for await (const object of this.storage.list(prefix)) {
-      const name = object.name.slice(prefix.length);
-      if (MANIFEST_NAME.test(name)) names.push(name);
-    }
-    return names.sort();
+    return (await listNames(this.storage, prefix)).map(name => name.slice(prefix.length));
   }
 
   /** As it was committed, or as its newest revision has it. OBJECT_MISSING where there is no such snapshot. */
@@ -195,14 +196,9 @@ export class Repository {
 }
 
 export async function readHeader(storage: Storage): Promise<Header> {
-  if (!(await storage.stat(HEADER))) {
-    throw usageError(
-      'REPOSITORY_MISSING',
-      `there is no repository in ${storage.place}`,
-      "make it with 'tidemark init'",
-    );
-  }
-  const header = parseObject(await storage.get(HEADER), `${HEADER} in ${storage.place}`) as unknown as Header;
+  const bytes = await storage.get(HEADER).catch(unlessMissing);
+  if (!bytes) throw await headerMissing(storage);
+  const header = parseObject(bytes, `${HEADER} in ${storage.place}`) as unknown as Header;
   if (header.tidemark !== 'repository' || !/^[0-9a-f]{32}$/.test(header.id) || !(header.format >= 1)) {
     throw faultError(
       'HEADER_DAMAGED',
@@ -218,4 +214,20 @@ export async function readHeader(storage: Storage): Promise<Header> {
     );
   }
   return header;
+}
+
+/** Where a repository's other objects are, it was one, and `init` would make none there. */
+async function headerMissing(storage: Storage): Promise<TidemarkError> {
+  const { place } = storage;
+  for await (const { name } of storage.list('')) {
+    if (!isRepositoryObject(name)) continue;
+    const hint = `bring it back from a copy of the storage, or write it anew: 'tidemark repair REPOSITORY --id ID'; the recovery kit has the id`;
+    return faultError(
+      'REPOSITORY_MISSING',
+      `${HEADER} is not in ${place}, where other objects of a repository are`,
+      hint,
+    );
+  }
+  const hint = `see that the right disk or share is mounted and the address is right; a new repository is made with 'tidemark init'`;
+  return usageError('REPOSITORY_MISSING', `there is no repository in ${place}`, hint);
 }

@@ -1,5 +1,5 @@
 import type { Storage } from '../storage/storage.ts';
-import { MANIFEST_NAME } from './manifest.ts';
+import { listOwn } from './objectNames.ts';
 
 /** Where compaction moved chunks, manifests are written again: docs/format.md, "Revisions". */
 
@@ -15,9 +15,9 @@ export function revisionName(manifest: string, number: number): string {
 /** Of every manifest that has revisions, or of the one of this name. */
 export async function listRevisions(storage: Storage, manifest?: string): Promise<Map<string, Revisions>> {
   const found = new Map<string, number[]>();
-  for await (const { name, sizeBytes } of storage.list(manifest ? `${PREFIX}${manifest}/` : PREFIX)) {
+  for await (const { name, sizeBytes } of listOwn(storage, manifest ? `${PREFIX}${manifest}/` : PREFIX)) {
     const [of, digits] = name.slice(PREFIX.length).split('/');
-    if (!MANIFEST_NAME.test(of!) || !/^\d{8}$/.test(digits ?? '') || Number(digits) === 0) continue;
+    if (Number(digits) === 0) continue;
     const number = sizeBytes === 0 ? -Number(digits) : Number(digits);
     const known = found.get(of!);
     if (known) known.push(number);

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TidemarkError, usageError } from '../base/errors.ts';
@@ -174,16 +174,13 @@ export class LocalStorage implements Storage {
     try {
       const path = await this.#root.at(name);
       await this.#root.requireOwn(dirname(path));
-      return await this.#stat(name, path);
+      const found = await fs.lstat(path);
+      if (!found.isFile() && !found.isDirectory()) throw foreign(name, this.place, typeOf(found));
+      return found.isFile() ? stored(name, found) : undefined;
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw storageError(error, `can't look at ${name} in ${this.place}`);
     }
-  }
-
-  async #stat(name: string, path: string): Promise<StoredObject | undefined> {
-    const found = await fs.lstat(path);
-    return found.isFile() ? { name, sizeBytes: found.size, modified: found.mtime } : undefined;
   }
 
   async *list(
@@ -222,10 +219,10 @@ export class LocalStorage implements Storage {
       else if (entry.isDirectory()) folders.push(entry.name);
       else if (!entry.isFile()) passedOver({ name, what: typeOf(entry) });
       else {
-        const found = await this.#stat(name, join(folder, entry.name)).catch(error => {
+        const found = await fs.lstat(join(folder, entry.name)).catch(error => {
           if (!isMissing(error)) throw storageError(error, `can't look at ${name} in ${this.place}`);
         });
-        if (found) yield found;
+        if (found?.isFile()) yield stored(name, found);
       }
     }
     for (const each of folders) yield* this.#walk(`${prefix}${each}/`, join(folder, each), passedOver);
@@ -325,6 +322,10 @@ export class LocalStorage implements Storage {
     this.#synced.add(folder);
     return folder;
   }
+}
+
+function stored(name: string, { size, mtime }: Stats): StoredObject {
+  return { name, sizeBytes: size, modified: mtime };
 }
 
 const isFull = (error: unknown) => error instanceof TidemarkError && error.code === 'STORAGE_FULL';

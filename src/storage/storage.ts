@@ -24,6 +24,7 @@ export interface Storage {
   put(name: string, data: readonly Uint8Array[], options?: PutOptions): Promise<void>;
   /** Whole object, or `length` bytes from `offset`. OBJECT_FROZEN where it must be thawed first. */
   get(name: string, range?: { offset: number; length: number }): Promise<Buffer>;
+  /** Undefined where there is none; OBJECT_FOREIGN where a link, a FIFO or a device stands in its place. */
   stat(name: string): Promise<StoredObject | undefined>;
   /**
    * Objects whose name starts with `prefix` (which ends in `/` or is empty), in no particular order.

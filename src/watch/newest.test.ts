@@ -7,11 +7,11 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const stored = (name: string, hoursOld: number | null, intervalMs: number | null = DAY_MS): StoredFacts => ({
-  ...{ name, plan: 'daily', intervalMs },
+  ...{ name, plan: 'daily', intervalMs, plans: ['daily'] },
   newest:
     hoursOld === null
       ? null
-      : { snapshot: `s${hoursOld}`, started: new Date(NOW.getTime() - hoursOld * HOUR_MS) },
+      : { snapshot: `s${hoursOld}`, plan: 'daily', started: new Date(NOW.getTime() - hoursOld * HOUR_MS) },
 });
 
 function judged(repositories: StoredFacts[], rpoMs: number | null = DAY_MS): string[] {
@@ -29,7 +29,8 @@ test('what is new everywhere is fine', () => {
     'ok: s3 in near, far, 3 hours old; the RPO is 1d',
   ]);
   assert.deepEqual(judged([stored('near', 25)], null), ['ok: s25 in near, 25 hours old']);
-  assert.deepEqual(judged([stored('near', 1, null), stored('far', 400, null)]), [
+  const other = { ...stored('far', 400, null), plans: ['weekly'] };
+  assert.deepEqual(judged([stored('near', 1, null), other]), [
     'ok: s1 in near, 60 minutes old; the RPO is 1d',
   ]);
   assert.deepEqual(judged([]), []);
@@ -41,6 +42,14 @@ test('a repository that is behind another is told, with the command that brings 
     'warning: the newest in far is 10 days old; plan daily stores there every 1d | bring it what it lacks: tidemark copy --from near --to far --database shop',
     'warning: there is nothing whole of it in new yet, where plan daily stores it | bring it what it lacks: tidemark copy --from near --to new --database shop',
   ]);
+});
+
+test('a repository that lacks what a plan stores in both is told, however new what it has is', () => {
+  for (const intervalMs of [DAY_MS, null])
+    assert.deepEqual(judged([stored('near', 3), stored('far', 5, intervalMs)]), [
+      'ok: s3 in near, 3 hours old; the RPO is 1d',
+      'warning: far lacks s3, which near has; plan daily stores in both | bring it what it lacks: tidemark copy --from near --to far --database shop',
+    ]);
 });
 
 test('a database that nobody backed up in time', () => {

@@ -16,7 +16,9 @@ export interface StoredFacts {
   plan: string;
   intervalMs: number | null;
   /** The newest whole snapshot there; null: there is none. */
-  newest: { snapshot: string; started: Date } | null;
+  newest: { snapshot: string; started: Date; plan: string | null } | null;
+  /** Every plan of the database that stores there. */
+  plans: readonly string[];
 }
 
 const HOUR_MS = 3_600_000;
@@ -64,12 +66,16 @@ function lateness(facts: NewestFacts, each: StoredFacts, latest: StoredFacts): J
     const message = `there is nothing whole of it in ${each.name} yet, where plan ${each.plan} stores it`;
     return [{ check: 'newest', level: 'warning', message, hint: copy }];
   }
-  if (each.intervalMs === null) return [];
+  const behind = each.newest.snapshot !== latest.newest!.snapshot;
   const ageMs = now.getTime() - each.newest.started.getTime();
   // A run may begin a little late and take its time.
-  const allowedMs = each.intervalMs + Math.max(HOUR_MS, each.intervalMs / 10);
-  if (ageMs <= allowedMs) return [];
-  const behind = each.newest.snapshot !== latest.newest!.snapshot;
+  const late = each.intervalMs !== null && ageMs > each.intervalMs + Math.max(HOUR_MS, each.intervalMs / 10);
+  if (!late || each.intervalMs === null) {
+    const { plan, snapshot } = latest.newest!;
+    if (!behind || plan === null || !each.plans.includes(plan)) return [];
+    const message = `${each.name} lacks ${snapshot}, which ${latest.name} has; plan ${plan} stores in both`;
+    return [{ check: 'newest', level: 'warning', message, hint: copy }];
+  }
   const message = `the newest in ${each.name} is ${ageText(ageMs)} old; plan ${each.plan} stores there every ${formatDuration(each.intervalMs)}`;
   const hint = behind
     ? copy

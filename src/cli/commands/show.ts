@@ -42,7 +42,7 @@ function* lines(shown: Shown): Iterable<string> {
     ],
     ['scope', describeScope(shown.scope)],
     ...shown.holds.map((hold): [string, string] => ['hold', describeHold(hold)]),
-    ['base', shown.base ?? 'none (first snapshot)'],
+    ['base', shown.base ?? 'none'],
     ['made by', `tidemark ${shown.tool}, pg_dump ${shown.pgDump}`],
     ['rows', `${formatCount(counts.rows)} in ${formatCount(counts.tables)} tables`],
     [

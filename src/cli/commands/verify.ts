@@ -61,7 +61,7 @@ function* lines(result: VerifyResult): Iterable<string> {
   }
   if (!whole) yield* coverageLines(result);
   yield verdict(result);
-  if (!ok) yield* REMEDY;
+  if (!ok && faults.some(each => each.snapshots.length > 0)) yield* REMEDY;
 }
 
 function* coverageLines({ coverage }: VerifyResult): Iterable<string> {
@@ -87,10 +87,11 @@ function verdict({ ok, whole, packs, objects, bytesRead, faults, seconds }: Veri
   return `no fault in ${of}, which is not a whole verification: ${read}`;
 }
 
-function* faultLines({ repository, code, message, snapshots, tables }: VerifyFault): Iterable<string> {
+function* faultLines({ repository, code, message, hint, snapshots, tables }: VerifyFault): Iterable<string> {
   yield `${paint('red', 'fault:')} ${message} [${code}, in ${repository}]`;
   if (tables.length > 0) yield `  affects ${some(snapshots)}: ${some(tables)}`;
   else if (snapshots.length > 0) yield `  affects no table; needed by ${some(snapshots)}`;
+  else yield `  ${hint}`;
 }
 
 function some(names: string[]): string {

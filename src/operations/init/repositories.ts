@@ -67,6 +67,7 @@ async function secretOf(
 }
 
 async function make(storage: Storage, spec: RepositorySpec, secret: Secret, undo: Undo): Promise<Repository> {
+  await Repository.requireNone(storage);
   const removeFolders = folderRemover(folderOf(spec.storage));
   const remove = async () => {
     for (const name of [HEADER, FIRST_KEY]) await storage.remove(name);

@@ -1,7 +1,8 @@
-import { usageError } from '../../base/errors.ts';
+import { asTidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { whileReading } from '../reading.ts';
+import { absentCopies } from './absent.ts';
 import { type Budget, Spending } from './budget.ts';
 import type { VerifyFault } from './faults.ts';
 import type { SnapshotCoverage } from './roster.ts';
@@ -51,12 +52,25 @@ export async function verify(request: VerifyRequest): Promise<VerifyResult> {
   const chosen = await chooseSnapshots(strategy, choice, run.faults);
   const note = (line: string) => request.reporter.note(line);
   const spending = budget && new Spending(budget);
+  const several = strategy.repositories.size > 1 && choice.repository === undefined;
   for (const [i, each] of chosen.entries()) {
     spending?.share(chosen.length - i - 1);
-    await whileReading(each.repository, note, () =>
-      spending ? run.budgeted(each, spending) : run.repository(each),
-    );
+    try {
+      await whileReading(each.repository, note, () =>
+        spending ? run.budgeted(each, spending) : run.repository(each),
+      );
+    } catch (error) {
+      const found = asTidemarkError(error);
+      if (found.kind === 'interrupted' || !several) throw error;
+      run.brokenOff(each.name, found);
+    }
   }
+  const wanted = given.length === 0 ? [...strategy.databases.keys()] : given;
+  const databases = wanted.filter(what => strategy.databases.has(what));
+  const unsure = new Set(run.faults.list().map(fault => fault.repository));
+  const held = new Map(chosen.map(({ name }) => [name, run.databasesIn(name)]));
+  for (const { repository, error } of absentCopies(strategy, databases, held))
+    if (!unsure.has(repository)) run.faults.add(repository, 'snapshots', error, []);
   const faults = run.faults.list();
   if (run.snapshots.length + run.coverage.length === 0 && faults.length === 0) {
     throw usageError(

@@ -40,6 +40,9 @@ export interface VerifiedSnapshot {
   lost: Lost | null;
 }
 
+/** What is known of a snapshot that was not opened yet. */
+const UNKNOWN = { database: null, ok: false, tables: 0, rows: 0, bytes: 0, lost: null };
+
 /** Whether a pack is one of those to be looked at. */
 export type SuspectedPacks = (session: string, number: number) => boolean;
 
@@ -116,6 +119,20 @@ export class VerifyRun {
     }
     this.packs.all += roster.packs.size;
     await this.#cover(chosen, roster);
+  }
+
+  /** Where the verification of a repository ended midway: nothing in it counts as verified. */
+  brokenOff(repository: string, { code, message, hint }: TidemarkError): void {
+    for (let i = this.snapshots.length - 1; i >= 0; i--)
+      if (this.snapshots[i]!.repository === repository) this.snapshots.splice(i, 1);
+    const said = `the verification of ${repository} ended midway: ${message}`;
+    this.faults.add(repository, 'repository.json', { code, message: said, hint }, []);
+  }
+
+  /** The databases that snapshots were found of in a repository. */
+  databasesIn(repository: string): Set<string> {
+    const found = [...this.snapshots, ...this.coverage].filter(each => each.repository === repository);
+    return new Set(found.flatMap(each => each.database ?? []));
   }
 
   /** What is small is checked always. */
@@ -252,16 +269,7 @@ export class VerifyRun {
     const object = `snapshots/${each}`;
     const id = snapshotOf(each);
     this.objects++;
-    const result: VerifiedSnapshot = {
-      snapshot: id,
-      database: null,
-      repository: name,
-      ok: false,
-      tables: 0,
-      rows: 0,
-      bytes: 0,
-      lost: null,
-    };
+    const result: VerifiedSnapshot = { ...UNKNOWN, snapshot: id, repository: name };
     this.snapshots.push(result);
     try {
       const manifest = await repository.manifest(each);

@@ -54,8 +54,16 @@ export async function chooseSnapshots(
   const databases = given.length === 0 ? undefined : given.filter(what => strategy.databases.has(what));
   const found = new Set<string>();
   const parts = new Map<string, PassedOver>();
+  const failed = (place: Chosen) => (error: unknown) => {
+    const fault = asTidemarkError(error);
+    if (fault.kind === 'interrupted' || places.length === 1) throw error;
+    faults.add(place.name, 'snapshots', fault, []);
+    place.names = [];
+    return [];
+  };
   for (const place of chosen) {
-    const latest = databases?.length === 0 ? [] : await latestOf(place, databases, faults);
+    const latest =
+      databases?.length === 0 ? [] : await latestOf(place, databases, faults).catch(failed(place));
     const isWanted = (each: Latest) => databases === undefined || each.part === null;
     const names = new Set(latest.filter(isWanted).map(each => each.name));
     for (const { database, snapshot, part } of latest) {

@@ -5,8 +5,8 @@
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { checkKeys } from '../checkKeys.ts';
-import { epochName, newEpochObject, sealOlder } from '../epochs.ts';
-import { RepositoryKeys } from '../keys.ts';
+import { epochName, newEpochObject, openOlder, sealOlder } from '../epochs.ts';
+import { EpochKeys, RepositoryKeys } from '../keys.ts';
 import { listOwn } from '../objectNames.ts';
 import { openKeys, readSlots } from '../openKeys.ts';
 import { HEADER, type Header, Repository, readHeader } from '../repository.ts';
@@ -15,7 +15,10 @@ import { objectEpoch } from '../seal.ts';
 import { epochOf, type KeySlot, macHolds, parseSlot, plainObject, type Secret, unwrapKey } from '../slots.ts';
 
 /** What keeps a repository from being opened though its key is right, or from being found. */
-const OPENING_FAULTS = new Set(['HEADER_DAMAGED', 'OBJECT_DAMAGED', 'REPOSITORY_MISSING', 'KEY_WRONG']);
+const OPENING_FAULTS = new Set([
+  ...['HEADER_DAMAGED', 'OBJECT_DAMAGED', 'OBJECT_FOREIGN', 'OBJECT_TOO_LARGE', 'REPOSITORY_MISSING'],
+  'KEY_WRONG',
+]);
 /** Wherever it may begin: a digit before it may have been a quotation mark. */
 const ID = /(?=([0-9a-f]{32}))/g;
 const HEX = '0123456789abcdef';
@@ -53,6 +56,7 @@ export async function reopen(
     return await withEpochs(repository);
   } catch (error) {
     const fault = asTidemarkError(error);
+    if (fault.code === 'EPOCH_MISSING') return await withoutEpoch(storage, secret, fault);
     if (!OPENING_FAULTS.has(fault.code)) throw error;
     const text = await textOf(storage);
     const found = await openByGuess(storage, secret, guesses(text, await ids()));
@@ -67,6 +71,28 @@ export async function reopen(
     const repair = { object: HEADER, fault, bytes: plainObject(header) };
     return { ...reopened, repairs: [repair, ...reopened.repairs.filter(each => each.object !== HEADER)] };
   }
+}
+
+/** By a slot of an epoch whose object is gone, where what is stored proves that the epoch had begun. */
+async function withoutEpoch(storage: Storage, secret: Secret, fault: TidemarkError): Promise<Reopened> {
+  const { id } = await readHeader(storage);
+  for (const { slot } of await readSlots(storage)) {
+    const master = slot && (await unwrapKey(slot, id, secret).catch(() => undefined));
+    if (!slot?.older || !master) continue;
+    const own = new EpochKeys(master, id, epochOf(slot));
+    const older = openOlder(own, slot.older);
+    if (!older) continue;
+    const repository = new Repository(storage, new RepositoryKeys([...older, master], id));
+    if (!(await hasSealed(repository, own.epoch))) continue;
+    const bytes = plainObject(newEpochObject(own, slot.older, await storage.now()));
+    const reopened = await withEpochs(repository);
+    return { ...reopened, repairs: [...reopened.repairs, { object: epochName(own.epoch), fault, bytes }] };
+  }
+  throw fault;
+}
+
+function unlessLoss(error: unknown): undefined {
+  if (!isLoss(error)) throw error;
 }
 
 /** Empty where there is none. */
@@ -110,7 +136,7 @@ async function createdOf(storage: Storage, text: string): Promise<string> {
   const written = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/.exec(text)?.[0];
   if (written && !Number.isNaN(Date.parse(written)) && new Date(written).toISOString() === written)
     return written;
-  const times = (await readSlots(storage)).map(each => each.written.getTime());
+  const times = (await readSlots(storage)).flatMap(each => (each.slot ? each.written.getTime() : []));
   return new Date(Math.min(...times)).toISOString();
 }
 
@@ -139,7 +165,8 @@ async function bytesFor(repository: Repository, object: string): Promise<Buffer 
   if (epoch === 0 || epoch > keys.newest) return null;
   if (epoch === keys.newest && !(await isProven(repository, epoch))) return null;
   const older = sealOlder(keys.at(epoch), keys.ring.masters.slice(0, epoch));
-  const written = (await storage.stat(object))?.modified ?? (await storage.now());
+  const there = await storage.stat(object).catch(unlessLoss);
+  const written = there?.modified ?? (await storage.now());
   return plainObject(newEpochObject(keys.at(epoch), older, written));
 }
 
@@ -196,7 +223,16 @@ async function unbarred(repository: Repository): Promise<Repository> {
  * Whether these keys are those of the epoch, and not of a start of it that was never finished: they open something that was
  * sealed in it, or, where nothing was, every slot of it was made with them.
  */
-async function isProven({ storage, keys }: Repository, epoch: number): Promise<boolean> {
+async function isProven(repository: Repository, epoch: number): Promise<boolean> {
+  if (await hasSealed(repository, epoch)) return true;
+  const { storage, keys } = repository;
+  const slots = (await readSlots(storage)).flatMap(each => each.slot ?? []);
+  const own = slots.filter(slot => epochOf(slot) === epoch);
+  return own.length > 0 && own.every(slot => macHolds(keys.at(epoch), slot));
+}
+
+/** Whether something was sealed in the epoch that its keys open. */
+async function hasSealed({ storage, keys }: Repository, epoch: number): Promise<boolean> {
   for (const folder of SEALED) {
     for await (const { name, sizeBytes } of listOwn(storage, folder)) {
       if (sizeBytes === 0) continue;
@@ -210,9 +246,7 @@ async function isProven({ storage, keys }: Repository, epoch: number): Promise<b
       }
     }
   }
-  const slots = (await readSlots(storage)).flatMap(each => each.slot ?? []);
-  const own = slots.filter(slot => epochOf(slot) === epoch);
-  return own.length > 0 && own.every(slot => macHolds(keys.at(epoch), slot));
+  return false;
 }
 
 /** Writes what was found in place of what is damaged. The header comes last: with it everything can be opened. */

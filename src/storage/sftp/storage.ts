@@ -72,7 +72,9 @@ export class SftpStorage implements Storage {
         ifThere(channel.lstat(path), undefined),
         this.#root.requireOwn(channel, dirname(path)),
       ]);
-      return found && isFile(found) ? stored(name, found) : undefined;
+      if (!found || isFolder(found)) return undefined;
+      if (!isFile(found)) throw foreign(name, this.place, typeOf(found));
+      return stored(name, found);
     });
   }
 
