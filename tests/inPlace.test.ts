@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pg from 'pg';
 import type { Server } from '../src/postgres/server/throwaway.ts';
+import type { Unchecked } from '../src/restore/check/compare.ts';
+import type { CheckResult } from '../src/restore/check/result.ts';
 import { makeSite, type Site, tidemark } from './support/cli.ts';
 import { adopt, freshDatabase, query } from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';
@@ -318,18 +320,38 @@ test('what an earlier restore left is named', async t => {
   await adopt(on, `${start}_tidemark_0123abcd`).drop();
 });
 
-test('what can not be read back takes the place of nothing', async t => {
+test('what can not be read back takes the place of nothing, and any other restore of it ends with exit code 3', async t => {
   const { server: on, url, name, site } = await stage(t);
   await query(url, 'insert into orders (id) values (1000)');
   const before = await fingerprint(url);
   const tooOld = { TIDEMARK_PG_DUMP: join(DEBIAN_15, 'pg_dump') };
   const { code, stderr } = await tidemark(site.folder, inPlace, tooOld);
-  assert.equal(code, 1, stderr);
+  assert.equal(code, 3, stderr);
   assert.match(
     stderr,
-    /could not be read back: no pg_dump can read a PostgreSQL 18 server.*\[RESTORE_UNCHECKED\]/,
+    /could not be read back: .*no pg_dump can read a PostgreSQL 18 server.*\[RESTORE_UNCHECKED\]/,
   );
-  assert.match(stderr, /--check none.*\n.*is as it was before/);
+  assert.match(stderr, /--check none.*\n.*nothing was done/);
   assert.equal(difference(before, await fingerprint(url)), '');
   assert.deepEqual(await names(on, `${name.slice(0, 12)}%_tidemark_%`), []);
+  const empty = (await freshDatabase(on)).url;
+  for (const target of [
+    ['--new', `${name}_unchecked`],
+    ['--to', empty],
+    ['--to', empty, '--table', 'orders', '--yes'],
+  ]) {
+    const restore = ['restore', 'shop', ...target, '--json'];
+    const ran = await tidemark(site.folder, restore, tooOld);
+    assert.equal(ran.code, 3, ran.stderr);
+    const { check } = JSON.parse(ran.stdout) as { check: CheckResult };
+    assert.equal(check.level, 'none');
+    const [{ what, why, hint }] = check.unchecked as [Unchecked];
+    assert.match(what, /definitions/);
+    assert.match(why, /no pg_dump can read a PostgreSQL 18 server/);
+    assert.match(hint, /install its client .*--check none/);
+    if (!target.includes('--table')) continue;
+    const waived = await tidemark(site.folder, [...restore.slice(0, -1), '--check', 'none'], tooOld);
+    assert.equal(waived.code, 0, waived.stderr);
+    assert.match(waived.stdout, /^not checked$/m);
+  }
 });

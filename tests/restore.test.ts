@@ -66,6 +66,28 @@ test('a new database has the settings and the comment of the old one', async t =
   assert.match(again.stderr, /DATABASE_EXISTS/);
 });
 
+test('rows that the role may not read back are not checked: said, and exit code 3', async t => {
+  const { site, url, name } = await stage(t);
+  const shared = await server(15);
+  await query(url, 'alter table fired enable row level security, force row level security');
+  await site.json('backup', 'shop');
+  const target = await freshDatabase(shared);
+  await query(
+    target.url,
+    `create role clerk_${name} login; alter database ${target.name} owner to clerk_${name}`,
+  );
+  const to = target.url.replace('postgres@', `clerk_${name}@`);
+  const ran = await site.run(
+    ...['restore', 'shop', '--to', to, '--no-owner', '--no-privileges', '--check', 'exact'],
+  );
+  assert.equal(ran.code, 3, ran.stderr);
+  assert.match(
+    ran.stdout,
+    /^not checked: rows of public.fired: .*row-level security.*\n {2}to get it checked: .*superuser/m,
+  );
+  assert.match(ran.stdout, /^checked in part: \d+ objects .*every row of 3 tables compared$/m);
+});
+
 test('a restore that fails leaves no database behind', async t => {
   const { site, url, name } = await stage(t);
   // A function whose language the target has not: restoring it must fail.

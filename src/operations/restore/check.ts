@@ -10,7 +10,7 @@ import {
 } from '../../restore/check/checkDatabase.ts';
 import { compareRows } from '../../restore/check/exact.ts';
 import type { Definitions } from '../../restore/check/readDefinitions.ts';
-import { type CheckResult, uncheckedResult } from '../../restore/check/result.ts';
+import { type CheckResult, uncheckedResult, unread } from '../../restore/check/result.ts';
 import { openMaintenance } from '../../restore/database/maintenance.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile } from './roles.ts';
@@ -31,24 +31,25 @@ export async function beginCheck(
   into: ConnectionSettings,
 ): Promise<WholeCheck> {
   const { snapshot, signal, target } = request;
-  if (request.check === 'none') return { finish: async () => uncheckedResult(null) };
+  if (request.check === 'none') return { finish: async () => uncheckedResult([]) };
   const expected = expectationOf(request, selected);
   const made = target.kind !== 'to';
   const before = made ? null : await readable(() => readBefore(into, expected, signal), signal);
   const withAll = (check: CheckResult) =>
     request.check === 'exact' ? withRows(request, selected, into, check) : Promise.resolve(check);
-  if (before instanceof TidemarkError) return { finish: () => withAll(uncheckedResult(before.message)) };
+  if (before instanceof TidemarkError)
+    return { finish: () => withAll(uncheckedResult([unread(DEFINITIONS, before)])) };
   return {
     async finish() {
       const { reporter } = request;
       reporter.begin('reading the definitions back', null);
       const session = await Session.open(into, 'tidemark check', signal);
       const profile = await readProfile(session).finally(() => session.close());
-      const entries = expected.entries.filter(entry => request.tried?.isRefused(entry) !== true);
-      const settled = { ...expected, entries, notes: request.notes ?? [] };
+      const settled = { ...expected, notes: request.notes ?? [] };
       const checked = await readable(() => checkDatabase(into, profile, settled, before, signal), signal);
       reporter.end();
-      const definitions = checked instanceof TidemarkError ? uncheckedResult(checked.message) : checked;
+      const definitions =
+        checked instanceof TidemarkError ? uncheckedResult([unread(DEFINITIONS, checked)]) : checked;
       return withAll(definitions);
     },
   };
@@ -82,13 +83,17 @@ async function withRows(
   const onAbort = () => session.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
-    const { tables, differences } = await compareRows(session, {
+    const { tables, differences, unchecked } = await compareRows(session, {
       ...{ archive: snapshot.archive, entries, parts: snapshot.parts, reader: snapshot.reader },
       encoding: snapshot.manifest.source.encoding,
       settings: snapshot.globals.settings ?? [],
       ...{ reporter, signal },
     });
-    return { ...check, level: 'exact', tables, differences: [...check.differences, ...differences] };
+    return {
+      ...{ ...check, level: 'exact', tables },
+      differences: [...check.differences, ...differences],
+      unchecked: [...check.unchecked, ...unchecked],
+    };
   } finally {
     signal.removeEventListener('abort', onAbort);
     await session.close();
@@ -138,4 +143,7 @@ export async function readable<T>(work: () => Promise<T>, signal: AbortSignal): 
   }
 }
 
-const UNREADABLE = new Set(['CLIENT_TOO_OLD', 'PERMISSION_DENIED', 'PG_DUMP_FAILED']);
+const UNREADABLE = new Set(['CLIENT_TOO_OLD', 'PERMISSION_DENIED', 'PG_DUMP_FAILED', 'LOCK_TIMEOUT']);
+
+/** What a check compares with a pg_dump. */
+export const DEFINITIONS = 'definitions, owners, privileges and settings';

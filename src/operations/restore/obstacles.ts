@@ -1,11 +1,13 @@
 /** What stands in the way of a restore, as far as it can be known before anything is done. */
-import { usageError } from '../../base/errors.ts';
+import { TidemarkError, usageError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { detect, MARKS } from '../../providers/index.ts';
+import { pgDumpFor } from '../../restore/check/readDefinitions.ts';
+import { restoreUnchecked, unread } from '../../restore/check/result.ts';
 import {
   type DatabaseDefinition,
   databaseDefinition,
@@ -13,14 +15,8 @@ import {
 } from '../../restore/database/definition.ts';
 import { openMaintenance } from '../../restore/database/maintenance.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
-import {
-  type Leaf,
-  leftToSuperuser,
-  type Powers,
-  statementToHandOver,
-  superuserNeeded,
-  Tried,
-} from '../../restore/superuser.ts';
+import { type Powers, statementToHandOver, superuserNeeded } from '../../restore/superuser.ts';
+import { DEFINITIONS } from './check.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
 import type { OpenSnapshot } from './snapshot.ts';
@@ -29,8 +25,6 @@ import { ownEntries } from './whole.ts';
 /** A selection without what this role can't make, each with its reason; and what else is announced. */
 export interface Foreseen extends Selected {
   announced: string[];
-  /** What the server may refuse without stopping the restore. */
-  tried: Tried;
 }
 
 /** Refuses what the target could not take; leaves out, and says so, what a superuser has to make afterwards. */
@@ -48,20 +42,47 @@ export async function foresee(request: RestoreRequest, selected: Selected): Prom
     const entries = [...kept.entries, ...ownEntries(request)];
     if (!request.roles) requireRoles(request, entries, profile);
     await requireOwners(request, entries, session);
-    const announced = await requireTablespaces(request, kept.entries, definition, session);
+    const announced = [
+      ...(await requireTablespaces(request, kept.entries, definition, session)),
+      ...(await requireCheckable(request, session)),
+    ];
     await requireMoneyLocale(snapshot, session);
-    return { ...kept, announced, tried: new Tried(kept.tried) };
+    return { ...kept, announced };
   } finally {
     await session.close();
   }
 }
 
+/**
+ * What is restored has to be read back. Where no pg_dump here can do that, nothing takes the place of a database; any other
+ * restore is done, and says so before and after.
+ */
+async function requireCheckable(
+  { check, snapshot, target }: RestoreRequest,
+  session: Session,
+): Promise<string[]> {
+  if (check === 'none') return [];
+  try {
+    await pgDumpFor(snapshot.manifest.pgDump, session.serverMajor);
+    return [];
+  } catch (error) {
+    if (!(error instanceof TidemarkError) || error.code !== 'CLIENT_TOO_OLD') throw error;
+    if (target.kind === 'inPlace')
+      throw restoreUnchecked(
+        `what was to replace ${target.settings.database}`,
+        [unread(DEFINITIONS, error)],
+        'nothing was done',
+      );
+    return [`what is restored can't be read back and compared (exit code 3): ${error.message}`];
+  }
+}
+
 async function withoutReserved(
-  request: RestoreRequest,
+  { snapshot }: RestoreRequest,
   selected: Selected,
   session: Session,
   profile: TargetProfile,
-): Promise<Selected & { tried: readonly Leaf[] }> {
+): Promise<Selected> {
   const names = selected.entries.filter(entry => entry.desc === 'EXTENSION').map(entry => entry.tag);
   const found = await session.query(sqlFile('extensions_at_hand'), [names]);
   const absent = found.filter(row => row.present !== 't' && row.available !== 't').map(row => row.name!);
@@ -72,31 +93,26 @@ async function withoutReserved(
       'install what provides them on that server (pg_available_extensions lists what it has), then run this again',
     );
   }
-  if (profile.superuser) return { ...selected, tried: [] };
+  const provider = profile.superuser ? null : await providerOf(session);
+  // What a provider's own roles may do beyond others is known to its server alone.
+  if (provider === null || provider !== 'selfHosted') return selected;
   const extensions = found.filter(row => row.present === 't' || row.creatable === 't').map(row => row.name!);
   const powers: Powers = { superuser: false, memberOf: profile.memberOf, extensions: new Set(extensions) };
   const { leaves, needed } = superuserNeeded(selected.entries, powers);
-  // What a provider's own roles may do beyond others is known to its server alone.
-  const isProviders = (await providerOf(session)) !== 'selfHosted';
-  if (needed.length > 0 && !isProviders) throw superuserMissing(needed, request.snapshot.manifest.snapshot);
-  const mayTry = ({ entry: { desc, owner } }: Leaf) =>
-    isProviders && ((!request.owner && desc !== 'DEFAULT ACL') || !owner || mayOwn(profile, owner));
-  const certain = leaves.filter(leaf => !mayTry(leaf));
-  const left = new Set(certain.flatMap(({ entry, about }) => [entry, ...about]));
+  if (needed.length > 0) throw superuserMissing(needed, snapshot.manifest.snapshot);
+  if (leaves.length === 0) return selected;
+  const left = new Set(leaves.flatMap(({ entry, about }) => [entry, ...about]));
   return {
     ...selected,
     entries: selected.entries.filter(entry => !left.has(entry)),
     leftOut: [
       ...selected.leftOut,
-      ...certain.map(leaf => ({ entry: leaf.entry, reason: leftToSuperuser(leaf) })),
+      ...leaves.map(({ entry, about }) => ({
+        entry,
+        reason: `only a superuser can do that, afterwards: ${statementToHandOver(entry, about)}`,
+      })),
     ],
-    tried: leaves.filter(mayTry),
   };
-}
-
-/** A role that is made on the way, by --roles, is one that the restoring one may give things to. */
-function mayOwn({ roles, memberOf }: TargetProfile, role: string): boolean {
-  return memberOf.has(role) || !roles.has(role);
 }
 
 function superuserMissing(needed: ArchiveEntry[], snapshot: string) {

@@ -7,7 +7,6 @@ import { largeObjectsOf } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
-import { onOneLine } from '../../restore/superuser.ts';
 import type { Division } from '../../restore/table/existing.ts';
 import {
   cascadeVictims,
@@ -208,7 +207,7 @@ export class ReplaceRun {
 
   #noteMissing(entry: ArchiveEntry, error: PostgresError): void {
     const secret = mayHoldSecret(entry);
-    const statements = this.#run.statementsOf(entry).map(onOneLine);
+    const statements = this.#run.statementsOf(entry).map(statement => statement.trim());
     const statement = secret
       ? "'tidemark export' has its statement"
       : `its statement: ${statements.join(' ')}`;

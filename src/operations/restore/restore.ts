@@ -3,7 +3,6 @@ import type { Reporter } from '../../base/progress.ts';
 import { isRemark } from '../../postgres/archive/belongs.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isData, type Selected, selectEntries } from '../../postgres/archive/select.ts';
-import { Tried } from '../../restore/superuser.ts';
 import { requireMatches } from '../tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
@@ -27,17 +26,14 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const chosen = select(request);
   const examined = await examine(request);
   if (isTableRestore(request)) await foreseeTables(request);
-  const selected = isTableRestore(request)
-    ? { ...chosen, announced: [], tried: new Tried([]) }
-    : await foresee(request, chosen);
+  const selected = isTableRestore(request) ? { ...chosen, announced: [] } : await foresee(request, chosen);
   // Into a database in use, what is left out depends on what is there: the restore itself says it.
   const leftOut = isTableRestore(request) ? [] : selected.leftOut;
   const notes = [
     ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`),
     ...selected.announced,
   ];
-  const tried = selected.tried.describe();
-  const plan = [...describePlan(request, selected, examined), ...selected.announced, ...tried];
+  const plan = [...describePlan(request, selected, examined), ...selected.announced];
   if (!(await request.confirm(plan, destroys(request)))) {
     throw usageError(
       'NOT_CONFIRMED',
@@ -48,7 +44,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.thaw && request.only !== 'schema')
     await requireReadable(snapshot, request.thaw, request.thaw.order);
   signal.throwIfAborted();
-  const noted = { ...request, notes, reporter: noting(request.reporter, notes), tried: selected.tried };
+  const noted = { ...request, notes, reporter: noting(request.reporter, notes) };
   const outcome = await intoTarget(noted, selected);
   return {
     snapshot: snapshot.manifest.snapshot,

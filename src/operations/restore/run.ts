@@ -23,7 +23,6 @@ import { Schedule, type Stage, type Task } from '../../restore/database/schedule
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
-import { statementToHandOver, type Tried } from '../../restore/superuser.ts';
 import { shareOf } from '../../storage/index.ts';
 import { Lane } from './lanes.ts';
 import type { RestoreWork, RestoreWorkerData } from './protocol.ts';
@@ -42,7 +41,6 @@ export interface RunRequest {
   session: string[];
   /** The snapshot's id, for hints. */
   snapshot: string;
-  tried: Tried;
   /** Called once privileges are granted; resolves to settings for what is left: matviews are refreshed. */
   beforeRefresh(): Promise<string[]>;
   jobs: number | null;
@@ -122,25 +120,26 @@ class RestoreRun {
     const lane = this.#lanes[0]!;
     for (const batch of batches(entries.map(entry => this.#adapted(entry)))) {
       signal.throwIfAborted();
-      if (batch.length === 1) await this.#one(lane, batch[0]!);
-      else {
-        try {
-          await lane.run({ kind: 'statements', statements: [joined(batch)] });
-        } catch (error) {
-          if (!PostgresError.of(error)) throw this.#explain(error, batch[0]!.entry);
-          for (const each of batch) await this.#one(lane, each);
-        }
+      try {
+        await lane.run({
+          kind: 'statements',
+          statements: batch.length === 1 ? batch[0]!.statements : [joined(batch)],
+        });
+      } catch (error) {
+        if (batch.length === 1 || !PostgresError.of(error)) throw this.#explain(error, batch[0]!.entry);
+        await this.#oneByOne(lane, batch);
       }
     }
     reporter.end();
   }
 
-  async #one(lane: Lane, { entry, statements }: EntryStatements): Promise<void> {
-    if (this.#request.tried.isRefused(entry)) return;
-    try {
-      await lane.run({ kind: 'statements', statements });
-    } catch (error) {
-      if (!this.#tolerates(error, entry)) throw this.#explain(error, entry);
+  async #oneByOne(lane: Lane, batch: EntryStatements[]): Promise<void> {
+    for (const { entry, statements } of batch) {
+      try {
+        await lane.run({ kind: 'statements', statements });
+      } catch (error) {
+        throw this.#explain(error, entry);
+      }
     }
   }
 
@@ -177,7 +176,6 @@ class RestoreRun {
   /** False where the work is to be tried again when other tables have their rows. */
   async #work(lane: Lane, task: Task<RestoreWork>): Promise<boolean> {
     const { step, work } = task;
-    if (this.#request.tried.isRefused(step.entry)) return true;
     try {
       const rows = await lane.run(work);
       if (work.kind === 'rows') this.#rows.set(work.part.oid, (this.#rows.get(work.part.oid) ?? 0) + rows);
@@ -201,13 +199,15 @@ class RestoreRun {
     return true;
   }
 
-  /** Whether the restore goes on without what the server refused; then it is noted. */
+  /** PostgreSQL up to 17 can't attach the index of an exclusion constraint to the one above it, which pg_dump asks for. */
   #tolerates(error: unknown, entry: ArchiveEntry): boolean {
-    const code = PostgresError.of(error)?.code;
-    const note =
-      code === DENIED ? this.#request.tried.refuse(entry) : code === '42P17' ? unattached(entry) : null;
-    if (note !== null) this.#request.reporter.note(note);
-    return note !== null;
+    const refused = PostgresError.of(error)?.code === '42P17';
+    if (!refused || entry.desc !== 'INDEX ATTACH') return false;
+    const name = `${entry.namespace}.${entry.tag}`;
+    this.#request.reporter.note(
+      `index ${name} stands by itself: this server can't attach the index of an exclusion constraint; the rows are checked all the same`,
+    );
+    return true;
   }
 
   #stages(): Stage<RestoreWork>[] {
@@ -311,25 +311,14 @@ const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work
 /** A check's verdict, or what a function raised: it may have read a table that has no rows yet. */
 const REFUSED_BY_FUNCTION = /^(?:23514|P0|2F|38|39)/;
 
-const DENIED = '42501';
-
-/** PostgreSQL up to 17 can't attach the index of an exclusion constraint to the one above it, which pg_dump asks for. */
-function unattached({ desc, namespace, tag }: ArchiveEntry): string | null {
-  if (desc !== 'INDEX ATTACH') return null;
-  return `index ${namespace}.${tag} stands by itself: this server can't attach the index of an exclusion constraint; the rows are checked all the same`;
-}
-
 function remedyFor(
   { code, message }: PostgresError,
-  entry: ArchiveEntry,
+  { desc, owner }: ArchiveEntry,
   database: string,
 ): string | undefined {
-  const { desc, owner } = entry;
-  if (code === DENIED && desc === 'EXTENSION')
-    return `let a superuser run this in a new, empty database, then restore into it with --to: ${statementToHandOver(entry)}`;
-  if (code === DENIED && owner && / schema public$/.test(message))
+  if (code === '42501' && owner && / schema public$/.test(message))
     return `schema public is its database's owner's: ALTER DATABASE ${quoteName(database)} OWNER TO ${quoteName(owner)}, or GRANT CREATE ON SCHEMA public TO ${quoteName(owner)}`;
-  if (code === DENIED)
+  if (code === '42501')
     return 'the role of the connection may not do that; restore as the owner or a superuser, or see --no-owner and --no-privileges';
   if (code === '53100') return "the target server's disk is full: make room there";
   if (code === '42704' && /\brole\b/.test(message))

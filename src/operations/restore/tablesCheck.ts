@@ -4,9 +4,9 @@ import type { Selected } from '../../postgres/archive/select.ts';
 import type { Session } from '../../postgres/session.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { checkTables, readInTransaction } from '../../restore/check/checkTables.ts';
-import { type CheckResult, RestoreDiffers, uncheckedResult } from '../../restore/check/result.ts';
+import { type CheckResult, RestoreDiffers, uncheckedResult, unread } from '../../restore/check/result.ts';
 import type { TargetProfile } from '../../restore/profile.ts';
-import { readable } from './check.ts';
+import { DEFINITIONS, readable } from './check.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
 
 /** The check of a table restore: begun in its transaction before anything is done, finished before it is committed. */
@@ -21,7 +21,7 @@ export async function beginTablesCheck(
   session: Session,
   profile: TargetProfile,
 ): Promise<TablesCheck> {
-  if (request.check === 'none') return { finish: async () => uncheckedResult(null) };
+  if (request.check === 'none') return { finish: async () => uncheckedResult([]) };
   const { signal, reporter } = request;
   const { archive, manifest } = request.snapshot;
   const read = () => {
@@ -35,7 +35,7 @@ export async function beginTablesCheck(
       const after = before instanceof TidemarkError ? before : await read();
       reporter.end();
       if (before instanceof TidemarkError || after instanceof TidemarkError)
-        return uncheckedResult((after as TidemarkError).message);
+        return uncheckedResult([unread(DEFINITIONS, after as TidemarkError)]);
       const check = checkTables(
         before,
         after,

@@ -2,7 +2,7 @@ import { asTidemarkError, invariant, TidemarkError } from '../../base/errors.ts'
 import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
-import { type CheckResult, RestoreDiffers } from '../../restore/check/result.ts';
+import { type CheckResult, RestoreDiffers, restoreUnchecked } from '../../restore/check/result.ts';
 import { cleanDatabase } from '../../restore/database/clean.ts';
 import { createDatabase } from '../../restore/database/create.ts';
 import { databaseDefinition } from '../../restore/database/definition.ts';
@@ -124,8 +124,7 @@ function refusalOf({ database }: ConnectionSettings, check: CheckResult): Tidema
   const hint = `restore with --new to look at it, or with --check none to take it as it is
 the database ${database} is as it was before`;
   if (check.differences.length > 0) return new RestoreDiffers(what, check, hint);
-  if (check.unread === null) return undefined;
-  return new TidemarkError('RESTORE_UNCHECKED', `${what} could not be read back: ${check.unread}`, hint);
+  return check.unchecked.length > 0 ? restoreUnchecked(what, check.unchecked, hint) : undefined;
 }
 
 function remainsOfSwap(name: string, working: string): string {

@@ -20,7 +20,6 @@ import {
 } from '../../restore/database/properties.ts';
 import { restoreRoles } from '../../restore/database/roles.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
-import { Tried } from '../../restore/superuser.ts';
 import type { RestoredTable, RestoreRequest } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
@@ -58,7 +57,6 @@ export async function restoreWhole(
       options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
       session: loading.session,
       snapshot: manifest.snapshot,
-      tried: request.tried ?? new Tried([]),
       beforeRefresh: () => beforeRefresh(request, session, database, loading),
       jobs: request.jobs,
       worker: {
@@ -73,8 +71,7 @@ export async function restoreWhole(
       throw error;
     });
     if (!profile.superuser) {
-      const made = selected.entries.filter(entry => request.tried?.isRefused(entry) !== true);
-      const different = await commentExtensions(session, archive, made);
+      const different = await commentExtensions(session, archive, selected.entries);
       if (different.length > 0)
         note(`comments that only an extension's owner may change were left out: ${different.join(', ')}`);
     }

@@ -24,6 +24,11 @@ export interface ArchiveRequest {
   signal?: AbortSignal;
   /** If the caller has chosen one already; else findPgDump chooses. */
   tool?: PgDumpTool;
+  /**
+   * Whether `tool` may be older than the server, and is told that the server is of its own version: it knows nothing then of
+   * what is newer, and fails where a catalog is not what it was. Not for a capture.
+   */
+  older?: boolean;
   /** Where to look for a pg_dump; the process's own environment if left out. */
   environment?: Environment;
 }
@@ -48,8 +53,12 @@ export async function readArchiveHead(request: ArchiveRequest): Promise<ArchiveH
   const { session, args, environment = process.env, signal } = request;
   signal?.throwIfAborted();
   const tool = request.tool ?? (await findPgDump(session.serverMajor, environment));
-  if (tool.major < session.serverMajor) throw clientTooOld(session.serverMajor, [tool]);
-  const relay = await Relay.start(session, request.lockTimeoutMs ?? 0);
+  const older = tool.major < session.serverMajor;
+  if (older && !request.older) throw clientTooOld(session.serverMajor, [tool]);
+  const relay = await Relay.start(session, {
+    lockTimeoutMs: request.lockTimeoutMs ?? 0,
+    serverVersion: older ? tool.version : null,
+  });
   try {
     const head = { relay, options: [...OPTIONS, ...args], signal, tool };
     return portable(

@@ -43,6 +43,13 @@ const STATEMENT_HEAD_BYTES = 64;
 const SAVEPOINT = 'tidemark_pg_dump';
 const TERMINATE_TIMEOUT_MS = 5000;
 
+export interface RelayOptions {
+  /** How long one statement waits for a lock; 0: without an end. */
+  lockTimeoutMs: number;
+  /** The version that pg_dump is told in place of the server's own; null: that. */
+  serverVersion: string | null;
+}
+
 export class Relay {
   readonly #session: Session;
   readonly #parameters: Record<string, string>;
@@ -59,7 +66,7 @@ export class Relay {
    * Prepares the session: whatever is set from here on, `end` undoes. The encoding is the database's, since pg_dump takes
    * and states that of its session.
    */
-  static async start(session: Session, lockTimeoutMs: number): Promise<Relay> {
+  static async start(session: Session, { lockTimeoutMs, serverVersion }: RelayOptions): Promise<Relay> {
     await session.run(
       `SAVEPOINT ${SAVEPOINT};
        SELECT pg_catalog.set_config('client_encoding', pg_catalog.current_setting('server_encoding'), false);
@@ -68,6 +75,7 @@ export class Relay {
     const list = REPORTED_PARAMETERS.map(name => `pg_catalog.current_setting('${name}') AS ${name}`);
     const [row] = await session.query(`SELECT pg_catalog.pg_backend_pid() AS pid, ${list.join(', ')}`);
     const { pid, ...parameters } = row as Record<string, string>;
+    if (serverVersion !== null) parameters.server_version = serverVersion;
     return new Relay(session, pid!, parameters);
   }
 

@@ -42,13 +42,16 @@ const WASM_PACKAGE = '@electric-sql/pglite-tools/pg_dump';
  * enough, else the WebAssembly one if it is. CLIENT_TOO_OLD where there is none.
  */
 export async function findPgDump(serverMajor: number, environment: Environment): Promise<PgDumpTool> {
-  const chosen = environment.TIDEMARK_PG_DUMP;
-  const found = chosen
-    ? [await chosenPgDump(chosen)]
-    : [...(await installedPgDumps(environment)), ...builtIn()];
+  const found = await pgDumpsAtHand(environment);
   const best = found.find(tool => tool.major >= serverMajor);
   if (best) return best;
   throw clientTooOld(serverMajor, found);
+}
+
+/** $TIDEMARK_PG_DUMP alone if it is set, else those that are installed, the newest first, and the WebAssembly one. */
+export async function pgDumpsAtHand(environment: Environment): Promise<PgDumpTool[]> {
+  const chosen = environment.TIDEMARK_PG_DUMP;
+  return chosen ? [await chosenPgDump(chosen)] : [...(await installedPgDumps(environment)), ...builtIn()];
 }
 
 /** Every native pg_dump on PATH and in the usual folders, the newest first. */

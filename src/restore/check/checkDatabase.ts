@@ -5,15 +5,16 @@
 import type { Part } from '../../capture/part.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { archiveEncoding, type StatementOptions } from '../../postgres/archive/statements.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { TargetProfile } from '../profile.ts';
-import { type Comparison, compareObjects, type ObjectDifference } from './compare.ts';
+import { type Comparison, compareObjects, type ObjectDifference, type Unchecked } from './compare.ts';
 import { accessOf, compareProperties } from './databaseProperties.ts';
 import { type DescribedObject, describeObjects } from './describe.ts';
 import { compareLargeObjectSizes } from './largeObjects.ts';
 import { type Definitions, pgDumpFor, readDatabase } from './readDefinitions.ts';
-import type { CheckResult } from './result.ts';
+import { type CheckResult, unread } from './result.ts';
 
 /** What a database should have. */
 export interface Expectation {
@@ -69,15 +70,19 @@ export async function checkDatabase(
           serverMajor: profile.serverMajor,
         });
   const sizes = expected.data ? await largeObjects(settings, expected, signal) : [];
-  const differences = [...objects.differences, ...properties.differences, ...sizes];
+  const refused = sizes instanceof PostgresError ? [unreadSizes(sizes)] : [];
+  const differences = [
+    ...objects.differences,
+    ...properties.differences,
+    ...(sizes instanceof PostgresError ? [] : sizes),
+  ];
   return {
     level: 'definitions',
     pgDump: `${there.tool.kind} ${there.tool.version}`,
     objects: objects.equal + properties.equal,
-    notCompared: objects.notCompared,
     differences: differences.filter(difference => !isAnnounced(difference, expected)),
     tables: null,
-    unread: null,
+    unchecked: [...objects.unchecked, ...refused],
   };
 }
 
@@ -151,13 +156,21 @@ async function largeObjects(
   settings: ConnectionSettings,
   expected: Expectation,
   signal: AbortSignal,
-): Promise<ObjectDifference[]> {
+): Promise<ObjectDifference[] | PostgresError> {
   const session = await Session.open(settings, 'tidemark check', signal);
   try {
     return await compareLargeObjectSizes(session, expected.archive, expected.entries, expected.parts);
+  } catch (error) {
+    if (error instanceof PostgresError && error.severity === 'ERROR') return error;
+    throw error;
   } finally {
     await session.close();
   }
+}
+
+function unreadSizes(error: PostgresError): Unchecked {
+  const hint = 'give the role of the connection the right to read all large objects (a superuser has it)';
+  return unread('sizes of large objects', { message: error.said(), hint });
 }
 
 /** Whether the restore had said so: of an object that it left out, of a setting that the server refused. */

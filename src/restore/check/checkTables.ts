@@ -55,10 +55,9 @@ export function checkTables(
     level: 'definitions',
     pgDump: `${after.tool.kind} ${after.tool.version}`,
     objects: kept.equal + brought.equal,
-    notCompared: brought.notCompared,
     differences,
     tables: null,
-    unread: null,
+    unchecked: brought.unchecked,
   };
 }
 

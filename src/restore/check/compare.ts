@@ -12,12 +12,20 @@ export interface ObjectDifference {
   found: string | null;
 }
 
+/** What of a check could not be done: a restore that has such ends as one that found a fault. */
+export interface Unchecked {
+  what: string;
+  why: string;
+  /** How to get it checked. */
+  hint: string;
+}
+
 export interface Comparison {
   /** Objects that are there as they should be. */
   equal: number;
   differences: ObjectDifference[];
-  /** Objects that are there with their owner, whose statements two versions word differently. */
-  notCompared: string[];
+  /** Objects that are there with their owner, in words that another version may have for the same thing, or not. */
+  unchecked: Unchecked[];
 }
 
 export interface CompareOptions {
@@ -44,7 +52,7 @@ export function compareObjects(
   found: readonly DescribedObject[],
   options: CompareOptions,
 ): Comparison {
-  const result: Comparison = { equal: 0, differences: [], notCompared: [] };
+  const result: Comparison = { equal: 0, differences: [], unchecked: [] };
   const ignored = options.onlyOwner === null ? null : new OwnersPrivileges(options.onlyOwner, expected);
   const left = grouped(ignored?.without(found) ?? found);
   for (const [name, wanted] of grouped(ignored?.without(expected) ?? expected)) {
@@ -78,7 +86,7 @@ function compareGroup(
   for (const object of wanted) {
     const at = left.findIndex(other => compareStatements(object, other, options) === 'equal');
     if (at < 0) rest.push(object);
-    else compareOwners(object, left.splice(at, 1)[0]!, result, false);
+    else if (hasOwner(object, left.splice(at, 1)[0]!, result)) result.equal++;
   }
   for (const object of rest) {
     const other = left.shift();
@@ -86,27 +94,27 @@ function compareGroup(
       const expected = shown(object, object.statements);
       result.differences.push({ kind: 'missing', object: object.name, expected, found: null });
     } else if (compareStatements(object, other, options) === 'unknown') {
-      compareOwners(object, other, result, true);
+      if (hasOwner(object, other, result)) result.unchecked.push(reworded(object, other));
     } else result.differences.push(...different(object, other));
   }
   for (const object of left) result.differences.push(added(object));
 }
 
-function compareOwners(
-  wanted: DescribedObject,
-  there: DescribedObject,
-  result: Comparison,
-  unread: boolean,
-): void {
-  if (wanted.owner !== there.owner) {
-    result.differences.push({
-      kind: 'different',
-      object: wanted.name,
-      expected: `owner ${wanted.owner}`,
-      found: `owner ${there.owner}`,
-    });
-  } else if (unread) result.notCompared.push(wanted.name);
-  else result.equal++;
+/** Where it has another owner, that is a difference. */
+function hasOwner(wanted: DescribedObject, there: DescribedObject, { differences }: Comparison): boolean {
+  if (wanted.owner === there.owner) return true;
+  const [expected, found] = [`owner ${wanted.owner}`, `owner ${there.owner}`];
+  differences.push({ kind: 'different', object: wanted.name, expected, found });
+  return false;
+}
+
+function reworded(wanted: DescribedObject, there: DescribedObject): Unchecked {
+  const [{ expected, found }] = different(wanted, there) as [ObjectDifference];
+  return {
+    what: wanted.name,
+    why: `it is there in other words, which may be the other version's for the same\nsnapshot: ${expected!.trim()}\ntarget: ${found!.trim()}`,
+    hint: `read whether both say the same; --check none takes it as it is`,
+  };
 }
 
 function added(object: DescribedObject): ObjectDifference {
@@ -190,10 +198,14 @@ function arranged({ desc, statements }: DescribedObject, options: CompareOptions
   }
   // Columns of a child come in the order of its parents.
   if (desc.endsWith('TABLE') && /\nINHERITS \(/.test(statements)) {
-    return statements.replace(/,$/gm, '').split('\n').sort().join('\n');
+    const columns = statements.replace(SET_NOT_NULL, '    NOT NULL $1').replace(/,$/gm, '');
+    return columns.split('\n').filter(Boolean).sort().join('\n');
   }
   return statements;
 }
+
+/** How pg_dump before 18 says that a column is not null which a table has of its parents alone. */
+const SET_NOT_NULL = /^ALTER TABLE ONLY [^\n]* ALTER COLUMN ("(?:[^"]|"")*"|[^\s"]+) SET NOT NULL;$/gm;
 
 const TABLE_PRIVILEGES = /(?<=\b(?:GRANT|REVOKE) (?:GRANT OPTION FOR )?)[A-Z,]+(?= ON TABLES? )/;
 /** Of a table, before PostgreSQL 17. */

@@ -13,7 +13,8 @@ import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import type { SnapshotReader } from '../../repository/reader.ts';
 import { partsByEntry } from '../parts.ts';
-import type { ObjectDifference } from './compare.ts';
+import type { ObjectDifference, Unchecked } from './compare.ts';
+import { type CheckResult, unread } from './result.ts';
 import { RowDigest } from './rowDigest.ts';
 
 export interface ExactRequest {
@@ -46,7 +47,7 @@ const WRITTEN_BY = new Set(['TimeZone', 'lc_monetary']);
 export async function compareRows(
   session: Session,
   request: ExactRequest,
-): Promise<{ tables: number; differences: ObjectDifference[] }> {
+): Promise<Pick<CheckResult, 'differences' | 'unchecked'> & { tables: number }> {
   const { reporter, signal, settings } = request;
   await session.run(CAPTURE_SETTINGS);
   for (const { name, value } of settings)
@@ -55,22 +56,44 @@ export async function compareRows(
   const compared = [...(await tablesOf(session, request)), ...largeObjectsOf(request)];
   const bytes = compared.flatMap(each => each.parts).reduce((sum, part) => sum + part.bytes, 0);
   const differences: ObjectDifference[] = [];
+  const unchecked: Unchecked[] = [];
+  let tables = 0;
   reporter.begin('comparing rows', bytes);
+  await session.run('SAVEPOINT compared');
   for (const each of compared) {
     signal.throwIfAborted();
     const [stored, found] = await Promise.all([digestStored(each, request), digestFound(session, each)]);
-    if (!stored.equals(found)) differences.push(difference(each.name, stored, found));
+    if (found instanceof PostgresError) {
+      await session.run('ROLLBACK TO SAVEPOINT compared');
+      if (IS_ABSENT.has(found.code)) differences.push(absent(each.name, stored));
+      else unchecked.push(unread(whatOf(each.name), { message: found.said(), hint: READER }));
+    } else if (!stored.equals(found)) differences.push(difference(each.name, stored, found));
+    if (!(found instanceof PostgresError) && each.after === undefined) tables++;
   }
   reporter.end();
   await session.run('COMMIT');
-  return { tables: compared.filter(each => each.after === undefined).length, differences };
+  return { tables, differences, unchecked };
+}
+
+/** undefined_table, undefined_column, invalid_schema_name, undefined_object: of a large object. */
+const IS_ABSENT = new Set(['42P01', '42703', '3F000', '42704']);
+
+/** What it takes to read every row: row-level security hides none from a superuser or a role with BYPASSRLS. */
+const READER = 'give the role of the connection the right to read all of it (a superuser has it)';
+
+function whatOf(name: string): string {
+  return name.startsWith('large objects') ? name : `rows of ${name}`;
+}
+
+function absent(name: string, stored: RowDigest): ObjectDifference {
+  return { kind: 'missing', object: whatOf(name), expected: `${stored.rows} rows`, found: null };
 }
 
 function difference(name: string, stored: RowDigest, found: RowDigest): ObjectDifference {
   const others = stored.rows === found.rows ? ', not the same ones' : '';
   return {
     kind: 'different',
-    object: name.startsWith('large objects') ? name : `rows of ${name}`,
+    object: whatOf(name),
     expected: `${stored.rows} rows, ${stored.bytes} bytes`,
     found: `${found.rows} rows, ${found.bytes} bytes${others}`,
   };
@@ -89,11 +112,17 @@ async function digestStored({ name, parts }: Compared, request: ExactRequest): P
   return digest;
 }
 
-async function digestFound(session: Session, { sql, after }: Compared): Promise<RowDigest> {
+/** The server's error where it does not give the rows. */
+async function digestFound(session: Session, { sql, after }: Compared): Promise<RowDigest | PostgresError> {
   const digest = new RowDigest();
-  await session.copyOut(sql, digest);
-  if (after !== undefined) await session.run(after);
-  return digest;
+  try {
+    await session.copyOut(sql, digest);
+    if (after !== undefined) await session.run(after);
+    return digest;
+  } catch (error) {
+    if (error instanceof PostgresError && error.severity === 'ERROR') return error;
+    throw error;
+  }
 }
 
 /** A setting that this server does not take is left as it is. */

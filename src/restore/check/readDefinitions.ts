@@ -1,6 +1,6 @@
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
-import { builtIn, findPgDump, installedPgDumps, type PgDumpTool } from '../../postgres/pgDump/tool.ts';
+import { clientTooOld, type PgDumpTool, pgDumpsAtHand } from '../../postgres/pgDump/tool.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 
@@ -28,6 +28,7 @@ export async function readDefinitions(
   const { archive } = await readArchiveHead({
     ...{ session, signal, tool, lockTimeoutMs: LOCK_WAIT_MS },
     args: [`--encoding=${encoding}`],
+    older: true,
   });
   return { archive, tool };
 }
@@ -45,16 +46,22 @@ export async function readDatabase(settings: ConnectionSettings, options: ReadOp
 
 /**
  * The pg_dump to read a target with: the one that the snapshot was captured with if it is here and can read that server,
- * since another may word the same thing in another way; else the one that a backup would take. CLIENT_TOO_OLD where none
- * can.
+ * since another may word the same thing in another way; else the one that a backup would take. Where all are older than the
+ * server, the newest that is as new as the capture's: what was captured holds nothing that it does not know, and where it
+ * can't read the server's catalogs it fails. CLIENT_TOO_OLD where there is none.
  *
  * @param captured `native 15.20` or `wasm 18.3`, as manifests have it.
  */
 export async function pgDumpFor(captured: string, serverMajor: number): Promise<PgDumpTool> {
-  const best = await findPgDump(serverMajor, process.env);
-  if (process.env.TIDEMARK_PG_DUMP) return best;
-  const all = [...(await installedPgDumps(process.env)), ...builtIn()];
-  const same = all.find(tool => `${tool.kind} ${tool.version}` === captured && tool.major >= serverMajor);
+  const found = await pgDumpsAtHand(process.env);
   const version = captured.replace(/^\w+ /, '');
-  return same ?? all.find(tool => tool.version === version && tool.major >= serverMajor) ?? best;
+  const able = found.filter(tool => tool.major >= serverMajor);
+  const older = found.filter(tool => tool.major >= Number.parseInt(version, 10));
+  const best =
+    able.find(tool => `${tool.kind} ${tool.version}` === captured) ??
+    able.find(tool => tool.version === version) ??
+    able[0] ??
+    older.sort((a, b) => b.major - a.major)[0];
+  if (best) return best;
+  throw clientTooOld(serverMajor, found);
 }
