@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { atExit } from '../src/postgres/server/disposal.ts';
+import { atExit } from '../src/base/disposal.ts';
 import type { Work } from './budgets.ts';
 import { drop, settle, updateNewest, updateScattered, vacuum } from './database.ts';
 import { type Command, type Measurement, measure } from './measure.ts';

@@ -223,6 +223,8 @@ test('init changes nothing that is there, and makes what is missing', async t =>
   assert.equal(second.code, 0, second.stderr);
   assert.match(second.stdout, /tidemark\.yaml is there already and was not changed/);
   assert.ok(!second.stdout.includes('recovery kit'));
+  for (const option of ['--name', '--storage', '--key-file'])
+    failed(await run('init', option, 'other'), 2, 'STRATEGY_EXISTS');
   assert.deepEqual(await contents(folder, await files()), before);
 
   const strategy = join(folder, 'tidemark.yaml');
@@ -466,7 +468,7 @@ test('colours only on a terminal, and never with NO_COLOR', { skip: !SCRIPT && '
 test('of several inits at once one wins, and the others spoil nothing', async t => {
   const url = await database();
   const { folder, run, files } = await place(t);
-  const all = await Promise.all([1, 2, 3, 4].map(() => run('init', url, '--name', 'shop')));
+  const all = await Promise.all([1, 2, 3, 4].map(() => run('init', url)));
   assert.ok(
     all.some(ran => ran.code === 0),
     all[0]!.stderr,

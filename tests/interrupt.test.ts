@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import pg from 'pg';
 import { COMPILED, makeSite, type Site } from './support/cli.ts';
 import { freshDatabase, query } from './support/databases.ts';
 import { server } from './support/servers.ts';
@@ -24,7 +25,14 @@ async function stage(t: TestContext): Promise<{ site: Site; name: string }> {
   return { site, name: database.name };
 }
 
-async function stopped(site: Site, args: string[], signal: NodeJS.Signals, when: () => Promise<boolean>) {
+/** `again`: the same signal is sent once more before it has cleaned up. */
+async function stopped(
+  site: Site,
+  args: string[],
+  signal: NodeJS.Signals,
+  when: () => Promise<boolean>,
+  again = false,
+) {
   const child = spawn(PROGRAM, args, {
     cwd: site.folder,
     env: { PATH: process.env.PATH, HOME: site.folder, NODE_COMPILE_CACHE: COMPILED, LC_ALL: 'C.UTF-8' },
@@ -33,6 +41,11 @@ async function stopped(site: Site, args: string[], signal: NodeJS.Signals, when:
   const ended = Promise.all([text(child.stderr), once(child, 'close')]);
   while (child.exitCode === null && !(await when())) await new Promise(resolve => setTimeout(resolve, 20));
   child.kill(signal);
+  if (again) {
+    await new Promise(resolve => setTimeout(resolve, 600));
+    assert.equal(child.exitCode, null);
+    child.kill(signal);
+  }
   const [stderr, [code]] = await ended;
   return { stderr, code: code as number };
 }
@@ -70,4 +83,35 @@ test('SIGHUP during restore --new and --in-place leaves nothing', async t => {
   assert.equal(replaced.code, 130, replaced.stderr);
   assert.match(replaced.stderr, new RegExp(`the database ${name} is as it was before`));
   assert.deepEqual(await workingOnes(name), []);
+});
+
+test('a second SIGINT during restore --new ends it at once; what it names as left is there', async t => {
+  const { site, name } = await stage(t);
+  const lock = new pg.Client((await server(18)).url());
+  await lock.connect();
+  t.after(() => lock.end());
+  // Nothing can be dropped meanwhile.
+  const begun = async () => {
+    if ((await workingOnes(`${name}_n`)).length === 0) return false;
+    await lock.query('begin; lock table pg_catalog.pg_database in share mode');
+    return true;
+  };
+  const { stderr, code } = await stopped(
+    site,
+    ['restore', 'shop', '--new', `${name}_n`],
+    'SIGINT',
+    begun,
+    true,
+  );
+  const [left] = await workingOnes(`${name}_n`);
+  await lock.query('rollback');
+  assert.equal(code, 130, stderr);
+  assert.match(
+    stderr,
+    /^stopping; another Ctrl-C stops at once, which may leave: the half-restored database /m,
+  );
+  const drop = `DROP DATABASE "${left}"`;
+  assert.match(stderr, new RegExp(`it may have left: the half-restored database ${left}: ${drop}`));
+  // The server may carry out by now what it was asked before.
+  await query((await server(18)).url(), drop.replace('DATABASE', 'DATABASE IF EXISTS'));
 });

@@ -95,17 +95,33 @@ test('a server that sends a byte now and then is given up too', async () => {
   await assert.rejects(storage.get('snapshots/x'), { code: 'STORAGE_TIMEOUT' });
 });
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+/** A command in a folder with a strategy of two repositories, both on the server that listens there. */
+function start(port: number, args: readonly string[]) {
+  const { address, credentials } = PLACES(port).s3;
+  const at = mkdtempSync(join(folder, 'site-'));
+  writeFileSync(join(at, 'k.key'), `${newKeyText()}\n`, { mode: 0o600 });
+  const repository = `storage: ${JSON.stringify(address)}, key: { file: ./k.key }, credentials: ${JSON.stringify(credentials)}`;
+  writeFileSync(
+    join(at, 'tidemark.yaml'),
+    `databases:
+  shop: { url: "postgresql://127.0.0.1:1/x" }
+repositories:
+  main: { ${repository} }
+  other: { ${repository.replace('bucket', 'second')} }
+plans:
+  daily: { database: shop, capture: logical, schedule: manual, store: [main], keep: 30d }
+`,
+  );
+  const child = spawn(PROGRAM, args, { cwd: at, stdio: ['ignore', 'pipe', 'pipe'] });
+  return { child, told: text(child.stderr) };
+}
+
+for (const [signal, ...args] of [
+  ['SIGINT', 'list'],
+  ['SIGTERM', 'restore', 'shop', '--new', 'x'],
+] as const) {
   test(`the first ${signal} ends a command that waits for a silent server, which it has said`, async () => {
-    const { address, credentials } = PLACES(silent).s3;
-    const at = mkdtempSync(join(folder, 'site-'));
-    writeFileSync(join(at, 'k.key'), `${newKeyText()}\n`, { mode: 0o600 });
-    writeFileSync(
-      join(at, 'tidemark.yaml'),
-      `databases:\n  shop: { url: "postgresql://127.0.0.1:1/x" }\nrepositories:\n  main: { storage: ${JSON.stringify(address)}, key: { file: ./k.key }, credentials: ${JSON.stringify(credentials)} }\n`,
-    );
-    const child = spawn(PROGRAM, ['list'], { cwd: at, stdio: ['ignore', 'pipe', 'pipe'] });
-    const told = text(child.stderr);
+    const { child, told } = start(silent, args);
     await sleep(12_000);
     const begun = performance.now();
     child.kill(signal);
@@ -113,5 +129,40 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     assert.ok(performance.now() - begun < 10_000, `${performance.now() - begun}`);
     assert.equal(code, 130);
     assert.match(await told, /waiting for s3:.*no answer yet/);
+    assert.match(await told, /^tidemark: interrupted \[INTERRUPTED\]/m);
   });
 }
+
+/** Each with what it may leave. */
+const LONG: [leaves: RegExp, ...args: string[]][] = [
+  [/packs that no snapshot refers to.*a lease/, 'backup', 'shop'],
+  [/a lease in the repository/, 'verify'],
+  [/a lease in the repository/, 'restore', 'shop', '--new', 'x'],
+  [/a lease in the repository/, 'restore', 'shop', '--in-place'],
+  [/packs that no snapshot refers to.*leases/, 'copy', '--from', 'main', '--to', 'other'],
+  [/the next prune takes up/, 'prune', '--yes'],
+];
+
+test('a second Ctrl-C ends any command at once, and says what it may have left', async () => {
+  await Promise.all(
+    LONG.map(async ([leaves, ...args]) => {
+      const asked = Promise.withResolvers<void>();
+      const port = await serve(socket => void socket.resume().once('data', () => asked.resolve()));
+      const { child, told } = start(port, args);
+      await Promise.race([asked.promise, once(child, 'close')]);
+      child.kill('SIGINT');
+      await sleep(600);
+      const begun = performance.now();
+      child.kill('SIGINT');
+      const [code] = await once(child, 'close');
+      const stderr = await told;
+      assert.ok(performance.now() - begun < 2_000, `${args[0]}: ${performance.now() - begun}`);
+      assert.equal(code, 130, stderr);
+      const [first, ...second] = stderr.split('\n');
+      assert.match(first!, /^stopping; another Ctrl-C stops at once, which may leave: /, args[0]);
+      assert.match(first!, leaves);
+      assert.match(second.join('\n'), /INTERRUPTED.*\n.*before it had cleaned up\n.*it may have left: /);
+      assert.match(second.join('\n'), leaves);
+    }),
+  );
+});

@@ -75,6 +75,13 @@ export function asTidemarkError(error: unknown): TidemarkError {
   );
 }
 
+/** The error of one of several things, of which the others are still tried. @throws it, where it is an interruption. */
+export function failureOf(error: unknown): TidemarkError {
+  const known = asTidemarkError(error);
+  if (known.kind === 'interrupted') throw error;
+  return known;
+}
+
 function isExplainable(error: unknown): error is Explainable {
   return typeof (error as Explainable | undefined)?.explained === 'function';
 }

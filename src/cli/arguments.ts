@@ -23,9 +23,12 @@ export function watchOptions(command: Command): void {
   Object.assign(command, { [GIVEN]: given });
 }
 
-/** Options and arguments that were given, as they are typed: `--table`, `<snapshot>`. */
+/** Options and arguments that were given, as they are typed: `--table`, `<snapshot>`; options with their values too. */
 export function givenNames(command: Command): Set<string> {
-  const options = [...givenOptions(command).keys()].map(option => option.long!);
+  const options = [...givenOptions(command)].flatMap(([{ long }, values]) => [
+    long!,
+    ...values.map(value => `${long} ${value}`),
+  ]);
   const args = command.registeredArguments.filter((argument, i) => {
     const value = command.processedArgs[i];
     return argument.variadic ? (value as string[]).length > 0 : value !== undefined;

@@ -31,6 +31,8 @@ export interface CliCommand {
   /** commander's syntax: `restore <what>`. */
   name: string;
   summary: string;
+  /** What it may leave where the process ends before it has cleaned up (docs/recovery.md); left out: nothing. */
+  leaves?: string;
   /** Adds arguments, options and examples. */
   define(command: Command): void;
   /** `args` are the arguments in order, then the options. Resolves to the exit code, 0 if nothing is returned. */

@@ -58,7 +58,10 @@ function parsed(definition: CliCommand | CliGroup, argv: readonly string[]) {
 
 /** The code of what the words are refused with; null where the command would run. */
 async function refused(defined: Defined, words: Word[]): Promise<string | null> {
-  const given = [...words, ...defined.needed.filter(need => !words.some(each => each.name === need.name))];
+  const given = [
+    ...words,
+    ...defined.needed.filter(need => !words.some(each => optionOf(each.name) === need.name)),
+  ];
   const inOrder = given.toSorted((a, b) => Number(b.name.startsWith('<')) - Number(a.name.startsWith('<')));
   const argv = [...defined.name.split(' '), ...inOrder.flatMap(each => each.words)];
   const state = parsed(await COMMANDS[argv[0]!]!(), argv);
@@ -84,10 +87,21 @@ function optionWord(option: Option, value = 'value'): Word {
   return { name, words: option.required ? [name, value] : [name] };
 }
 
-function wordsOf({ command }: Defined): Word[] {
+function wordsOf({ name, command }: Defined): Word[] {
   const options = command.options.filter(each => each.long !== '--help');
-  return [...command.registeredArguments.map(argumentWord), ...options.map(each => optionWord(each))];
+  return [
+    ...command.registeredArguments.map(argumentWord),
+    ...options.map(each => optionWord(each)),
+    ...exclusiveOf(name)
+      .flat()
+      .filter(each => /^--\S+ \S+$/.test(each))
+      .map(each => ({ name: each, words: each.split(' ') })),
+  ];
 }
+
+/** Without the reasons. */
+const exclusiveOf = (name: string) =>
+  (CONTRADICTIONS[name]?.exclusive ?? []).map(([one, other]) => [one, other]);
 
 /** The option that one needs, where it means nothing alone. */
 function with_(defined: Defined, words: Word[]): Word[] {
@@ -99,6 +113,7 @@ function with_(defined: Defined, words: Word[]): Word[] {
   return more.length === 0 ? words : with_(defined, [...words, ...more]);
 }
 
+const optionOf = (name: string) => name.split(' ')[0]!;
 const has = (words: readonly Word[], name: string) => words.some(each => each.name === name);
 
 test('an empty, blank or missing value is refused: every argument and option of every command', async () => {
@@ -155,10 +170,11 @@ test('every two options and arguments: refused if the table has them, else accep
   for (const defined of all) {
     const { exclusive = [], requires = [] } = CONTRADICTIONS[defined.name] ?? {};
     const words = wordsOf(defined);
-    for (const name of [...exclusive.flatMap(pair => pair.slice(0, 2) as string[]), ...requires.flat()])
+    for (const name of [...exclusiveOf(defined.name).flat(), ...requires.flat()])
       assert.ok(has(words, name), `${defined.name} has no ${name}`);
     for (const [i, one] of words.entries()) {
       for (const other of words.slice(i + 1)) {
+        if (optionOf(other.name) === optionOf(one.name)) continue;
         const given = with_(defined, [one, other]);
         const clash = exclusive.find(([a, b]) => has(given, a) && has(given, b));
         const what = `${defined.name}: ${given.map(each => each.name).join(' ')}`;

@@ -4,7 +4,7 @@ import { givenNames, valuesOf } from './arguments.ts';
 
 /** Options that contradict each other, or that mean nothing alone. All of them, for all commands. */
 
-/** Options as they are typed, and arguments as `<name>`. */
+/** Options as they are typed, some with the value that is meant, and arguments as `<name>`. */
 export interface Contradictions {
   /** Of these pairs only one may be given; each with the reason where the names don't say it. */
   exclusive?: readonly (readonly [one: string, other: string, why?: string])[];
@@ -17,6 +17,7 @@ export interface Contradictions {
 const SCHEMA_AND_DATA = ['--schema-only', '--data-only'] as const;
 const DRY_AND_YES = ['--dry-run', '--yes', 'a dry run changes nothing that could be confirmed'] as const;
 const OWNERS = ['--key-file', '--key-env', '--passphrase-file', '--passphrase-env', '--age', '--kms'];
+const ALREADY_READABLE = ['--thaw', '--schema-only', 'definitions can always be read'] as const;
 const SAFE_PART = 'restore them with --new or into an empty database';
 
 /** By command; one of a group as `key add`. What is not here goes together. */
@@ -39,15 +40,31 @@ export const CONTRADICTIONS: Readonly<Record<string, Contradictions>> = {
       ['--as', '--schema-only', 'a table beside another is for its rows'],
       ['--as', '--data-only', 'a table of another name needs its definition'],
       ['--roles', '--table', 'tables go where their roles are; create those by a restore of the whole first'],
+      ['--new', '--data-only', 'a new database has no tables that rows could go into'],
+      ...['--roles', '--no-owner', '--no-privileges', '--no-tablespaces'].map(
+        option => [option, '--data-only', 'rows have no owners, privileges or tablespaces'] as const,
+      ),
+      ['--allow-partial', '--table', 'tables that are not named stay as they are'],
+      ['--allow-partial', '--data-only', 'only rows are replaced'],
+      ['--check exact', '--schema-only', 'it compares rows, and none are restored'],
+      ALREADY_READABLE,
     ],
     requires: [
       ['--clean', '--to'],
+      ['--allow-partial', '--in-place'],
       ['--as', '--table'],
       ['--wait', '--thaw'],
     ],
     single: [['--table', '--as']],
   },
-  export: { exclusive: [SCHEMA_AND_DATA], requires: [['--wait', '--thaw']] },
+  export: {
+    exclusive: [
+      SCHEMA_AND_DATA,
+      ALREADY_READABLE,
+      ['--format csv', '--schema-only', 'csv has rows, and no definitions'],
+    ],
+    requires: [['--wait', '--thaw']],
+  },
   verify: { exclusive: [['<snapshot>', '--all']], requires: [['--coverage', '--budget']] },
   heal: { exclusive: [['<snapshot>', '--all'], DRY_AND_YES] },
   repair: { exclusive: [DRY_AND_YES] },

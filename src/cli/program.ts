@@ -3,12 +3,13 @@ import { Command, CommanderError } from 'commander';
 import { withoutSecrets } from '../base/secretText.ts';
 import { checkValues, watchOptions } from './arguments.ts';
 import type { CliCommand, CliGroup, Context } from './command.ts';
-import { COMMANDS, SUMMARIES } from './commands/index.ts';
+import { COMMANDS } from './commands/index.ts';
 import { checkContradictions } from './contradictions.ts';
 import { EXIT } from './exit.ts';
 import { makeOutput, printable, reportError, watchOutput } from './output.ts';
 import { ProgressLine } from './progress.ts';
 import { watchSignals } from './signals.ts';
+import { SUMMARIES } from './summaries.ts';
 
 const DEFAULT_STRATEGY = './tidemark.yaml';
 
@@ -22,12 +23,12 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
     const command = name && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]!() : undefined;
     let code: number = EXIT.done;
     const program = makeProgram(version);
-    for (const known of Object.keys(COMMANDS)) {
-      if (known !== name) program.command(known).summary(SUMMARIES[known]!).description(SUMMARIES[known]!);
+    for (const [known, summary] of Object.entries(SUMMARIES)) {
+      if (known !== name) program.command(known).summary(summary).description(summary);
     }
     const run = (definition: CliCommand) => async (args: unknown[], options: Record<string, unknown>) => {
       const context = makeContext(options, environment, version, interrupt.signal);
-      interrupt.watch(context.progress);
+      interrupt.watch(context.progress, definition.leaves);
       const { watchStorages } = await import('../operations/storages.ts');
       watchStorages({ signal: interrupt.signal, waiting: line => context.progress.note(line) });
       code = (await definition.run(context, args, options)) ?? EXIT.done;

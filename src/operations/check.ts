@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { asTidemarkError, faultError } from '../base/errors.ts';
+import { failureOf, faultError } from '../base/errors.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { describeSettings } from '../postgres/settings/settings.ts';
 import { parseKeyText } from '../repository/keys.ts';
@@ -69,7 +69,7 @@ async function checkDatabase(
     );
     for (const warning of settings.warnings ?? []) findings.warning('connection', warning, 'see the message');
   } catch (error) {
-    findings.failure('connection', asTidemarkError(error));
+    findings.failure('connection', failureOf(error));
   }
   return findings.all;
 }
@@ -81,7 +81,7 @@ async function checkStored(strategy: Strategy): Promise<Finding[]> {
     return await checkNewest(strategy, places);
   } catch (error) {
     const findings = new Findings('strategy');
-    findings.failure('newest', asTidemarkError(error));
+    findings.failure('newest', failureOf(error));
     return findings.all;
   }
 }
@@ -108,7 +108,7 @@ async function checkRepository(
   try {
     await checkKey(strategy, spec, findings);
   } catch (error) {
-    findings.failure('key', asTidemarkError(error));
+    findings.failure('key', failureOf(error));
     return findings.all;
   }
   if (!online) return findings.all;
@@ -125,7 +125,7 @@ async function checkRepository(
     await probe(repository.storage);
     findings.ok('storage', 'an object could be written, read back and removed');
   } catch (error) {
-    const found = asTidemarkError(error);
+    const found = failureOf(error);
     const opened = findings.all.some(each => each.check === 'repository');
     findings.failure(opened ? 'storage' : 'repository', found);
   }

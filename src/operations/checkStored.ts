@@ -1,4 +1,4 @@
-import { asTidemarkError } from '../base/errors.ts';
+import { failureOf } from '../base/errors.ts';
 import { CLOCK_SLACK_MS, clockOffsetMs, clockWrong, isAhead } from '../repository/clock.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import { missingPacks, newestFirst, type PackSizes } from '../repository/newest.ts';
@@ -54,7 +54,7 @@ async function lookAtClock({ repository: { storage } }: OpenPlace, findings: Fin
     if (Math.abs(offsetMs) > CLOCK_SLACK_MS) findings.failure('clock', clockWrong(storage.place, offsetMs));
     return new Date(Date.now() - offsetMs);
   } catch (error) {
-    findings.failure('clock', asTidemarkError(error));
+    findings.failure('clock', failureOf(error));
     return new Date();
   }
 }

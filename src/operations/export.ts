@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { Reporter } from '../base/progress.ts';
 import type { Part } from '../capture/part.ts';
+import type { ArchiveEntry } from '../postgres/archive/entry.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { selectEntries } from '../postgres/archive/select.ts';
 import type { PartRecord } from '../repository/manifest.ts';
@@ -42,7 +43,10 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportResu
     only: request.only,
     database: !tables,
   });
-  const { entries, leftOut } = selected;
+  const { leftOut } = selected;
+  const entries = format.rowsOnly
+    ? selected.entries.filter(entry => entry.desc === 'TABLE DATA')
+    : selected.entries;
   const rows = entries.filter(entry => entry.desc === 'TABLE DATA');
   requireMatches(snapshot, request.tables);
   const partsOf = partsByEntry(snapshot.archive, snapshot.parts);
@@ -72,8 +76,21 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportResu
     rows: parts.reduce((sum, part) => sum + (part.kind === 'rows' ? part.rows : 0), 0),
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     seconds: (performance.now() - started) / 1000,
-    leftOut: leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag}: ${reason}`),
+    leftOut: [
+      ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag}: ${reason}`),
+      ...(format.rowsOnly ? [`${unlikeRows(selected.entries)}: ${format.name} has rows of tables only`] : []),
+    ],
   };
+}
+
+/** What of these entries is no row of a table. */
+function unlikeRows(entries: readonly ArchiveEntry[]): string {
+  const has = (...kinds: string[]) => entries.some(entry => kinds.includes(entry.desc));
+  return [
+    'definitions',
+    ...(has('SEQUENCE SET') ? ['values of sequences'] : []),
+    ...(has('BLOBS', 'BLOB', 'BLOB METADATA') ? ['large objects'] : []),
+  ].join(', ');
 }
 
 async function* read(

@@ -1,5 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import { asTidemarkError, type TidemarkError, usageError } from '../base/errors.ts';
+import { failureOf, type TidemarkError, usageError } from '../base/errors.ts';
 
 export { holdText, standing } from '../repository/holds.ts';
 
@@ -56,7 +56,7 @@ export async function hold(request: HoldRequest): Promise<HoldResult> {
     try {
       result.holds.push({ repository: name, ...(await placeHold(repository, snapshot, text)) });
     } catch (error) {
-      result.failures.push({ repository: name, error: asTidemarkError(error) });
+      result.failures.push({ repository: name, error: failureOf(error) });
     }
   }
   return concluded(result);
@@ -100,7 +100,7 @@ export async function release(request: ReleaseRequest): Promise<HoldResult> {
       await releaseHold(repository, snapshot, each.id);
       result.holds.push({ repository: name, ...each });
     } catch (error) {
-      result.failures.push({ repository: name, error: asTidemarkError(error) });
+      result.failures.push({ repository: name, error: failureOf(error) });
     }
   }
   return concluded(result);

@@ -1,4 +1,4 @@
-import { asTidemarkError, type TidemarkError } from '../base/errors.ts';
+import { failureOf, type TidemarkError } from '../base/errors.ts';
 import { isAhead } from '../repository/clock.ts';
 import { type Hold, readHolds } from '../repository/holds.ts';
 import { type Manifest, snapshotOf } from '../repository/manifest.ts';
@@ -62,7 +62,7 @@ export async function listSnapshots(
   const listing = new Listing(options);
   for (const { name, repository } of places) {
     const failed = (snapshot: string | null, error: unknown) =>
-      failures.push({ repository: name, snapshot, error: asTidemarkError(error) });
+      failures.push({ repository: name, snapshot, error: failureOf(error) });
     try {
       const damaged = (each: string, error: TidemarkError) => failed(snapshotOf(each), error);
       await listing.add(name, repository, damaged);

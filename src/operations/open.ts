@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { fileTrouble } from '../base/errno.ts';
-import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
+import { failureOf, TidemarkError, usageError } from '../base/errors.ts';
 import { shellCommand } from '../base/shell.ts';
 import { isWorldWritable, octal, readSmallFile, type SmallFile } from '../base/smallFile.ts';
 import { resolveNamed } from '../postgres/settings/named.ts';
@@ -89,7 +89,7 @@ export async function openAll(
     try {
       all.opened.push(await openPlace(strategy, name));
     } catch (error) {
-      all.failures.push({ repository: name, error: asTidemarkError(error) });
+      all.failures.push({ repository: name, error: failureOf(error) });
     }
   }
   return all;

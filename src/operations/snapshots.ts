@@ -1,4 +1,4 @@
-import { asTidemarkError, TidemarkError, usageError } from '../base/errors.ts';
+import { asTidemarkError, failureOf, TidemarkError, usageError } from '../base/errors.ts';
 import { shellCommand } from '../base/shell.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import { datedAhead, newestFirst } from '../repository/newest.ts';
@@ -186,7 +186,7 @@ async function openLocated(
       return { located, place, opened: await openSnapshot(place.repository, name), reading };
     } catch (error) {
       await reading?.end();
-      const found = asTidemarkError(error);
+      const found = failureOf(error);
       failures.push({ repository: place.name, snapshot, error: found });
       if (places.length > failures.length)
         note(`warning: ${snapshot} can't be read in ${place.name}: ${found.message} [${found.code}]`);
@@ -201,8 +201,9 @@ async function openLocated(
           `warning: the roles of ${snapshot} are lost: ${opened.rolesFault.message} [${opened.rolesFault.code}]`,
         );
       return { located, place, opened, reading };
-    } catch {
+    } catch (error) {
       await reading?.end();
+      failureOf(error);
     }
   }
   throw allFailed(`snapshot ${snapshot} can't be read anywhere`, failures);

@@ -41,11 +41,6 @@ const EXTENDED: Record<string, [first: number, bytes: number][]> = {
 
 const ESCAPE = 0xdc00;
 
-/** Whether the encoding's characters beyond ASCII can be told. */
-export function isReadable(encoding: string): boolean {
-  return encoding !== 'EUC_TW' && encoding !== 'MULE_INTERNAL';
-}
-
 export function decodeText(bytes: Buffer, encoding: string): string {
   if (isAscii(bytes)) return bytes.toString('latin1');
   return encoding === 'UTF8' && isUtf8(bytes) ? bytes.toString('utf8') : codecOf(encoding).decode(bytes);

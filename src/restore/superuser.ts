@@ -3,6 +3,7 @@
  * src/backend/commands of PostgreSQL 15 to 19.
  */
 import type { ArchiveEntry } from '../postgres/archive/entry.ts';
+import { mayHoldSecret } from './secrets.ts';
 
 /** What the role of a connection may do there. */
 export interface Powers {
@@ -110,7 +111,7 @@ export function statementToHandOver(entry: ArchiveEntry, about: ArchiveEntry[] =
   const rest = entry.desc === 'EXTENSION' ? about.filter(({ desc }) => desc !== 'COMMENT') : about;
   const statements = [entry, ...rest].map(({ defn }) => (defn ?? '').trim().replace(/\s*\n\s*/g, ' '));
   const text = statements.join(' ');
-  // Connection strings of subscriptions, and options of wrappers, may hold passwords.
-  const isSecret = /\b(?:CONNECTION|OPTIONS)\b/.test(text);
-  return isSecret || text.length > STATEMENT_CHARS ? "'tidemark export' has the statement" : text;
+  return [entry, ...rest].some(mayHoldSecret) || text.length > STATEMENT_CHARS
+    ? "'tidemark export' has the statement"
+    : text;
 }

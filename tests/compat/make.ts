@@ -4,7 +4,7 @@
  */
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { atExit } from '../../src/postgres/server/disposal.ts';
+import { atExit } from '../../src/base/disposal.ts';
 import { makeSite } from '../support/cli.ts';
 import { freshDatabase, query } from '../support/databases.ts';
 import { server } from '../support/servers.ts';

@@ -7,11 +7,14 @@ import type { PlanSpec } from '../../strategy/spec.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatCount, formatSeconds, paint } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const command: CliCommand = {
   name: 'backup <database>',
-  summary: 'capture a database into its repositories',
+  summary: SUMMARIES.backup,
+  leaves: LEAVES.backup,
   define(command) {
     command
       .option('--plan <name>', 'the plan to carry out; needed where the database has several')

@@ -3,6 +3,7 @@ import { readStrategy } from '../../operations/strategy.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { findingLines } from '../findings.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /**
  * Exit code 2 where the strategy itself is invalid, 3 where a check found a fault. With --json:
@@ -11,7 +12,7 @@ import { findingLines } from '../findings.ts';
  */
 export const command: CliCommand = {
   name: 'check',
-  summary: 'validate the strategy; --online also connects',
+  summary: SUMMARIES.check,
   define(command) {
     command.option('--online', 'also connect to every database, and open and try every repository');
   },

@@ -2,12 +2,15 @@ import { type CopiedSnapshot, type CopyResult, copy } from '../../operations/cop
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatSeconds, formatTime, paint, table } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** With --json it prints a `CopyResult` (src/operations/copy/index.ts). */
 export const command: CliCommand = {
   name: 'copy [snapshot...]',
-  summary: 'copy snapshots from one repository to another',
+  summary: SUMMARIES.copy,
+  leaves: LEAVES.copy,
   define(command) {
     command
       .requiredOption('--from <repository>', 'the repository that has them')

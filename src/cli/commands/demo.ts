@@ -1,10 +1,11 @@
 import { demo } from '../../operations/demo/demo.ts';
 import type { CliCommand } from '../command.ts';
 import { formatBytes, formatCount, formatSeconds, paint, printable } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const command: CliCommand = {
   name: 'demo',
-  summary: 'show the whole job on a throw-away PostgreSQL',
+  summary: SUMMARIES.demo,
   define() {},
   async run({ output, signal, version }) {
     const units = { bytes: formatBytes, count: formatCount, seconds: formatSeconds };

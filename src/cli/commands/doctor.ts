@@ -1,7 +1,9 @@
 import { type DoctorResult, examineStorage } from '../../operations/doctor/doctor.ts';
 import type { CliCommand, CliGroup } from '../command.ts';
 import { EXIT } from '../exit.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatCount, formatSeconds, paint, table } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** Where the clocks differ by less, it is the way there that differs. */
 const CLOCK_SHOWN_MS = 1000;
@@ -9,7 +11,8 @@ const CLOCK_SHOWN_MS = 1000;
 /** Exit code 3 where a law is broken or something could not be removed. With --json: `DoctorResult` of the operation. */
 const storage: CliCommand = {
   name: 'storage <repository>',
-  summary: 'test a storage: writes, reads, listing, locks, speed',
+  summary: SUMMARIES.doctor,
+  leaves: LEAVES.doctor,
   define(command) {
     command.addHelpText(
       'after',
@@ -32,7 +35,7 @@ const storage: CliCommand = {
 
 export const command: CliGroup = {
   name: 'doctor',
-  summary: 'test a storage: writes, reads, listing, locks, speed',
+  summary: SUMMARIES.doctor,
   commands: [storage],
 };
 

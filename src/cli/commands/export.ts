@@ -4,13 +4,16 @@ import { readGiven, whyChosen } from '../../operations/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';
+import { LEAVES } from '../leaves.ts';
 import { groupedNotes } from '../notes.ts';
 import { formatBytes, formatCount, formatSeconds } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { thawOptions } from '../thaw.ts';
 
 export const command: CliCommand = {
   name: 'export <snapshot>',
-  summary: 'write a snapshot as stock psql and pg_restore read it',
+  summary: SUMMARIES.export,
+  leaves: LEAVES.lease,
   define(command) {
     const formats = exportFormats.map(format => `  ${format.name.padEnd(10)} ${format.summary}`).join('\n');
     command

@@ -2,11 +2,14 @@ import { type ForgetResult, type ForgottenSnapshot, forget } from '../../operati
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatTime } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const command: CliCommand = {
   name: 'forget <snapshot...>',
-  summary: 'delete snapshots',
+  summary: SUMMARIES.forget,
+  leaves: LEAVES.forget,
   define(command) {
     command
       .option('--even-last', 'also the last good snapshot of a database in a repository')

@@ -3,13 +3,16 @@ import { type HealedSnapshot, type HealResult, heal } from '../../operations/hea
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
+import { LEAVES } from '../leaves.ts';
 import { lostLines } from '../lost.ts';
 import { paint } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** With --json it prints a `HealResult` (src/operations/heal/index.ts). */
 export const command: CliCommand = {
   name: 'heal [snapshot...]',
-  summary: 'bring damaged snapshots back from a repository that has them whole',
+  summary: SUMMARIES.heal,
+  leaves: LEAVES.heal,
   define(command) {
     command
       .option('--all', 'every snapshot of which damage is known')

@@ -2,12 +2,15 @@ import { type HoldResult, hold } from '../../operations/hold.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatTime } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { parseUntil } from '../until.ts';
 
 export const command: CliCommand = {
   name: 'hold <snapshot>',
-  summary: 'protect a snapshot from retention',
+  summary: SUMMARIES.hold,
+  leaves: LEAVES.hold,
   define(command) {
     command
       .requiredOption('--reason <text>', 'why it is held')

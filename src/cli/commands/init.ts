@@ -5,7 +5,9 @@ import { keepKit } from '../../operations/key/kit.ts';
 import { programSource } from '../../operations/programSource.ts';
 import { type KitFacts, recoveryKit } from '../../operations/recoveryKit.ts';
 import type { CliCommand, Context } from '../command.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatCount, hidesKey } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /**
  * With --json:
@@ -21,15 +23,16 @@ import { formatBytes, formatCount, hidesKey } from '../output.ts';
  */
 export const command: CliCommand = {
   name: 'init [url]',
-  summary: 'write a strategy file for a database, make its repository and key',
+  summary: SUMMARIES.init,
+  leaves: LEAVES.init,
   define(command) {
     command
       .addHelpText(
         'before',
         'URL is the database to protect; without it, DATABASE_URL (also from .env) or the PG* variables say.\n' +
-          'Where there is a strategy already, only keys and repositories that are missing are made.\n',
+          'Where there is a strategy already, only keys and repositories that it names and that are missing are made.\n',
       )
-      .option('--storage <path>', 'the folder of the repository', './tidemark-backups')
+      .option('--storage <path>', 'the folder of the repository (default: ./tidemark-backups)')
       .option('--name <name>', 'what the database is called in the strategy; default: as it is called')
       .option(
         '--key-file <path>',
@@ -45,7 +48,7 @@ export const command: CliCommand = {
       environment,
       url: url as string | undefined,
       name: options.name as string | undefined,
-      storage: options.storage as string,
+      storage: options.storage as string | undefined,
       keyFile: options.keyFile as string | undefined,
       signal,
       confirm: (found, _findings, plan) => confirm(context, options.yes === true, found, plan),

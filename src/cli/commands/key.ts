@@ -9,7 +9,9 @@ import { removeKey } from '../../operations/key/remove.ts';
 import { type RotatedKey, rotateKey } from '../../operations/key/rotate.ts';
 import { repositoryOf } from '../../operations/open.ts';
 import type { CliCommand, CliGroup, Context } from '../command.ts';
+import { LEAVES } from '../leaves.ts';
 import { formatTime, hidesKey, paint, table } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** With --json each prints what its operation returns (src/operations/key/). */
 const list: CliCommand = {
@@ -48,6 +50,7 @@ function* listLines({ repository, id, epoch, opensWith, trouble, slots }: Listed
 const add: CliCommand = {
   name: 'add <repository>',
   summary: 'let another secret open a repository',
+  leaves: LEAVES.slot,
   define(command) {
     ownerOptions(command);
     command.option('--name <slot>', 'what the slot is called');
@@ -72,6 +75,7 @@ const add: CliCommand = {
 const remove: CliCommand = {
   name: 'remove <repository> <slot>',
   summary: 'let a slot open a repository no longer',
+  leaves: LEAVES.slot,
   define(command) {
     command.option('--yes', 'don’t ask');
   },
@@ -94,6 +98,7 @@ const remove: CliCommand = {
 const rotate: CliCommand = {
   name: 'rotate <repository>',
   summary: 'replace the secret of a slot, or begin an epoch with a new master key',
+  leaves: LEAVES.rotate,
   define(command) {
     ownerOptions(command);
     command
@@ -205,7 +210,7 @@ const kit: CliCommand = {
 
 export const command: CliGroup = {
   name: 'key',
-  summary: 'manage a repository’s key slots; print its recovery kit',
+  summary: SUMMARIES.key,
   commands: [list, add, remove, rotate, kit],
 };
 

@@ -1,10 +1,11 @@
 import { lifecycleOf } from '../../operations/lifecycle.ts';
 import type { CliCommand } from '../command.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** With --json it prints a `LifecycleResult` (src/operations/lifecycle.ts); else the document alone is on stdout. */
 export const command: CliCommand = {
   name: 'lifecycle <repository>',
-  summary: 'print rules for the storage’s provider that fit the strategy',
+  summary: SUMMARIES.lifecycle,
   define(command) {
     command
       .option('--move', 'also move packs that lie in another class to the repository’s class')

@@ -6,6 +6,7 @@ import type { RepositoryFailure } from '../../operations/snapshots.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /**
  * With --json:
@@ -19,7 +20,7 @@ import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts
  */
 export const command: CliCommand = {
   name: 'list [database]',
-  summary: 'list snapshots, and where each is',
+  summary: SUMMARIES.list,
   define(command) {
     command
       .option('--repository <name>', 'only those in this repository')

@@ -3,12 +3,15 @@ import { type PrunedGroup, type PrunedRepository, prune } from '../../operations
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';
+import { LEAVES } from '../leaves.ts';
 import { columns, formatCount, formatTime, paint } from '../output.ts';
 import { amounts, counted, packs } from '../pruneAmounts.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const command: CliCommand = {
   name: 'prune',
-  summary: 'apply retention and free what no snapshot needs',
+  summary: SUMMARIES.prune,
+  leaves: LEAVES.prune,
   define(command) {
     command
       .option('--dry-run', 'show what would be forgotten and freed, and change nothing')

@@ -2,10 +2,13 @@ import { release } from '../../operations/hold.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';
+import { LEAVES } from '../leaves.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 export const command: CliCommand = {
   name: 'release <snapshot> [hold]',
-  summary: 'end the holds of a snapshot, or one of them',
+  summary: SUMMARIES.release,
+  leaves: LEAVES.release,
   define(command) {
     command.addHelpText(
       'after',

@@ -5,13 +5,16 @@ import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';
 import { parseJobs } from '../jobs.ts';
+import { LEAVES } from '../leaves.ts';
 import { lostLines } from '../lost.ts';
 import { paint } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** With --json it prints a `RepairResult` (src/operations/repair/outcome.ts). */
 export const command: CliCommand = {
   name: 'repair <repository>',
-  summary: 'rebuild what is damaged in a repository, and name what is lost',
+  summary: SUMMARIES.repair,
+  leaves: LEAVES.repair,
   define(command) {
     command
       .option('--forget-lost', 'forget the snapshots that stay damaged and that no repository has whole')

@@ -8,13 +8,16 @@ import { checkLines, parseCheck } from '../check.ts';
 import type { CliCommand, Context } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
+import { LEAVES } from '../leaves.ts';
 import { groupedNotes } from '../notes.ts';
 import { formatCount, formatSeconds } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { thawOptions } from '../thaw.ts';
 
 export const command: CliCommand = {
   name: 'restore <what>',
-  summary: 'restore a database or tables from a snapshot',
+  summary: SUMMARIES.restore,
+  leaves: LEAVES.lease,
   define(command) {
     command
       .addHelpText(

@@ -4,11 +4,12 @@ import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { formatBytes, formatCount, formatTime, table } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** With --json it prints a `Shown` (src/operations/show/show.ts). Exit code 3 where packs that it needs are damaged or missing. */
 export const command: CliCommand = {
   name: 'show <snapshot>',
-  summary: 'show what a snapshot holds',
+  summary: SUMMARIES.show,
   define(command) {
     command
       .option('--repository <name>', 'as this repository has it; otherwise the nearest that does')

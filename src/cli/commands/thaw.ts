@@ -2,12 +2,15 @@ import { openGiven } from '../../operations/snapshots.ts';
 import { thaw } from '../../operations/thaw.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
+import { LEAVES } from '../leaves.ts';
+import { SUMMARIES } from '../summaries.ts';
 import { thawOptions } from '../thaw.ts';
 
 /** With --json it prints a `ThawResult` (src/operations/thaw.ts). */
 export const command: CliCommand = {
   name: 'thaw <snapshot>',
-  summary: 'order a snapshot’s frozen objects to be thawed, so that it can be read',
+  summary: SUMMARIES.thaw,
+  leaves: LEAVES.thaw,
   define(command) {
     command
       .option('--table <pattern...>', 'only what these tables need')

@@ -4,8 +4,10 @@ import { type VerifyResult, verify } from '../../operations/verify/index.ts';
 import { parseDuration } from '../../strategy/duration.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
+import { LEAVES } from '../leaves.ts';
 import { lostLines } from '../lost.ts';
 import { formatBytes, formatCount, formatSeconds, formatTime, paint, table } from '../output.ts';
+import { SUMMARIES } from '../summaries.ts';
 
 /** Names listed on a line before the rest is only counted; --json has all. */
 const NAMES_SHOWN = 8;
@@ -17,7 +19,8 @@ const REMEDY = [
 
 export const command: CliCommand = {
   name: 'verify [snapshot...]',
-  summary: 'read every byte back and check every seal, hash and count',
+  summary: SUMMARIES.verify,
+  leaves: LEAVES.lease,
   define(command) {
     command
       .option('--all', 'every snapshot of every repository')

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeAtExit } from '../../base/disposal.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { SILENT } from '../../base/progress.ts';
 import { embeddedPrograms } from '../../postgres/server/embedded.ts';
@@ -52,6 +53,7 @@ export async function demo(
 ): Promise<DemoResult> {
   const started = performance.now();
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-demo-'));
+  const removed = removeAtExit(folder);
   let server: Server | undefined;
   try {
     narrator.begin('starting a throw-away PostgreSQL');
@@ -68,6 +70,7 @@ export async function demo(
   } finally {
     await server?.stop();
     await rm(folder, { recursive: true, force: true });
+    removed();
   }
 }
 

@@ -22,13 +22,16 @@ import { type DatabaseSource, findSource } from './source.ts';
 import { StrategyFile } from './strategyFile.ts';
 import { Undo } from './undo.ts';
 
+const DEFAULT_STORAGE = './tidemark-backups';
+
 export interface InitRequest {
   /** Path of the strategy file as given. */
   config: string;
   environment: Environment;
   url?: string;
   name?: string;
-  storage: string;
+  /** A folder of its own beside the strategy where it is left out. */
+  storage?: string;
   keyFile?: string;
   signal: AbortSignal;
   /** Shows what was found and what will be written; false ends the call with NOT_CONFIRMED. */
@@ -76,7 +79,9 @@ export async function init(request: InitRequest): Promise<InitResult> {
 }
 
 /** There is a strategy: only what it lacks is made. */
-async function complete({ config, environment, signal, url }: InitRequest, undo: Undo): Promise<InitResult> {
+async function complete(request: InitRequest, undo: Undo): Promise<InitResult> {
+  const { config, environment, signal, url } = request;
+  refuseForNew(request);
   const notes: string[] = [];
   const strategy = await readStrategy(config, environment, { secrets: 'optional' }, line => notes.push(line));
   const repositories: MadeRepository[] = [];
@@ -92,6 +97,19 @@ async function complete({ config, environment, signal, url }: InitRequest, undo:
     repositories,
     next: nextCommands(strategy, config),
   };
+}
+
+/** What says how a new strategy is to be says nothing to one that is there. */
+function refuseForNew({ config, name, storage, keyFile }: InitRequest): void {
+  const given = Object.entries({ '--name': name, '--storage': storage, '--key-file': keyFile })
+    .filter(([, value]) => value !== undefined)
+    .map(([option]) => option);
+  if (given.length === 0) return;
+  throw usageError(
+    'STRATEGY_EXISTS',
+    `${config} is there already, and ${given.join(', ')} ${given.length === 1 ? 'is' : 'are'} for a new one`,
+    `leave ${given.length === 1 ? 'it' : 'them'} out to make the keys and repositories that it names and that are missing; or name a new strategy with --config`,
+  );
 }
 
 async function start(request: InitRequest, folder: string, undo: Undo): Promise<InitResult> {
@@ -150,7 +168,7 @@ interface Plan {
 function makePlan(request: InitRequest, source: DatabaseSource, found: Inspection, folder: string): Plan {
   const name = request.name ?? entryName(found.database);
   const { url, variable } = source.written(name);
-  const storage = writtenPath(request.storage, folder);
+  const storage = writtenPath(request.storage ?? DEFAULT_STORAGE, folder);
   const keyFile =
     request.keyFile === undefined
       ? literal(`~/.config/tidemark/${name}.key`)
@@ -182,7 +200,7 @@ function checkNames({ name, storage }: InitRequest, folder: string, environment:
   if (named && !named.success) {
     throw usageError('NAME_INVALID', `a database can't be called ${name}`, named.error.issues[0]!.message);
   }
-  const place = readStorage(storage, {}, folder, environment);
+  const place = readStorage(storage ?? DEFAULT_STORAGE, {}, folder, environment);
   if ('fault' in place) throw usageError('STORAGE_INVALID', `the storage ${place.fault}`, place.hint);
 }
 

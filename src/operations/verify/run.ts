@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { asTidemarkError, faultError, type TidemarkError } from '../../base/errors.ts';
+import { failureOf, faultError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { PackFindings, PackJob } from '../../repository/check.ts';
 import { checkKeys } from '../../repository/checkKeys.ts';
@@ -280,7 +280,7 @@ export class VerifyRun {
       return { manifest, result };
     } catch (error) {
       result.lost = ALL_LOST;
-      this.faults.add(name, object, asTidemarkError(error), [id]);
+      this.faults.add(name, object, failureOf(error), [id]);
       return undefined;
     }
   }

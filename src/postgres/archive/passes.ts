@@ -34,14 +34,6 @@ export function tableDataIds(entries: readonly ArchiveEntry[]): Map<number, numb
   return found;
 }
 
-/** The entry with the rows of a table (or of what else has rows), if the archive has one. */
-export function dataEntryOf(archive: Archive, table: ArchiveEntry): ArchiveEntry | null {
-  return (
-    archive.entries.find(entry => entry.desc === 'TABLE DATA' && entry.dependencies[0] === table.dumpId) ??
-    null
-  );
-}
-
 /**
  * Whether the rows of this entry go in through the partitioned table above it, so may land in any partition: then the
  * partition must not be truncated first (pg_dump's --load-via-partition-root, always on for hash over enums).

@@ -72,11 +72,6 @@ export function selectEntries(archive: Archive, selection: Selection = {}): Sele
   return { entries, named, leftOut };
 }
 
-/** Whether nothing was selected but the session's settings, which always are. */
-export function isEmptySelection({ entries }: Selected): boolean {
-  return entries.every(isSettingsEntry);
-}
-
 /** Rows, sequence values and large objects with what is said about them: what a restore without schema still does. */
 export function isData(entry: ArchiveEntry): boolean {
   return entry.hasData || entry.desc === 'SEQUENCE SET' || isLargeObjectEntry(entry);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { removeAtExit } from '../../base/disposal.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import type { Relay } from './relay.ts';
 
@@ -16,6 +17,7 @@ export class RelaySocket {
   readonly port = PORT;
   readonly #server: Server;
   readonly #relay: Relay;
+  readonly #removed: () => void;
   #connection: Socket | undefined;
 
   static async listen(relay: Relay): Promise<RelaySocket> {
@@ -33,6 +35,7 @@ export class RelaySocket {
   private constructor(folder: string, relay: Relay) {
     this.folder = folder;
     this.#relay = relay;
+    this.#removed = removeAtExit(folder);
     this.#server = createServer(connection => this.#accept(connection));
   }
 
@@ -41,6 +44,7 @@ export class RelaySocket {
     this.#connection?.destroy();
     if (this.#server.listening) await new Promise(resolve => this.#server.close(resolve));
     await rm(this.folder, { recursive: true, force: true });
+    this.#removed();
   }
 
   #listen(): Promise<void> {

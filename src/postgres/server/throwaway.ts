@@ -5,9 +5,9 @@ import { appendFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { atExit } from '../../base/disposal.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { type Account, serverAccount, tempRoot } from './account.ts';
-import { atExit } from './disposal.ts';
 import { runnablePrograms } from './programs.ts';
 
 export interface ServerOptions {

@@ -8,7 +8,6 @@ import { formatKeyValue, parseKeyValue } from './keyValue.ts';
 import { parsePasswordFile } from './passwordFile.ts';
 import {
   type ConnectionSettings,
-  clientEnvironment,
   describeSettings,
   passwordFor,
   resolveSettings,
@@ -195,7 +194,6 @@ test('password file: wildcards, escapes, per host and database, and only when pr
   assert.deepEqual(passwords(settings), ['one', 'two:\\ x', 'socket', 'six']);
   assert.deepEqual(passwords(withDatabase(settings, 'b')), [undefined, 'two:\\ x', 'socket', 'six']);
   assert.deepEqual(structuredClone(settings), settings);
-  assert.equal(clientEnvironment(settings).PGPASSFILE, file);
   assert.deepEqual(parsePasswordFile('a:b:c:d:'), [
     { host: 'a', port: 'b', database: 'c', user: 'd', password: '' },
   ]);
@@ -203,23 +201,6 @@ test('password file: wildcards, escapes, per host and database, and only when pr
   const open = await resolve('host=h1 user=u', { PGPASSFILE: file });
   assert.equal(passwordFor(open, open.hosts[0]!), undefined);
   assert.match(open.warnings![0]!, /chmod 600/);
-});
-
-test('a libpq program finds the same connection and nothing of the caller', async () => {
-  const settings = await resolve(
-    'postgres://u:p%0A@h1:1,[::1]:2/d?sslmode=verify-full&sslrootcert=/ca&options=-cx%3D1',
-  );
-  const found = clientEnvironment(settings, {
-    PATH: '/bin',
-    PGSERVICE: 'x',
-    PGHOSTADDR: '1.2.3.4',
-    PGDATA: '/d',
-  });
-  const { PATH, PGSERVICE, PGHOSTADDR, PGHOST, PGPORT, PGPASSWORD, PGSSLMODE, PGOPTIONS, PGDATA } = found;
-  assert.deepEqual([PATH, PGSERVICE, PGHOSTADDR, PGDATA], ['/bin', undefined, undefined, undefined]);
-  assert.deepEqual([PGHOST, PGPORT, PGPASSWORD], ['h1,::1', '1,2', 'p\n']);
-  assert.deepEqual([PGSSLMODE, PGOPTIONS], ['verify-full', '-cx=1']);
-  assert.deepEqual(await resolve({}, found), { ...settings, applicationName: 'tidemark' });
 });
 
 const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter(each => !each.includes('\0'));

@@ -13,8 +13,6 @@ import { readService } from './serviceFile.ts';
 import { oneOf, resolveTls } from './tls.ts';
 import { isUrl, parseUrl } from './url.ts';
 
-export { clientEnvironment } from './clientEnvironment.ts';
-
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
 const SESSION_ATTRIBUTES = [

@@ -19,7 +19,8 @@ const NAME_BYTES = 200;
 
 export const csv: FolderFormat = {
   name: 'csv',
-  summary: 'one CSV file a table, for everything else',
+  summary: 'one CSV file a table, for everything else; rows only',
+  rowsOnly: true,
   shape: 'folder',
   async write(input, sink) {
     const taken = new Set<string>();

@@ -50,6 +50,8 @@ interface FormatBase {
   readonly name: string;
   /** One line for --help: what it is and what reads it. */
   readonly summary: string;
+  /** It has rows of tables, and nothing else of a database. */
+  readonly rowsOnly?: true;
 }
 
 export interface FileFormat extends FormatBase {

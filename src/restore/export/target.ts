@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, lstat, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
+import { removeAtExit } from '../../base/disposal.ts';
 import { asTidemarkError, invariant, TidemarkError, usageError } from '../../base/errors.ts';
 import type { FileSink, FolderSink } from './format.ts';
 
@@ -107,12 +108,15 @@ export async function writeToStream(
 export async function writeToFile(path: string, fill: (sink: FileSink) => Promise<void>): Promise<void> {
   await refuseExisting(path);
   const temporary = temporaryName(path);
+  const removed = removeAtExit(temporary);
   try {
     await writeFile(temporary, path, fill);
     await publishFile(temporary, path).catch(unfinished(path));
     await syncFolder(dirname(resolve(path))).catch(unfinished(path));
   } catch (error) {
     throw await withoutRest(temporary, error);
+  } finally {
+    removed();
   }
 }
 
@@ -121,6 +125,7 @@ export async function writeToFolder(path: string, fill: (sink: FolderSink) => Pr
   await refuseExisting(path);
   const temporary = temporaryName(path);
   await mkdir(temporary, { mode: 0o700 }).catch(unwritable(temporary));
+  const removed = removeAtExit(temporary);
   try {
     await fill({ file: (name, fillFile) => writeFile(join(temporary, name), join(path, name), fillFile) });
     await syncFolder(temporary).catch(unfinished(path));
@@ -129,6 +134,8 @@ export async function writeToFolder(path: string, fill: (sink: FolderSink) => Pr
     await syncFolder(dirname(resolve(path))).catch(unfinished(path));
   } catch (error) {
     throw await withoutRest(temporary, error);
+  } finally {
+    removed();
   }
 }
 

@@ -1,12 +1,19 @@
+import { rmSync } from 'node:fs';
+
 /**
- * What must be gone when this process is: servers and their folders. A disposer is synchronous, since an exit hook
- * can't wait, and may run when its thing is gone already.
+ * What must be gone when this process is: child processes, temporary files and folders. A disposer is synchronous, since an
+ * exit hook can't wait, and may run when its thing is gone already.
  */
 type Disposer = () => void;
 
 const FATAL_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const disposers = new Set<Disposer>();
 let hooked = false;
+
+/** Removes a temporary file or folder when the process ends; the function returned takes it off the list. */
+export function removeAtExit(path: string): () => void {
+  return atExit(() => rmSync(path, { recursive: true, force: true }));
+}
 
 /** Runs the disposer when the process ends; the function returned takes it off the list. */
 export function atExit(dispose: Disposer): () => void {
