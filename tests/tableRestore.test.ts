@@ -243,10 +243,11 @@ test('large objects come whole with rows alone, whether they are there or not', 
     `
     create table docs(id int primary key, body oid);
     insert into docs select g, lo_from_bytea(70000 + g, ('document ' || g)::bytea) from generate_series(1, 5) g;
-    select lo_from_bytea(80000, ''); grant select on large object 70001 to public;`,
+    select lo_from_bytea(80000, ''); grant select on large object 70001 to public;
+    comment on large object 70002 is 'the second';`,
   );
   const sums =
-    "select string_agg(m.oid || '=' || encode(lo_get(m.oid), 'escape') || coalesce(m.lomacl::text, ''), ',' order by m.oid) from pg_largeobject_metadata m";
+    "select string_agg(concat(m.oid, '=', encode(lo_get(m.oid), 'escape'), m.lomacl, obj_description(m.oid, 'pg_largeobject')), ',' order by m.oid) from pg_largeobject_metadata m";
   const before = await sql(sums);
   const notes = await tables('docs');
   assert.ok(

@@ -2,7 +2,7 @@ import { TidemarkError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import type { Selected } from '../../postgres/archive/select.ts';
+import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select.ts';
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
@@ -24,7 +24,7 @@ interface Steps {
   data: ArchiveEntry[];
   largeObjects: ArchiveEntry[];
   postData: ArchiveEntry[];
-  /** Last: grants, then what runs code of users: matviews. */
+  /** Last: what is said about large objects, grants, then what runs code of users: matviews. */
   after: ArchiveEntry[];
   sequences: ArchiveEntry[];
 }
@@ -75,22 +75,23 @@ export class ReplaceRun {
     const plan = restorePlan(archive, new Set(entries.map(entry => entry.dumpId)));
     const data = plan.data.map(step => step.entry);
     const isSequence = (entry: ArchiveEntry) => entry.desc === 'SEQUENCE SET';
-    const isLarge = (entry: ArchiveEntry) => entry.desc === 'BLOB' || entry.desc === 'BLOB METADATA';
+    const largeObjects = plan.preData.filter(isLargeObjectEntry);
+    const isLarge = ({ desc }: ArchiveEntry) => desc === 'BLOB' || desc === 'BLOB METADATA';
     // What is attached to a table that is there gets that one's indexes then: its own have to be there before.
     const isLate = ({ desc, dependencies: [part = -1, whole = -1] }: ArchiveEntry) =>
       desc === 'TABLE ATTACH' && created.has(part) && existing.has(whole);
     const postData = plan.postData.map(step => step.entry);
     const isOwn = ({ desc }: ArchiveEntry) => desc === 'INDEX' || desc === 'CONSTRAINT';
     return {
-      preData: plan.preData.filter(entry => !isLate(entry) && !isLarge(entry)),
+      preData: plan.preData.filter(entry => !isLate(entry) && !isLargeObjectEntry(entry)),
       data: data.filter(entry => !isSequence(entry)),
-      largeObjects: plan.preData.filter(isLarge),
+      largeObjects: largeObjects.filter(isLarge),
       postData: [
         ...postData.filter(isOwn),
         ...plan.preData.filter(isLate),
         ...postData.filter(entry => !isOwn(entry)),
       ],
-      after: [...plan.acl, ...plan.postAcl],
+      after: [...largeObjects.filter(entry => !isLarge(entry)), ...plan.acl, ...plan.postAcl],
       sequences: data.filter(isSequence),
     };
   }
