@@ -27,11 +27,12 @@ const SETTINGS: Record<string, string> = {
   transform_null_equals: 'off',
   quote_all_identifiers: 'off',
   jit: 'off',
+  exit_on_error: 'off',
   local_preload_libraries: '',
 };
 
 /**
- * Set by statement: a newer one; those that only a superuser may set, for all others are as they are;
+ * Set by statement: newer ones; those that only a superuser may set, for all others are as they are;
  * standard_conforming_strings, whose value at the start says how the database's functions are written (server_facts.sql);
  * and what may have been looked at first.
  */
@@ -43,6 +44,7 @@ const SETTINGS_WHERE_POSSIBLE: Record<string, string> = {
   zero_damaged_pages: 'off',
   ignore_checksum_failure: 'off',
   event_triggers: 'off',
+  restrict_nonsystem_relation_kind: '',
 };
 
 /** What no database and no role decides for a session of ours. */

@@ -59,7 +59,10 @@ export class ReplaceRun {
     for (const key of surroundings.unchecked)
       reporter.note(`${key} is disabled in the database, and stays so: the rows were not checked against it`);
     await this.#createKeys();
+    // A materialized view reads what its owner may see.
+    await this.#run.target.run('SET LOCAL row_security = on');
     await this.#run.create(steps.after);
+    await this.#run.target.run('SET LOCAL row_security = off');
     if (this.#request.target.kind === 'inPlace' && created.size > 0) await this.#bringBackLost();
     await this.#run.target.session.run('SET CONSTRAINTS ALL IMMEDIATE');
     await this.#noteCascades();

@@ -76,6 +76,9 @@ class RestoreRun {
   /** Parts loaded so far; and how many they were when one that was refused had been tried. */
   #loaded = 0;
   readonly #postponed = new Map<RestoreWork, number>();
+  /** What a table's owner may not build until privileges are granted. */
+  readonly #refused: Task<RestoreWork>[] = [];
+  #granted = false;
 
   constructor(request: RunRequest) {
     this.#request = request;
@@ -94,6 +97,8 @@ class RestoreRun {
       preamble: [
         ...this.#request.session,
         ...sessionPreamble(archive, { transactionTimeout: profile.serverMajor >= 17 }),
+        // What indexes and materialized views read is what their owners may see. No row is lost by it: COPY FROM fails there.
+        'SET row_security = on',
         // Nothing counts until all is there; the last commit makes everything before it durable.
         'SET synchronous_commit = off',
         RAISE_MAINTENANCE_MEMORY,
@@ -114,9 +119,15 @@ class RestoreRun {
 
   /** Entries one after another, many in one round trip. */
   async statements(what: string, entries: ArchiveEntry[]): Promise<void> {
-    const { reporter, signal } = this.#request;
+    const { reporter } = this.#request;
     if (entries.length === 0) return;
     reporter.begin(what, null);
+    await this.#carryOut(entries);
+    reporter.end();
+  }
+
+  async #carryOut(entries: ArchiveEntry[]): Promise<void> {
+    const { signal } = this.#request;
     const lane = this.#lanes[0]!;
     for (const batch of batches(entries.map(entry => this.#adapted(entry)))) {
       signal.throwIfAborted();
@@ -130,7 +141,6 @@ class RestoreRun {
         await this.#oneByOne(lane, batch);
       }
     }
-    reporter.end();
   }
 
   async #oneByOne(lane: Lane, batch: EntryStatements[]): Promise<void> {
@@ -159,32 +169,54 @@ class RestoreRun {
         for (const lane of this.#lanes) {
           const task = lane.busy ? undefined : schedule.next();
           if (task) {
-            this.#work(lane, task).then(done => {
-              if (done) schedule.done(task);
-              else schedule.postpone(task);
+            this.#work(lane, task).then(state => {
+              if (state === 'done') schedule.done(task);
+              else if (state === 'postponed') schedule.postpone(task);
               fill();
             }, reject);
           }
         }
         if (schedule.finished) resolve();
+        else if (this.#refused.length > 0 && !this.#lanes.some(lane => lane.busy))
+          this.#grantFirst(schedule).then(fill, reject);
       };
       fill();
     });
     reporter.end();
   }
 
-  /** False where the work is to be tried again when other tables have their rows. */
-  async #work(lane: Lane, task: Task<RestoreWork>): Promise<boolean> {
+  /** `postponed`: to be tried again when other tables have their rows; `refused`: when privileges are granted. */
+  async #work(lane: Lane, task: Task<RestoreWork>): Promise<'done' | 'postponed' | 'refused'> {
     const { step, work } = task;
     try {
       const rows = await lane.run(work);
       if (work.kind === 'rows') this.#rows.set(work.part.oid, (this.#rows.get(work.part.oid) ?? 0) + rows);
       if (work.kind === 'rows') this.#loaded++;
     } catch (error) {
-      if (this.#mayPostpone(error, task)) return false;
+      if (this.#mayPostpone(error, task)) return 'postponed';
+      if (this.#mayGrantFirst(error, step.entry)) {
+        this.#refused.push(task);
+        return 'refused';
+      }
       if (!this.#tolerates(error, step.entry)) throw this.#explain(error, step.entry);
     }
-    return true;
+    return 'done';
+  }
+
+  /** An index's expression runs with the rights of the table's owner, who may have them by a grant: those come last. */
+  #mayGrantFirst(error: unknown, { desc }: ArchiveEntry): boolean {
+    const denied = PostgresError.of(error)?.code === '42501' && BUILT_BY_OWNER.has(desc);
+    return denied && !this.#granted && this.plan.acl.length > 0 && this.#request.options.acl !== false;
+  }
+
+  /** With nothing beside it: grants and builds change the same rows of the catalogs. */
+  async #grantFirst(schedule: Schedule<RestoreWork>): Promise<void> {
+    this.#granted = true;
+    await this.#carryOut(this.plan.acl);
+    for (const task of this.#refused.splice(0)) {
+      await this.#work(this.#lanes[0]!, task);
+      schedule.done(task);
+    }
   }
 
   /** A check that reads a table may refuse rows until that has its own: again and again, as long as others succeed. */
@@ -307,6 +339,8 @@ class RestoreRun {
 /** Indexes are built in memory where the server has some to spare; a share of what its owner gave it, never less than set. */
 const RAISE_MAINTENANCE_MEMORY = `SELECT pg_catalog.set_config('maintenance_work_mem', greatest(m.setting::pg_catalog.int8, least(262144, b.setting::pg_catalog.int8 * 8 / 4))::pg_catalog.text || 'kB', false)
  FROM pg_catalog.pg_settings m, pg_catalog.pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'`;
+
+const BUILT_BY_OWNER = new Set(['INDEX', 'CONSTRAINT']);
 
 /** A check's verdict, or what a function raised: it may have read a table that has no rows yet. */
 const REFUSED_BY_FUNCTION = /^(?:23514|P0|2F|38|39)/;
