@@ -11,11 +11,14 @@ import { SILENT } from '../src/base/progress.ts';
 import { beginCheck, withAccess } from '../src/operations/restore/check.ts';
 import type { RestoreRequest } from '../src/operations/restore/request.ts';
 import { openSnapshot } from '../src/operations/restore/snapshot.ts';
+import type { Archive } from '../src/postgres/archive/entry.ts';
 import { selectEntries } from '../src/postgres/archive/select.ts';
 import { Session } from '../src/postgres/session.ts';
 import { resolveSettings } from '../src/postgres/settings/settings.ts';
 import { Repository } from '../src/repository/repository.ts';
 import type { CheckLevel, CheckResult } from '../src/restore/check/result.ts';
+import { type DatabaseStatement, databaseDefinition } from '../src/restore/database/definition.ts';
+import type { Deviation } from '../src/restore/deviation.ts';
 import { LocalStorage } from '../src/storage/local.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { freshDatabase, query } from './support/databases.ts';
@@ -30,7 +33,8 @@ interface Stage {
   /** A copy of the restored database; its name. */
   copy(): Promise<string>;
   drop(database: string): Promise<void>;
-  check(database: string, level: CheckLevel): Promise<CheckResult>;
+  archive: Archive;
+  check(database: string, level: CheckLevel, deviations?: Deviation[]): Promise<CheckResult>;
 }
 
 for (const major of [15, 18] as const) {
@@ -47,6 +51,49 @@ for (const major of [15, 18] as const) {
       assert.deepEqual(check.unchecked, []);
       assert.ok(check.objects > 80, String(check.objects));
       assert.equal(check.tables, 8);
+    });
+
+    test('what the restore said that it leaves out is no difference, whatever its words are; anything else is', async () => {
+      const database = await stage.copy();
+      await stage.run(
+        database,
+        `alter database ${database} reset work_mem; alter database ${database} reset app.secret; drop index app.people_lower; drop index app.orders_open; alter database ${database} connection limit -1`,
+      );
+      const { entries } = stage.archive;
+      const index = (tag: string) => entries.find(entry => entry.desc === 'INDEX' && entry.tag === tag)!;
+      const [limit, setting] = ['CONNECTION LIMIT = 50', 'setting work_mem'].map(
+        what => databaseDefinition(stage.archive).statements.find(each => each.what === what)!,
+      ) as [DatabaseStatement, DatabaseStatement];
+      const reason =
+        'INDEX app.orders_open is left out: setting app.secret, setting work_mem, CONNECTION LIMIT';
+      const objects = async (deviations: Deviation[]) =>
+        (await stage.check(database, 'definitions', deviations)).differences
+          .map(({ object }) => object)
+          .sort();
+      const others = [
+        'COMMENT app.INDEX orders_open',
+        'DATABASE setting app.secret',
+        'INDEX app.orders_open',
+      ];
+      const told: Deviation[] = [
+        { kind: 'refused', entry: index('people_lower'), reason },
+        { kind: 'property', statement: setting, reason },
+        { kind: 'property', statement: limit, reason },
+      ];
+      assert.deepEqual(await objects(told), others);
+      const like = { ...setting, after: setting.after!.replace('work_mem', 'maintenance_work_mem') };
+      const beside: Deviation[] = [
+        { kind: 'refused', entry: index('orders_open'), reason },
+        { kind: 'property', statement: like, reason },
+      ];
+      assert.deepEqual(await objects(beside), [
+        'COMMENT app.INDEX orders_open',
+        'DATABASE connection limit',
+        'DATABASE setting app.secret',
+        'DATABASE setting work_mem',
+        'INDEX app.people_lower',
+      ]);
+      await stage.drop(database);
     });
 
     // What is compared is the same on every version: once is enough.
@@ -107,14 +154,15 @@ async function makeStage(major: Major): Promise<Stage> {
       return name;
     },
     drop: name => run('postgres', `drop database ${name} with (force)`),
-    async check(database, level) {
+    archive: snapshot.archive,
+    async check(database, level, deviations = []) {
       const settings = await resolveSettings({ url: shared.url(database) }, {}, homedir());
       const request: RestoreRequest = {
         snapshot,
         storage: { spec: { kind: 'local', path: join(site.folder, 'repository') } },
         target: { kind: 'new', name: database, server: settings },
         ...{ tables: [], only: undefined, roles: false, owner: true, privileges: true, tablespaces: true },
-        ...{ jobs: 1, check: level, notes: [], reporter: SILENT, signal: new AbortController().signal },
+        ...{ jobs: 1, check: level, deviations, reporter: SILENT, signal: new AbortController().signal },
         confirm: async () => true,
       };
       const begun = await beginCheck(request, selectEntries(snapshot.archive), settings);

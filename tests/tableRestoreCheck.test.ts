@@ -15,6 +15,7 @@ import { Session } from '../src/postgres/session.ts';
 import { resolveSettings } from '../src/postgres/settings/settings.ts';
 import { Repository } from '../src/repository/repository.ts';
 import { type CheckResult, RestoreDiffers } from '../src/restore/check/result.ts';
+import type { Deviation } from '../src/restore/deviation.ts';
 import { LocalStorage } from '../src/storage/local.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { type Database, freshDatabase, query } from './support/databases.ts';
@@ -78,20 +79,20 @@ before(async () => {
       clean: false,
     },
     ...{ tables: ['orders'], only: undefined, roles: false, owner: true, privileges: true },
-    ...{ tablespaces: true, jobs: 1, check: 'definitions', notes: [] },
+    ...{ tablespaces: true, jobs: 1, check: 'definitions' },
     ...{ reporter: SILENT, signal: new AbortController().signal, confirm: async () => true },
   };
 });
 after(() => site.remove());
 
 /** The check around work that is done instead of a restore of `orders`, and rolled back. */
-async function checked(sql: string, first = ''): Promise<CheckResult> {
+async function checked(sql: string, first = '', deviations: Deviation[] = []): Promise<CheckResult> {
   const session = await Session.open(await resolveSettings({ url: database.url }, {}, homedir()));
   try {
     const profile = await readProfile(session);
     const selected = selectEntries(request.snapshot.archive, { tables: anyPattern(request.tables) });
     await session.run(`BEGIN; SET search_path = public; ${first}`);
-    const begun = await beginTablesCheck(request, selected, session, profile);
+    const begun = await beginTablesCheck({ ...request, deviations }, selected, session, profile);
     await session.run(`SET search_path = public; ${sql}`);
     return await begun.finish(selected.entries, [{ name: 'public.orders', rows: 5 }]);
   } finally {
@@ -134,4 +135,16 @@ test('a table that was missing comes with all that is its own', async () => {
     return true;
   });
   await assert.rejects(checked('select', first), { code: 'RESTORE_DIFFERS' });
+  // What was told of one object excuses that, and nothing that its words name.
+  const entry = request.snapshot.archive.entries.find(
+    ({ desc, tag }) => desc === 'TABLE' && tag === 'orders',
+  )!;
+  const told: Deviation[] = [{ kind: 'refused', entry, reason: 'SEQUENCE public.orders_id_seq is missing' }];
+  await assert.rejects(checked('select', first, told), error => {
+    assert.ok(error instanceof RestoreDiffers);
+    const objects = error.check.differences.map(each => each.object);
+    assert.ok(objects.includes('SEQUENCE public.orders_id_seq'), objects.join());
+    assert.ok(!objects.includes('TABLE public.orders'), objects.join());
+    return true;
+  });
 });

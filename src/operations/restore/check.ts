@@ -12,6 +12,7 @@ import { compareRows } from '../../restore/check/exact.ts';
 import type { Definitions } from '../../restore/check/readDefinitions.ts';
 import { type CheckResult, uncheckedResult, unread } from '../../restore/check/result.ts';
 import { openMaintenance } from '../../restore/database/maintenance.ts';
+import { refusedStatements } from '../../restore/deviation.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile } from './roles.ts';
 import { isWholeDatabase } from './whole.ts';
@@ -45,7 +46,7 @@ export async function beginCheck(
       reporter.begin('reading the definitions back', null);
       const session = await Session.open(into, 'tidemark check', signal);
       const profile = await readProfile(session).finally(() => session.close());
-      const settled = { ...expected, notes: request.notes ?? [] };
+      const settled = { ...expected, deviations: request.deviations ?? [] };
       const checked = await readable(() => checkDatabase(into, profile, settled, before, signal), signal);
       reporter.end();
       const definitions =
@@ -67,7 +68,7 @@ export async function beginCheck(
       options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
       data: only !== 'schema',
       database: !saysDatabase ? 'not' : target.kind === 'to' ? 'given' : 'made',
-      notes: [],
+      deviations: [],
     };
   }
 }
@@ -110,13 +111,10 @@ export async function withAccess(
   const made = request.target.kind !== 'to';
   const session = await openMaintenance(settings);
   try {
-    const differences = await compareAccess(session, settings.database, request.snapshot.archive, made);
-    const told = request.notes ?? [];
-    const untold = differences.filter(({ object }) => {
-      const what = object.replace(/^DATABASE /, '').toLowerCase();
-      return !told.some(note => note.toLowerCase().includes(what));
-    });
-    return { ...check, differences: [...check.differences, ...untold] };
+    const refused = refusedStatements(request.deviations ?? []);
+    const expected = { archive: request.snapshot.archive, made, refused };
+    const differences = await compareAccess(session, settings.database, expected);
+    return { ...check, differences: [...check.differences, ...differences] };
   } finally {
     await session.close();
   }

@@ -8,13 +8,10 @@ import { putLargeObjects } from '../../restore/database/largeObjects.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import type { TableTarget } from '../../restore/table/target.ts';
-import type { RestoreRequest } from './request.ts';
+import { type RestoreRequest, tell } from './request.ts';
 
 /** duplicate_schema, _object, _table, _function, _alias: what a table needs and the target has. */
 const DUPLICATE = new Set(['42P06', '42710', '42P07', '42723', '42712']);
-
-/** How many are named of what is kept. */
-const KEPT_SHOWN = 20;
 
 /** Carries out single entries of a snapshot in the transaction of a table restore. */
 export class EntryRun {
@@ -48,10 +45,10 @@ export class EntryRun {
 
   /** Says what was there already, in one note. */
   noteKept(): void {
-    if (this.#kept.length === 0) return;
-    const names = this.#kept.slice(0, KEPT_SHOWN).map(describeEntry).join(', ');
-    const more = this.#kept.length > KEPT_SHOWN ? ` and ${this.#kept.length - KEPT_SHOWN} more` : '';
-    this.#request.reporter.note(`there already, and kept as it is: ${names}${more}`);
+    tell(
+      this.#request,
+      this.#kept.map(entry => ({ kind: 'kept', entry })),
+    );
   }
 
   /** Runs what an entry says. 'present' where something of its name is there; any other error is thrown. */
@@ -109,10 +106,6 @@ export class EntryRun {
     reporter.end();
     return rows;
   }
-}
-
-export function describeEntry(entry: ArchiveEntry): string {
-  return `${entry.desc} ${entry.namespace ? `${entry.namespace}.` : ''}${entry.tag}`;
 }
 
 function miscounted(where: string, stored: number, loaded: number): TidemarkError {

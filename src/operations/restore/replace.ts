@@ -6,6 +6,7 @@ import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
+import { describeEntry } from '../../restore/deviation.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
 import type { Division } from '../../restore/table/existing.ts';
 import {
@@ -15,8 +16,8 @@ import {
   staleViews,
 } from '../../restore/table/lost.ts';
 import { Surroundings } from '../../restore/table/surroundings.ts';
-import { describeEntry, type EntryRun } from './entryRun.ts';
-import type { RestoredTable, RestoreRequest } from './request.ts';
+import type { EntryRun } from './entryRun.ts';
+import { type RestoredTable, type RestoreRequest, tell } from './request.ts';
 
 /** The entries of one table restore, in the order in which they are carried out. */
 interface Steps {
@@ -215,9 +216,8 @@ export class ReplaceRun {
     const statement = secret
       ? "'tidemark export' has its statement"
       : `its statement: ${statements.join(' ')}`;
-    this.#request.reporter.note(
-      `${describeEntry(entry)} is missing and can't be made: ${error.said({ secret })}; ${statement}`,
-    );
+    const reason = `${error.said({ secret })}; ${statement}`;
+    tell(this.#request, [{ kind: 'refused', entry, reason }]);
   }
 
   /** What went with the tables that were missing (DROP … CASCADE) comes back with them, or is named. */

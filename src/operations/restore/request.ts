@@ -1,6 +1,7 @@
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { CheckLevel, CheckResult } from '../../restore/check/result.ts';
+import { type Deviation, deviationNotes } from '../../restore/deviation.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { ThawOptions } from '../thaw.ts';
 import type { PassedOver } from '../wholeness.ts';
@@ -37,12 +38,21 @@ export interface RestoreRequest {
   jobs: number | null;
   /** How far the target is read back and compared with the snapshot; `definitions` unless told. */
   check?: CheckLevel;
-  /** What has been said so far of what the restore does otherwise; `restore` gathers it. */
-  notes?: readonly string[];
+  /** What has been said so far of what the restore does otherwise; `restore` gathers it, see `tell`. */
+  deviations?: Deviation[];
   reporter: Reporter;
   signal: AbortSignal;
   /** Shown before anything is done; false ends the restore with nothing done. */
   confirm(plan: string[], destructive: boolean): Promise<boolean>;
+}
+
+/** Says what the restore does otherwise than the snapshot says, and remembers it for the check. */
+export function tell(
+  { reporter, deviations }: Pick<RestoreRequest, 'reporter' | 'deviations'>,
+  told: readonly Deviation[],
+): void {
+  deviations?.push(...told);
+  for (const note of deviationNotes(told)) reporter.note(note);
 }
 
 /** What `tidemark restore --json` prints. */

@@ -44,7 +44,7 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.thaw && request.only !== 'schema')
     await requireReadable(snapshot, request.thaw, request.thaw.order);
   signal.throwIfAborted();
-  const noted = { ...request, notes, reporter: noting(request.reporter, notes) };
+  const noted = { ...request, deviations: [], reporter: noting(request.reporter, notes) };
   const outcome = await intoTarget(noted, selected);
   return {
     snapshot: snapshot.manifest.snapshot,

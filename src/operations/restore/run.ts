@@ -20,6 +20,7 @@ import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { batches, type EntryStatements, joined } from '../../restore/database/batches.ts';
 import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';
+import { type Deviation, describeEntry } from '../../restore/deviation.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
@@ -41,6 +42,8 @@ export interface RunRequest {
   session: string[];
   /** The snapshot's id, for hints. */
   snapshot: string;
+  /** Says what is done otherwise than the archive says. */
+  tell(deviations: readonly Deviation[]): void;
   /** Called once privileges are granted; resolves to settings for what is left: matviews are refreshed. */
   beforeRefresh(): Promise<string[]>;
   jobs: number | null;
@@ -235,10 +238,7 @@ class RestoreRun {
   #tolerates(error: unknown, entry: ArchiveEntry): boolean {
     const refused = PostgresError.of(error)?.code === '42P17';
     if (!refused || entry.desc !== 'INDEX ATTACH') return false;
-    const name = `${entry.namespace}.${entry.tag}`;
-    this.#request.reporter.note(
-      `index ${name} stands by itself: this server can't attach the index of an exclusion constraint; the rows are checked all the same`,
-    );
+    this.#request.tell([{ kind: 'indexAlone', entry }]);
     return true;
   }
 
@@ -316,7 +316,7 @@ class RestoreRun {
   }
 
   #explain(error: unknown, entry: ArchiveEntry): unknown {
-    const what = `${entry.desc} ${entry.namespace ? `${entry.namespace}.` : ''}${entry.tag}`;
+    const what = describeEntry(entry);
     const server = PostgresError.of(error);
     if (server) {
       const secret = mayHoldSecret(entry);

@@ -48,7 +48,7 @@ export async function beginTablesCheck(
           pgDump: manifest.pgDump,
           options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
           data: request.only !== 'schema',
-          notes: request.notes ?? [],
+          deviations: request.deviations ?? [],
           beside: request.beside === undefined ? null : (table?.name ?? null),
         },
         session.settings.user,

@@ -20,7 +20,7 @@ import {
 } from '../../restore/database/properties.ts';
 import { restoreRoles } from '../../restore/database/roles.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
-import type { RestoredTable, RestoreRequest } from './request.ts';
+import { type RestoredTable, type RestoreRequest, tell } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
 
@@ -41,7 +41,7 @@ export async function restoreWhole(
     requireRoles(request, selected.entries, profile);
     const database = databaseRequest(request, profile);
     if (isWholeDatabase(request)) {
-      (await applyToDatabase(session, database, ['setting', 'roleSetting', 'description'])).forEach(note);
+      tell(request, await applyToDatabase(session, database, ['setting', 'roleSetting', 'description']));
       if (request.target.kind === 'to')
         (await ownProperties(session, database.definition, manifest.source)).forEach(note);
     }
@@ -57,6 +57,7 @@ export async function restoreWhole(
       options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
       session: loading.session,
       snapshot: manifest.snapshot,
+      tell: deviations => tell(request, deviations),
       beforeRefresh: () => beforeRefresh(request, session, database, loading),
       jobs: request.jobs,
       worker: {
@@ -107,9 +108,8 @@ export async function openToUse(request: RestoreRequest, settings: ConnectionSet
   const session = await Session.open(settings, 'tidemark restore');
   try {
     const database = databaseRequest(request, await readProfile(session));
-    const refused = await applyToDatabase(session, database, ['access']);
-    for (const line of [...refused, ...(await requireOpenable(session, database))])
-      request.reporter.note(line);
+    tell(request, await applyToDatabase(session, database, ['access']));
+    tell(request, await requireOpenable(session, database));
   } finally {
     await session.close();
   }
@@ -156,10 +156,8 @@ async function beforeRefresh(
   database: DatabaseRequest,
   loading: LoadingSettings,
 ): Promise<string[]> {
-  if (isWholeDatabase(request) && request.privileges) {
-    const refused = await applyToDatabase(session, database, ['privilege']);
-    for (const line of refused) request.reporter.note(line);
-  }
+  if (isWholeDatabase(request) && request.privileges)
+    tell(request, await applyToDatabase(session, database, ['privilege']));
   if (loading.late.length === 0) return loading.refresh;
   const fresh = await Session.open(session.settings, 'tidemark restore');
   try {

@@ -8,9 +8,11 @@ import { archiveEncoding, type StatementOptions } from '../../postgres/archive/s
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { DatabaseStatement } from '../database/definition.ts';
+import { type Deviation, deviatingEntries, refusedStatements } from '../deviation.ts';
 import type { TargetProfile } from '../profile.ts';
 import { type Comparison, compareObjects, type ObjectDifference, type Unchecked } from './compare.ts';
-import { accessOf, compareProperties } from './databaseProperties.ts';
+import { accessOf, compareProperties, nameOfProperty } from './databaseProperties.ts';
 import { type DescribedObject, describeObjects } from './describe.ts';
 import { compareLargeObjectSizes } from './largeObjects.ts';
 import { type Definitions, pgDumpFor, readDatabase } from './readDefinitions.ts';
@@ -31,8 +33,8 @@ export interface Expectation {
   data: boolean;
   /** What of the database itself was restored: all of it, what can be added to any database, or nothing. */
   database: 'made' | 'given' | 'not';
-  /** Notes of the restore: what they name was announced. */
-  notes: readonly string[];
+  /** What the restore said that it does otherwise: that is not expected. */
+  deviations: readonly Deviation[];
 }
 
 /** What is read with the pg_dump that the snapshot's definitions were read with, if it is here. */
@@ -68,6 +70,7 @@ export async function checkDatabase(
           ...{ owner: owner !== false, privileges: acl !== false, tablespaces: tablespaces !== false },
           made: expected.database === 'made',
           serverMajor: profile.serverMajor,
+          refused: refusedStatements(expected.deviations),
         });
   const sizes = expected.data ? await largeObjects(settings, expected, signal) : [];
   const refused = sizes instanceof PostgresError ? [unreadSizes(sizes)] : [];
@@ -80,7 +83,7 @@ export async function checkDatabase(
     level: 'definitions',
     pgDump: `${there.tool.kind} ${there.tool.version}`,
     objects: objects.equal + properties.equal,
-    differences: differences.filter(difference => !isAnnounced(difference, expected)),
+    differences,
     tables: null,
     unchecked: [...objects.unchecked, ...refused],
   };
@@ -88,12 +91,18 @@ export async function checkDatabase(
 
 const DEFAULT_ACCESS = new Set(['-1', 'false']);
 
+export interface AccessExpectation {
+  archive: Archive;
+  /** Whether the restore made the database; else what is the default is not set. */
+  made: boolean;
+  refused: readonly DatabaseStatement[];
+}
+
 /** How many may connect to the database of the settings, asked in another one; to be called when it is open to use. */
 export async function compareAccess(
   session: Session,
   database: string,
-  archive: Archive,
-  made: boolean,
+  { archive, made, refused }: AccessExpectation,
 ): Promise<ObjectDifference[]> {
   const expected = accessOf(archive);
   const [row] = await session.query(
@@ -105,8 +114,10 @@ export async function compareAccess(
     ['connection limit', expected.connectionLimit, row.datconnlimit!],
     ['is_template', String(expected.isTemplate), String(row.datistemplate === 't')],
   ];
+  const excused = new Set(refused.map(nameOfProperty));
   return pairs
-    .filter(([, wanted, found]) => wanted !== found && (made || !DEFAULT_ACCESS.has(wanted!)))
+    .filter(([name, wanted, found]) => wanted !== found && !excused.has(name!))
+    .filter(([, wanted]) => made || !DEFAULT_ACCESS.has(wanted!))
     .map(([name, wanted, found]) => ({
       kind: 'different' as const,
       object: `DATABASE ${name}`,
@@ -125,16 +136,14 @@ function compareDefinitions(
   const describing = { profile, statements: expected.options };
   const describe = ({ archive }: Definitions) =>
     describeObjects(archive, archive.entries.filter(expected.data ? () => true : isDefinition), describing);
-  const comparison = compareObjects(
-    describeObjects(expected.archive, expected.entries, describing),
-    describe(there),
-    {
-      sameVersion:
-        profile.serverMajor === expected.serverMajor && expected.pgDump.endsWith(` ${there.tool.version}`),
-      maintain: expected.serverMajor >= 17,
-      onlyOwner: expected.options.owner === false ? role : null,
-    },
-  );
+  const deviating = deviatingEntries(expected.deviations);
+  const wanted = expected.entries.filter(entry => !deviating.has(entry.dumpId));
+  const comparison = compareObjects(describeObjects(expected.archive, wanted, describing), describe(there), {
+    sameVersion:
+      profile.serverMajor === expected.serverMajor && expected.pgDump.endsWith(` ${there.tool.version}`),
+    maintain: expected.serverMajor >= 17,
+    onlyOwner: expected.options.owner === false ? role : null,
+  });
   if (before === null) return comparison;
   const known = new Set(describe(before).map(identity));
   const differences = comparison.differences.filter(({ kind, object, found }) => {
@@ -171,38 +180,4 @@ async function largeObjects(
 function unreadSizes(error: PostgresError): Unchecked {
   const hint = 'give the role of the connection the right to read all large objects (a superuser has it)';
   return unread('sizes of large objects', { message: error.said(), hint });
-}
-
-/** Whether the restore had said so: of an object that it left out, of a setting that the server refused. */
-function isAnnounced({ kind, object }: ObjectDifference, expected: Expectation): boolean {
-  const setting = /^DATABASE setting (\S+)/.exec(object)?.[1];
-  if (setting !== undefined) return expected.notes.some(note => note.includes(setting));
-  const property = /^DATABASE (privileges|comment|security label)/.exec(object)?.[1];
-  if (property !== undefined)
-    return expected.notes.some(note => note.startsWith(OWN_LEFT_OUT) && OWN_NAMES[property]!.test(note));
-  if (kind !== 'missing') return false;
-  if (object.startsWith('INDEX ATTACH ') && isExclusionIndex(object, expected)) return true;
-  return expected.notes.some(note => note.startsWith(object) && LEFT_OUT.test(note.slice(object.length)));
-}
-
-/** How restore/database/properties.ts begins a note of what it could not set. */
-const OWN_LEFT_OUT = "left out of the database's own: ";
-const OWN_NAMES: Record<string, RegExp> = {
-  privileges: / ON DATABASE|privilege/,
-  comment: /comment/,
-  'security label': /security label/,
-};
-
-const LEFT_OUT = /^:? (?:is )?(?:left out|there already|kept|refused|not restored)/;
-
-/** PostgreSQL up to 19 can't attach the index of an exclusion constraint to the one above it. */
-function isExclusionIndex(object: string, { archive }: Expectation): boolean {
-  const attach = archive.entries.find(
-    entry => entry.desc === 'INDEX ATTACH' && object === `INDEX ATTACH ${entry.namespace}.${entry.tag}`,
-  );
-  const ids = new Set(attach?.dependencies);
-  return archive.entries.some(
-    entry =>
-      ids.has(entry.dumpId) && entry.desc === 'CONSTRAINT' && (entry.defn ?? '').includes(' EXCLUDE USING '),
-  );
 }

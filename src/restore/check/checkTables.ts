@@ -6,6 +6,7 @@ import { Belongings, isRelation, isRemark } from '../../postgres/archive/belongs
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { archiveEncoding } from '../../postgres/archive/statements.ts';
 import type { Session } from '../../postgres/session.ts';
+import { deviatingEntries } from '../deviation.ts';
 import type { TargetProfile } from '../profile.ts';
 import type { Expectation } from './checkDatabase.ts';
 import { type CompareOptions, compareObjects, type ObjectDifference } from './compare.ts';
@@ -14,7 +15,10 @@ import { type Definitions, pgDumpFor, readDefinitions } from './readDefinitions.
 import type { CheckResult } from './result.ts';
 
 export interface TablesExpectation
-  extends Pick<Expectation, 'archive' | 'entries' | 'serverMajor' | 'pgDump' | 'options' | 'data' | 'notes'> {
+  extends Pick<
+    Expectation,
+    'archive' | 'entries' | 'serverMajor' | 'pgDump' | 'options' | 'data' | 'deviations'
+  > {
   /** SEQUENCE SET entries that were carried out. */
   sequences: readonly ArchiveEntry[];
   /** Schema and name, with a dot between, of the table that was made beside the one that is there. */
@@ -73,6 +77,7 @@ class Snapshot {
   readonly #before: Set<string>;
   readonly #compare: CompareOptions;
   readonly #names: Set<string>;
+  readonly #deviating: Set<number>;
 
   constructor(
     before: Definitions,
@@ -83,6 +88,7 @@ class Snapshot {
   ) {
     const describing = { profile, statements: expected.options };
     this.#expected = expected;
+    this.#deviating = deviatingEntries(expected.deviations);
     this.#wanted = describeObjects(expected.archive, expected.archive.entries, describing);
     this.#names = new Set(this.#wanted.map(object => object.name));
     this.#found = describeObjects(after.archive, after.archive.entries, describing);
@@ -101,7 +107,7 @@ class Snapshot {
   compareBrought() {
     const required = this.#required();
     const wanted = this.#wanted.filter(
-      object => required.has(object.entry.dumpId) && !this.#isAnnounced(object.name),
+      ({ entry }) => required.has(entry.dumpId) && !this.#deviating.has(entry.dumpId),
     );
     const names = new Set(wanted.map(object => object.name));
     // What comes with a thing of the snapshot (a table that depends on it, a key to it) is compared if it came.
@@ -130,10 +136,6 @@ class Snapshot {
     const { beside } = this.#expected;
     if (beside === null) return false;
     return object === `TABLE ${beside}` || object.endsWith(`CONSTRAINT ${beside}`);
-  }
-
-  #isAnnounced(name: string): boolean {
-    return this.#expected.notes.some(note => note.startsWith(name) || note.includes(` ${name} `));
   }
 
   /** dumpIds of what belongs to selected relations that were not there. */

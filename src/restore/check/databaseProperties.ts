@@ -1,6 +1,6 @@
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { isDatabaseEntry } from '../../postgres/archive/statements.ts';
-import { LAST_SETTINGS } from '../database/definition.ts';
+import { type DatabaseStatement, LAST_SETTINGS } from '../database/definition.ts';
 import type { ObjectDifference } from './compare.ts';
 import { tokensOf } from './wording.ts';
 
@@ -12,6 +12,8 @@ export interface PropertyOptions {
   made: boolean;
   /** Of the target: older ones lack some kinds of locale, which is noted when the database is made. */
   serverMajor: number;
+  /** Statements that the target did not take, which was said: what they set is not expected. */
+  refused: readonly DatabaseStatement[];
 }
 
 /** Who may connect, and as what: what would be in a restore's way, so it is set, or refused and noted, at the very end. */
@@ -28,8 +30,8 @@ export function compareProperties(
   found: Archive,
   options: PropertyOptions,
 ): { equal: number; differences: ObjectDifference[] } {
-  const wanted = propertiesOf(expected, options);
-  const there = propertiesOf(found, options);
+  const wanted = propertiesOf(expected, options, options.refused);
+  const there = propertiesOf(found, options, []);
   if (options.serverMajor < ICU_RULES_MAJOR) wanted.delete('icu_rules');
   if (options.serverMajor < BUILTIN_PROVIDER_MAJOR && wanted.get('locale_provider') === 'builtin') {
     for (const name of ['locale_provider', 'builtin_locale']) {
@@ -64,9 +66,16 @@ function difference(
   return { kind, object: `DATABASE ${name}`, expected: shown(expected), found: shown(found) };
 }
 
+const AUTHORIZATION = /^(?:RE)?SET SESSION AUTHORIZATION\b/;
+
 /** Name → value: owner, what it was created with, and what was said about it afterwards. */
-function propertiesOf(archive: Archive, options: PropertyOptions): Map<string, string> {
+function propertiesOf(
+  archive: Archive,
+  options: PropertyOptions,
+  refused: readonly DatabaseStatement[],
+): Map<string, string> {
   const properties = new Map<string, string>();
+  const without = new Set(refused.map(wordsOf).map(words => words.join(' ')));
   const grants: string[] = [];
   for (const entry of archive.entries) {
     if (!isDatabaseEntry(entry)) continue;
@@ -78,20 +87,39 @@ function propertiesOf(archive: Archive, options: PropertyOptions): Map<string, s
     } else if (entry.desc === 'ACL') grants.push(...statementsOf(entry).map(words => words.join(' ')));
     else {
       for (const words of statementsOf(entry)) {
+        if (without.has(words.join(' '))) continue;
         const [name, value, ofDatabase] = propertyOf(words);
         if ((options.made || !ofDatabase) && !isAccess(name)) properties.set(name, value);
       }
     }
   }
-  if (options.privileges && grants.length > 0) properties.set('privileges', grants.sort().join('\n'));
+  // Who granted is only compared where every change of the session's user was taken.
+  const grantors = !options.refused.some(({ before }) => AUTHORIZATION.test(before));
+  const granted = grants
+    .filter(grant => !without.has(grant) && (grantors || !AUTHORIZATION.test(grant)))
+    .sort();
+  if (options.privileges && granted.length > 0) properties.set('privileges', granted.join('\n'));
   return properties;
 }
 
-/** Statements of an entry about the database as words, the database's name left out. */
+/** What a statement about the database sets. */
+export function nameOfProperty(statement: DatabaseStatement): string {
+  return propertyOf(wordsOf(statement))[0];
+}
+
+function wordsOf({ before, after }: DatabaseStatement): string[] {
+  return wordsOfSql(after === null ? before : `${before}name${after}`)[0] ?? [];
+}
+
 function statementsOf(entry: ArchiveEntry): string[][] {
+  return wordsOfSql(entry.defn ?? '');
+}
+
+/** Statements about the database as words, the database's name left out. */
+function wordsOfSql(sql: string): string[][] {
   const statements: string[][] = [[]];
   let named = false;
-  for (const word of tokensOf(entry.defn ?? '')) {
+  for (const word of tokensOf(sql)) {
     if (word.startsWith('--')) continue;
     if (word === ';') statements.push([]);
     else if (!(named && statements.at(-1)!.at(-1) === 'DATABASE')) statements.at(-1)!.push(word);

@@ -11,8 +11,10 @@ import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
 import { FIXED_SETTINGS } from '../../postgres/sessionStart.ts';
+import type { Deviation } from '../deviation.ts';
 import {
   type DatabaseDefinition,
+  type DatabaseStatement,
   type DatabaseStatementKind,
   encodedName,
   LAST_SETTINGS,
@@ -35,40 +37,35 @@ const REASONS: Record<string, string> = {
   '42P01': 'this server does not know it',
 };
 
-/**
- * Runs the statements of these kinds on the session's database. Resolves to what was refused, one line a reason; of a
- * setting only its name.
- */
+/** Runs the statements of these kinds on the session's database. Resolves to what was refused. */
 export async function applyToDatabase(
   session: Session,
   { archive, definition, roles }: DatabaseRequest,
   kinds: readonly DatabaseStatementKind[],
-): Promise<string[]> {
+): Promise<Deviation[]> {
   const wanted = definition.statements.filter(statement => kinds.includes(statement.kind));
   if (wanted.length === 0) return [];
   const name = await encodedName(session, session.settings.database, archive);
-  const refused = new Map<string, string[]>();
-  const refuse = (reason: string, what: string) =>
-    refused.set(reason, [...(refused.get(reason) ?? []), what]);
+  const refused: Deviation[] = [];
+  const refuse = (reason: string, statement: DatabaseStatement) =>
+    refused.push({ kind: 'property', statement, reason });
   await session.run(encodingStatement(archive));
   for (const statement of wanted) {
     if (statement.role !== null && !roles.has(statement.role)) {
-      refuse('the role is missing', statement.what);
+      refuse('the role is missing', statement);
       continue;
     }
     try {
       const { notices } = await session.run(statementFor(statement, name, archive.text));
       const ignored = notices.find(({ code }) => NOT_GRANTED.has(code));
-      if (ignored) refuse(ignored.message, statement.what);
+      if (ignored) refuse(ignored.message, statement);
     } catch (error) {
       if (!(error instanceof PostgresError)) throw error;
-      refuse(statement.assignment === null ? error.message : reasonOf(error), statement.what);
+      refuse(statement.assignment === null ? error.message : reasonOf(error), statement);
     }
   }
   await session.run("SET client_encoding = 'UTF8'");
-  return [...refused].map(
-    ([reason, what]) => `left out of the database's own: ${what.join(', ')}: ${reason}`,
-  );
+  return refused;
 }
 
 /** privilege_not_granted and privilege_not_revoked: warnings, where the role may not grant. */
@@ -86,7 +83,7 @@ export function reasonOf({ code }: PostgresError): string {
 export async function requireOpenable(
   session: Session,
   { archive, definition }: DatabaseRequest,
-): Promise<string[]> {
+): Promise<Deviation[]> {
   const loading = definition.statements.filter(
     ({ kind, assignment }) =>
       kind === 'access' && assignment !== null && settingName(assignment).endsWith('_preload_libraries'),
@@ -102,8 +99,8 @@ export async function requireOpenable(
       const reset = ` RESET ${quoteName(settingName(assignment!))}`;
       await session.run(Buffer.concat([Buffer.from(before), name, Buffer.from(reset)]));
     }
-    const what = loading.map(each => each.what).join(', ');
-    return [`left out of the database's own: ${what}: this server lacks a library that it names`];
+    const reason = 'this server lacks a library that it names';
+    return loading.map(statement => ({ kind: 'property', statement, reason }));
   }
 }
 
