@@ -34,6 +34,9 @@ export interface ServerFacts {
   localeProvider: string;
   icuLocale: string | null;
   sizeBytes: number;
+  tables: number;
+  /** Of the list of large objects. */
+  largeObjectsBytes: number;
   inRecovery: boolean;
   superuser: boolean;
   role: string;
@@ -75,21 +78,18 @@ export async function openCaptureSession(
 }
 
 /** Locks first, snapshot second, so that nothing can change a table between the two. */
-export async function openAnchor(
-  settings: ConnectionSettings,
+export async function lockAnchor(
+  session: Session,
+  facts: ServerFacts,
   wanted: (schema: string, table: string) => boolean,
   patience: LockPatience,
-  signal: AbortSignal,
 ): Promise<Anchor> {
-  const session = await openCaptureSession(settings, signal);
   try {
-    const facts = await readFacts(session);
     const tables = await lockTables(session, wanted, patience);
     const [exported] = await session.query('select pg_catalog.pg_export_snapshot() as id');
     return { session, facts, snapshot: exported!.id!, tables };
   } catch (error) {
-    await session.close();
-    throw explainCaptureError(error, describeSettings(settings));
+    throw explainCaptureError(error, describeSettings(session.settings));
   }
 }
 
@@ -146,7 +146,7 @@ async function listTables(session: Session, locked: Iterable<string>): Promise<S
   }));
 }
 
-async function readFacts(session: Session): Promise<ServerFacts> {
+export async function readFacts(session: Session): Promise<ServerFacts> {
   const [row] = await session.query(sqlFile('server_facts'));
   return {
     database: row!.database!,
@@ -158,6 +158,8 @@ async function readFacts(session: Session): Promise<ServerFacts> {
     localeProvider: row!.locale_provider!,
     icuLocale: row!.icu_locale ?? null,
     sizeBytes: Number(row!.size_bytes),
+    tables: Number(row!.tables),
+    largeObjectsBytes: Number(row!.large_objects_bytes),
     inRecovery: row!.in_recovery === 't',
     superuser: row!.superuser === 't',
     role: row!.role!,

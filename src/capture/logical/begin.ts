@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError } from '../../base/errors.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
+import type { StartedPgDump } from '../../postgres/pgDump/archiveHead.ts';
+import type { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
-import { type Anchor, openAnchor } from './anchor.ts';
+import { type Anchor, lockAnchor, openCaptureSession, readFacts, type ServerFacts } from './anchor.ts';
 import { changedMeanwhile } from './catalogState.ts';
 import { captureGlobals, type Globals } from './globals.ts';
-import { type CapturePlan, type CaptureScope, planCapture } from './plan.ts';
+import { type CapturePlan, type CaptureScope, planCapture, startPgDump } from './plan.ts';
 import { isLockRefused, LockPatience } from './tableLocks.ts';
 
 /** Times that definitions may change while they are read, each time another snapshot is taken. */
@@ -19,6 +21,8 @@ export interface CaptureRequest {
   lockWaitMs: number;
   /** A line for whoever watches. */
   note: (line: string) => void;
+  /** What else takes time and needs no lock: awaited before each time that locks are taken. */
+  ready: (facts: ServerFacts) => Promise<void>;
   signal: AbortSignal;
 }
 
@@ -26,6 +30,8 @@ export interface BegunCapture {
   anchor: Anchor;
   plan: CapturePlan;
   globals: Globals;
+  /** In no transaction. */
+  spare: Session;
 }
 
 /**
@@ -37,25 +43,35 @@ export async function beginCapture(request: CaptureRequest): Promise<BegunCaptur
   const patience = new LockPatience(request.lockWaitMs, request.note, signal);
   const excluded = anyPattern(scope.excludeTables);
   const wanted = (schema: string, table: string) => !excluded(schema, table);
-  for (let attempt = 1; ; attempt++) {
-    const anchor = await openAnchor(settings, wanted, patience, signal);
-    try {
-      const begun = await read(anchor, request);
-      const changed = await changedMeanwhile(anchor, signal);
-      if (changed.length === 0) return begun;
-      throw catalogUnsteady(changed);
-    } catch (error) {
-      await anchor.session.close();
-      signal.throwIfAborted();
-      if (attempt === ATTEMPTS || !isWorthAnotherTry(error)) throw error;
+  const spare = await openCaptureSession(settings, signal);
+  try {
+    for (let attempt = 1; ; attempt++) {
+      const session = await openCaptureSession(settings, signal);
+      let pgDump: StartedPgDump | undefined;
+      try {
+        // All that takes a while comes before the locks.
+        const facts = await readFacts(session);
+        pgDump = await startPgDump(session, facts, scope, signal);
+        await request.ready(facts);
+        const anchor = await lockAnchor(session, facts, wanted, patience);
+        const plan = await planCapture(anchor, pgDump, scope);
+        const globals = await captureGlobals(session, scope.rolePasswords);
+        const changed = await changedMeanwhile(anchor, spare);
+        if (changed.length === 0) return { anchor, plan, globals, spare };
+        throw catalogUnsteady(changed);
+      } catch (error) {
+        await session.close();
+        signal.throwIfAborted();
+        if (attempt === ATTEMPTS || !isWorthAnotherTry(error)) throw error;
+      } finally {
+        await pgDump?.end();
+      }
+      await delay(PAUSE_MS * attempt, undefined, { signal });
     }
-    await delay(PAUSE_MS * attempt, undefined, { signal });
+  } catch (error) {
+    await spare.close();
+    throw error;
   }
-}
-
-async function read(anchor: Anchor, { scope, signal }: CaptureRequest): Promise<BegunCapture> {
-  const plan = await planCapture(anchor, { ...scope, signal });
-  return { anchor, plan, globals: await captureGlobals(anchor.session, scope.rolePasswords) };
 }
 
 /** What pg_dump says of an object that was dropped under its hands, or whose lock it could not have. */

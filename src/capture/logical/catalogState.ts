@@ -1,27 +1,33 @@
 import type { Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
-import { type Anchor, openCaptureSession } from './anchor.ts';
+import type { Anchor } from './anchor.ts';
 
 /**
  * What the anchor's snapshot has and the database has no more, or not so any more: `pg_proc answer`. Of the objects whose
  * definitions pg_dump does not read under the snapshot alone, and which no lock of a table protects.
+ *
+ * @param other A session that is in no transaction.
  */
-export async function changedMeanwhile(anchor: Anchor, signal: AbortSignal): Promise<string[]> {
-  const session = await openCaptureSession(anchor.session.settings, signal);
-  try {
-    if ((await digestOf(session)) === (await digestOf(anchor.session))) return [];
-    const now = await stateOf(session);
-    const then = await stateOf(anchor.session);
-    return [...then]
-      .filter(([key, { version }]) => now.get(key)?.version !== version)
-      .map(([, { name }]) => name);
-  } finally {
-    await session.close();
-  }
+export async function changedMeanwhile(anchor: Anchor, other: Session): Promise<string[]> {
+  const sessions = [other, anchor.session] as const;
+  const [digestsNow, digestsThen] = await Promise.all(sessions.map(digestsOf));
+  const catalogs = [...digestsThen!].filter(([name, digest]) => digestsNow!.get(name) !== digest);
+  if (catalogs.length === 0) return [];
+  const names = catalogs.map(([name]) => name);
+  const [now, then] = await Promise.all(sessions.map(session => stateOf(session, names)));
+  return [...then!]
+    .filter(([key, { version }]) => now!.get(key)?.version !== version)
+    .map(([, { name }]) => name);
 }
 
-async function stateOf(session: Session): Promise<Map<string, { name: string; version: string }>> {
-  const rows = await session.query(sqlFile('catalog_state'));
+async function stateOf(
+  session: Session,
+  catalogs: readonly string[],
+): Promise<Map<string, { name: string; version: string }>> {
+  const rows = await session.query(
+    `select * from (${sqlFile('catalog_state')}\n) state where catalog = any ($1::pg_catalog.text[])`,
+    [`{${catalogs.join(',')}}`],
+  );
   return new Map(
     rows.map(row => [
       `${row.catalog} ${row.oid}`,
@@ -30,12 +36,12 @@ async function stateOf(session: Session): Promise<Map<string, { name: string; ve
   );
 }
 
-/** Of all of it, so that it need not be sent where nothing changed. */
-async function digestOf(session: Session): Promise<string> {
-  const all = "pg_catalog.concat_ws(' ', catalog, oid, version)";
-  const [row] = await session.query(
-    `select pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(${all}, 0))) as digest
-     from (${sqlFile('catalog_state')}\n) state`,
+/** Of each catalog, so that only what changed need be sent. */
+async function digestsOf(session: Session): Promise<Map<string, string>> {
+  const all = "pg_catalog.concat_ws(' ', oid, version)";
+  const rows = await session.query(
+    `select catalog, pg_catalog.concat_ws(' ', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(${all}, 0))) as digest
+     from (${sqlFile('catalog_state')}\n) state group by catalog`,
   );
-  return row!.digest!;
+  return new Map(rows.map(row => [row.catalog!, row.digest!]));
 }

@@ -68,7 +68,7 @@ export class Keeper {
   readonly #own = new Map<string, Holder | undefined>();
   readonly #signal: AbortSignal;
   #main: Holder;
-  #spare: Session | undefined;
+  #spare: Session;
   /** What takes the snapshot over, one after the other. */
   #handing: Promise<unknown> = Promise.resolve();
   /** The anchor holds more than rows need: every table, and catalogs. */
@@ -78,8 +78,10 @@ export class Keeper {
   #watching: Promise<void> | undefined;
   #closed = false;
 
-  constructor(anchor: Anchor, jobs: readonly PartJob[], signal: AbortSignal) {
+  /** @param spare In no transaction; it is the keeper's from here on, as the anchor's is. */
+  constructor(anchor: Anchor, spare: Session, jobs: readonly PartJob[], signal: AbortSignal) {
     this.#anchor = anchor;
+    this.#spare = spare;
     this.#signal = signal;
     this.#main = new Holder(anchor.session, anchor.snapshot, new Set(anchor.tables.map(({ oid }) => oid)));
     for (const { kind, oid, schema, table, weightBytes } of jobs) {
@@ -91,8 +93,9 @@ export class Keeper {
     }
   }
 
-  /** Once every reader has the anchor's snapshot. */
-  watch(events: KeeperEvents): void {
+  /** Once every reader has the anchor's snapshot; resolves when it has looked for the first time. */
+  async watch(events: KeeperEvents): Promise<void> {
+    await this.#inTurn(() => this.#look(events));
     this.#watching = this.#watch(events).catch(error => {
       if (!this.#closed) events.failed(error);
     });
@@ -143,11 +146,11 @@ export class Keeper {
     await this.#watching;
     await this.#handing;
     await this.#main.close(); // another one by now, perhaps
-    await this.#spare?.close();
+    await this.#spare.close();
   }
 
   async #watch(events: KeeperEvents): Promise<void> {
-    this.#spare ??= await this.#open();
+    await this.#pause(WATCH_MS);
     while (!this.#closed) {
       const startedMs = performance.now();
       await this.#inTurn(() => this.#look(events));
@@ -158,7 +161,7 @@ export class Keeper {
 
   async #look(events: KeeperEvents): Promise<void> {
     if (this.#closed) return;
-    const rows = await this.#spare!.query(sqlFile('lock_waiters'));
+    const rows = await this.#spare.query(sqlFile('lock_waiters'));
     this.#waited = new Set(rows.map(row => row.oid!));
     const urgent = [...this.#waited].filter(oid => this.#needed.has(oid));
     const bytes = (oid: string) => this.#needed.get(oid)!.bytes;
@@ -171,7 +174,7 @@ export class Keeper {
   async #handOver(): Promise<void> {
     const needed = [...this.#needed].filter(([oid]) => this.#own.get(oid) === undefined);
     const tables = needed.map(([, { table }]) => table);
-    const next = await takeOver(this.#spare!, this.#main.snapshot, tables);
+    const next = await takeOver(this.#spare, this.#main.snapshot, tables);
     if (!next) return;
     const last = this.#main;
     this.#main = next;

@@ -1,6 +1,6 @@
 import { quoteLiteral, quoteName } from '../../postgres/session.ts';
 import type { PartName } from '../part.ts';
-import type { SourceTable } from './anchor.ts';
+import type { ServerFacts, SourceTable } from './anchor.ts';
 import { lockName } from './tableLocks.ts';
 
 /** A part of a big table has about this many bytes on the server, TOAST included. */
@@ -58,6 +58,11 @@ export function tableParts(table: SourceTable, encoding: string): PartJob[] {
     });
   }
   return parts;
+}
+
+/** Before anything is known but the database as a whole: there are not more parts than this. */
+export function partsAtMost({ tables, largeObjectsBytes, sizeBytes }: ServerFacts): number {
+  return tables + Math.ceil(largeObjectsBytes / PAGE_BYTES) + Math.floor((2 * sizeBytes) / PART_BYTES);
 }
 
 function pagesAPart(table: SourceTable): number {

@@ -5,8 +5,9 @@ import { unmatchedPatterns } from '../../postgres/archive/matching.ts';
 import { anyPattern, patternIn } from '../../postgres/archive/pattern.ts';
 import { selectEntries } from '../../postgres/archive/select.ts';
 import { writeArchive } from '../../postgres/archive/write.ts';
-import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
-import type { Anchor, SourceTable } from './anchor.ts';
+import { StartedPgDump } from '../../postgres/pgDump/archiveHead.ts';
+import type { Session } from '../../postgres/session.ts';
+import type { Anchor, ServerFacts, SourceTable } from './anchor.ts';
 import { examineExclusion, type NeedsExcluded } from './excluded.ts';
 import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
 
@@ -37,17 +38,23 @@ export interface CapturePlan {
   needsExcluded: NeedsExcluded[];
 }
 
+/** The pg_dump that `planCapture` reads with. */
+export function startPgDump(
+  session: Session,
+  { encoding }: ServerFacts,
+  scope: CaptureScope,
+  signal: AbortSignal,
+): Promise<StartedPgDump> {
+  return StartedPgDump.start(session, { args: pgDumpArguments(scope, encoding), signal });
+}
+
 /** What there is to capture under the anchor's snapshot, and the statements that read it. */
 export async function planCapture(
   anchor: Anchor,
-  scope: CaptureScope & { signal: AbortSignal },
+  pgDump: StartedPgDump,
+  scope: CaptureScope,
 ): Promise<CapturePlan> {
-  const head = await readArchiveHead({
-    session: anchor.session,
-    args: pgDumpArguments(scope, anchor.facts.encoding),
-    lockTimeoutMs: PG_DUMP_LOCK_MS,
-    signal: scope.signal,
-  });
+  const head = await pgDump.read(anchor.session, PG_DUMP_LOCK_MS);
   const { archive, changed } = narrow(head.archive, scope);
   refuseUnreadable(archive, anchor);
   const exclusion = await examineExclusion(anchor.session, archive, scope.excludeTables);

@@ -1,11 +1,11 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { type PostedError, receiveError, workerFile } from '../../base/worker.ts';
-import { CAPTURE_SETTINGS } from '../../capture/logical/anchor.ts';
+import { CAPTURE_SETTINGS, type ServerFacts } from '../../capture/logical/anchor.ts';
 import { type BegunCapture, beginCapture } from '../../capture/logical/begin.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
 import { Keeper } from '../../capture/logical/keeper.ts';
-import type { PartJob } from '../../capture/logical/partition.ts';
+import { type PartJob, partsAtMost } from '../../capture/logical/partition.ts';
 import { LOCK_WAIT_MS } from '../../capture/logical/tableLocks.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
@@ -14,7 +14,7 @@ import { Lease } from '../../repository/lease.ts';
 import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
 import { partLines } from '../../repository/parts.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { runCrew } from '../writing/crew.ts';
+import { Crew } from '../writing/crew.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
 import type { CaptureWorkerData } from './worker.ts';
 
@@ -44,9 +44,11 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
   const id = newSessionId(started);
   const lease = await Lease.take(repository.storage, id, 'backup');
   let session: WritingSession | undefined;
+  let run: BackupRun | undefined;
   try {
     session = await WritingSession.begin({ ...request, id, started });
-    const run = new BackupRun(request, session, started);
+    const backup = new BackupRun(request, session, started);
+    run = backup;
     const { scope, settings, lockWaitMs, reporter } = request;
     const note = (line: string) => reporter.note(line);
     const begun = await beginCapture({
@@ -54,15 +56,16 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
       scope,
       lockWaitMs: lockWaitMs ?? LOCK_WAIT_MS,
       note,
+      ready: facts => backup.ready(facts),
       signal,
     });
     for (const warning of warningsOf(request, begun)) note(`warning: ${warning}`);
-    const written = await run.captureParts(begun);
-    const streams = await run.writeStreams(begun, written);
+    const written = await backup.captureParts(begun);
+    const streams = await backup.writeStreams(begun, written);
     await session.assembler.finish();
     await lease.hold();
     signal.throwIfAborted();
-    const manifest = run.manifest(begun, streams);
+    const manifest = backup.manifest(begun, streams);
     await commitUnder(lease, repository, manifest);
     await session.checkpoints.finish();
     return manifest;
@@ -71,6 +74,7 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
     signal.throwIfAborted();
     throw explainCaptureError(error, describeSettings(request.settings));
   } finally {
+    await run?.dismiss();
     await lease.release();
   }
 }
@@ -83,6 +87,7 @@ class BackupRun {
   readonly #request: BackupRequest;
   readonly #session: WritingSession;
   readonly #started: Date;
+  #crew: Crew<PartJob, string> | undefined;
 
   constructor(request: BackupRequest, session: WritingSession, started: Date) {
     this.#request = request;
@@ -90,27 +95,47 @@ class BackupRun {
     this.#started = started;
   }
 
-  /** Every row, under locks that are given back as soon as they are read; no lock is held afterwards. */
-  async captureParts({ anchor, plan: { jobs } }: BegunCapture): Promise<WrittenStream[]> {
+  /** The workers are there, with their connections; not more than there can be parts. */
+  async ready(facts: ServerFacts): Promise<void> {
+    const parts = this.#request.scope.schemaOnly ? 0 : partsAtMost(facts);
+    if (parts === 0) return;
+    this.#crew ??= this.#hire(parts);
+    await this.#crew.opened();
+  }
+
+  #hire(parts: number): Crew<PartJob, string> {
     const { settings, reporter, signal } = this.#request;
-    const keeper = new Keeper(anchor, jobs, signal);
+    const workers: CaptureWorkerData[] = this.#session
+      .workerData(parts)
+      .map(data => ({ ...data, settings, sessionSettings: CAPTURE_SETTINGS }));
+    return new Crew({
+      file: workerFile('./worker', import.meta.url),
+      workers,
+      assembler: this.#session.assembler,
+      progress: bytes => reporter.advance(bytes),
+      signal,
+      explain: (error, job) => explainWorker(error, job, describeSettings(settings)),
+    });
+  }
+
+  async dismiss(): Promise<void> {
+    await this.#crew?.dismiss();
+  }
+
+  /** Every row, under locks that are given back as soon as they are read; no lock is held afterwards. */
+  async captureParts({ anchor, spare, plan: { jobs } }: BegunCapture): Promise<WrittenStream[]> {
+    const { reporter, signal } = this.#request;
+    const keeper = new Keeper(anchor, spare, jobs, signal);
     try {
       if (jobs.length === 0) return [];
       reporter.begin(
         'reading',
         jobs.reduce((sum, job) => sum + job.weightBytes, 0),
       );
-      const workers: CaptureWorkerData[] = this.#session.workerData(jobs.length).map(data => ({
-        ...data,
-        settings,
-        sessionSettings: CAPTURE_SETTINGS,
-        snapshot: anchor.snapshot,
-      }));
-      const written = await runCrew({
-        file: workerFile('./worker', import.meta.url),
-        workers,
+      this.#crew ??= this.#hire(jobs.length); // where the first table was made meanwhile
+      const written = await this.#crew.run({
         jobs,
-        assembler: this.#session.assembler,
+        start: anchor.snapshot,
         previous: job => this.#session.listsOf(job),
         started: (hurry, failed) =>
           keeper.watch({ hurry: oids => hurry(({ oid }) => rankOf(oid, oids)), failed }),
@@ -120,9 +145,6 @@ class BackupRun {
           keeper.done(job);
           this.#session.checkpoints.add(partRecord(job, written), written);
         },
-        progress: bytes => reporter.advance(bytes),
-        signal,
-        explain: (error, job) => explainWorker(error, job, describeSettings(settings)),
       });
       await keeper.confirm();
       reporter.end();

@@ -12,16 +12,18 @@ import { type Fed, type PartReader, type PartSink, writeParts } from '../writing
 export interface CaptureWorkerData extends WriterData {
   settings: ConnectionSettings;
   sessionSettings: string;
-  snapshot: string;
 }
 
 const data = workerData as CaptureWorkerData;
 
-async function open(): Promise<PartReader<PartJob>> {
+/** Starts with the name of the snapshot. */
+async function open(): Promise<PartReader<PartJob, string>> {
   const session = await Session.open(data.settings, 'tidemark backup');
   await session.run(data.sessionSettings);
-  await session.run(beginUnder(data.snapshot));
   return {
+    start: async snapshot => {
+      await session.run(beginUnder(snapshot));
+    },
     read: (job, sink, fed) => capture(session, job, sink, fed),
     close: () => session.close(),
     destroy: () => session.destroy(),

@@ -18,7 +18,7 @@ import { shareOf } from '../../storage/index.ts';
 import { unlessMissing } from '../../storage/object.ts';
 import type { OpenPlace } from '../open.ts';
 import { whileReading } from '../reading.ts';
-import { runCrew } from '../writing/crew.ts';
+import { Crew } from '../writing/crew.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
 import { UnchangedParts } from './unchanged.ts';
 import type { CopyWorkerData } from './worker.ts';
@@ -165,17 +165,21 @@ class CopyRun {
         keys: from.repository.keys.ring,
         packs: { sessions: manifest.sessions, epochs: manifest.epochs, packs: manifest.packs },
       };
-      const copied = await runCrew({
+      const crew = new Crew<PartRecord>({
         file: workerFile('./worker', import.meta.url),
         workers: data.map((each): CopyWorkerData => ({ ...each, from: source })),
-        jobs,
         assembler,
-        previous: part => this.#session.listsOf(part),
-        done: (part, written) => this.#session.checkpoints.add(recordOf(part, written), written),
         progress: done => reporter.advance(done),
         signal,
         explain: error => explain(error, from.name),
       });
+      const work = {
+        ...{ jobs, start: undefined },
+        previous: (part: PartRecord) => this.#session.listsOf(part),
+        done: (part: PartRecord, written: WrittenStream) =>
+          this.#session.checkpoints.add(recordOf(part, written), written),
+      };
+      const copied = await crew.run(work).finally(() => crew.dismiss());
       for (const [i, part] of jobs.entries()) written.set(part, copied[i]!);
       reporter.end();
     }

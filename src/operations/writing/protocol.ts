@@ -24,7 +24,9 @@ export interface PreviousLists {
   refs: (ListRef | null)[];
 }
 
-export type ToWriter<Job> =
+export type ToWriter<Job, Start = undefined> =
+  /** Before the first part: what the reader needs to know beside its own data. */
+  | { type: 'start'; start: Start }
   | { type: 'part'; id: number; job: Job; previous?: PreviousLists }
   /** The parts given, in the order in which they are to be written from now on. */
   | { type: 'hurry'; ids: number[] }
@@ -36,6 +38,9 @@ export type ToWriter<Job> =
   | { type: 'credit'; bytes: number };
 
 export type FromWriter =
+  /** The reader is open. */
+  | { type: 'opened' }
+  /** The reader has been started. */
   | { type: 'ready' }
   /** The part that the worker is at has to be read for it. */
   | { type: 'refused'; id: number }

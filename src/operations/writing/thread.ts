@@ -12,7 +12,9 @@ const UNACKNOWLEDGED_BYTES = 8 << 20;
 const PROGRESS_BYTES = 4 << 20;
 
 /** Where a worker's parts come from. */
-export interface PartReader<Job> {
+export interface PartReader<Job, Start = undefined> {
+  /** Once, before the first part. */
+  start?(start: Start): Promise<void>;
   /**
    * Gives the sink every row of the part; throws where it is not what the job says. Where it can't read it, `fed` gives
    * the sink what the main thread reads in its stead.
@@ -139,16 +141,19 @@ class Feed {
 }
 
 /**
- * What a worker of a `runCrew` does: takes parts from their source to sealed segments, in one thread. Only whole sealed
+ * What a worker of a crew does: takes parts from their source to sealed segments, in one thread. Only whole sealed
  * pieces leave it.
  */
-export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader<Job>>): void {
+export function writeParts<Job, Start = undefined>(
+  data: WriterData,
+  open: () => Promise<PartReader<Job, Start>>,
+): void {
   const outlet = new Outlet();
   const writer = makeWriter(data, outlet);
   const feed = new Feed();
-  let queue: ToWriter<Job>[] = [];
+  let queue: ToWriter<Job, Start>[] = [];
   let running = true;
-  let reader: PartReader<Job> | undefined;
+  let reader: PartReader<Job, Start> | undefined;
 
   const work = async (): Promise<void> => {
     running = true;
@@ -156,10 +161,13 @@ export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader
     try {
       if (!reader) {
         reader = await open();
-        post({ type: 'ready' });
+        post({ type: 'opened' });
       }
       for (let message = queue.shift(); message; message = queue.shift()) {
-        if (message.type === 'part') {
+        if (message.type === 'start') {
+          await reader.start?.(message.start);
+          post({ type: 'ready' });
+        } else if (message.type === 'part') {
           const part = message.id;
           id = part;
           const sink = new PartSink(writer, outlet);
@@ -183,7 +191,7 @@ export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader
     running = false;
   };
 
-  parentPort!.on('message', (message: ToWriter<Job>) => {
+  parentPort!.on('message', (message: ToWriter<Job, Start>) => {
     switch (message.type) {
       case 'credit':
         outlet.acknowledged(message.bytes);
@@ -206,8 +214,11 @@ export function writeParts<Job>(data: WriterData, open: () => Promise<PartReader
 }
 
 /** The parts in the order of their ids in the list; a flush comes when there are none. */
-function inHurry<Job>(queue: ToWriter<Job>[], ids: readonly number[]): ToWriter<Job>[] {
-  const place = (message: ToWriter<Job>) => (message.type === 'part' ? ids.indexOf(message.id) : ids.length);
+function inHurry<Message extends { type: string; id?: number }>(
+  queue: Message[],
+  ids: readonly number[],
+): Message[] {
+  const place = (message: Message) => (message.id === undefined ? ids.length : ids.indexOf(message.id));
   return [...queue].sort((a, b) => place(a) - place(b));
 }
 

@@ -11,16 +11,9 @@ import { Relay } from './relay.ts';
 import { clientTooOld, type Environment, findPgDump, type PgDumpTool } from './tool.ts';
 import { readWasmHead } from './wasmHead.ts';
 
-export interface ArchiveRequest {
-  /**
-   * In a transaction of the caller, whose snapshot pg_dump reads under and who holds the locks of the tables: pg_dump
-   * takes none. It may have written.
-   */
-  session: Session;
+export interface PgDumpRequest {
   /** Further options of pg_dump, as `--schema-only`. */
   args: string[];
-  /** How long one statement of pg_dump waits for a lock (of a view, or of a catalog); without an end if left out. */
-  lockTimeoutMs?: number;
   signal?: AbortSignal;
   /** If the caller has chosen one already; else findPgDump chooses. */
   tool?: PgDumpTool;
@@ -31,6 +24,16 @@ export interface ArchiveRequest {
   older?: boolean;
   /** Where to look for a pg_dump; the process's own environment if left out. */
   environment?: Environment;
+}
+
+export interface ArchiveRequest extends PgDumpRequest {
+  /**
+   * In a transaction of the caller, whose snapshot pg_dump reads under and who holds the locks of the tables: pg_dump
+   * takes none. It may have written.
+   */
+  session: Session;
+  /** How long one statement of pg_dump waits for a lock (of a view, or of a catalog); without an end if left out. */
+  lockTimeoutMs?: number;
 }
 
 export interface ArchiveHead {
@@ -50,22 +53,60 @@ export interface ArchiveHead {
  * data is read, so neither a row security policy nor a missing right to a table's rows stops this.
  */
 export async function readArchiveHead(request: ArchiveRequest): Promise<ArchiveHead> {
-  const { session, args, environment = process.env, signal } = request;
-  signal?.throwIfAborted();
-  const tool = request.tool ?? (await findPgDump(session.serverMajor, environment));
-  const older = tool.major < session.serverMajor;
-  if (older && !request.older) throw clientTooOld(session.serverMajor, [tool]);
-  const relay = await Relay.start(session, {
-    lockTimeoutMs: request.lockTimeoutMs ?? 0,
-    serverVersion: older ? tool.version : null,
-  });
+  const { session, lockTimeoutMs } = request;
+  const pgDump = await StartedPgDump.start(session, request);
   try {
-    const head = { relay, options: [...OPTIONS, ...args], signal, tool };
-    return portable(
-      await (tool.kind === 'wasm' ? readWasmHead(head) : readNativeHead({ ...head, environment })),
-    );
+    return await pgDump.read(session, lockTimeoutMs);
   } finally {
-    await relay.end(signal?.aborted ?? false);
+    await pgDump.end();
+  }
+}
+
+/** A pg_dump that has been started and waits for its session, so that its start takes no time of a transaction. */
+export class StartedPgDump {
+  readonly #relay: Relay;
+  readonly #head: Promise<ArchiveHead>;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+
+  /** For the server of this session. Whoever starts one ends it. */
+  static async start(server: Session, request: PgDumpRequest): Promise<StartedPgDump> {
+    const { environment = process.env, signal } = request;
+    signal?.throwIfAborted();
+    const tool = request.tool ?? (await findPgDump(server.serverMajor, environment));
+    const older = tool.major < server.serverMajor;
+    if (older && !request.older) throw clientTooOld(server.serverMajor, [tool]);
+    const relay = new Relay(server.settings, older ? tool.version : null);
+    return new StartedPgDump(relay, { ...request, environment, tool });
+  }
+
+  private constructor(
+    relay: Relay,
+    request: PgDumpRequest & Required<Pick<PgDumpRequest, 'environment' | 'tool'>>,
+  ) {
+    const { args, tool, environment, signal } = request;
+    this.#signal = signal;
+    this.#relay = relay;
+    const either = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    const head = { relay, options: [...OPTIONS, ...args], signal: either, tool };
+    this.#head = tool.kind === 'wasm' ? readWasmHead(head) : readNativeHead({ ...head, environment });
+    this.#head.catch(() => {}); // whoever reads hears of it
+  }
+
+  /** What `readArchiveHead` says. Once only. */
+  async read(session: Session, lockTimeoutMs = 0): Promise<ArchiveHead> {
+    await this.#relay.attach(session, lockTimeoutMs);
+    try {
+      return portable(await this.#head);
+    } finally {
+      await this.#relay.end(this.#signal?.aborted ?? false);
+    }
+  }
+
+  /** Nothing of it runs afterwards. */
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await this.#head.catch(() => {});
   }
 }
 

@@ -7,6 +7,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { connect } from '../connect.ts';
 import type { Session } from '../session.ts';
+import type { ConnectionSettings } from '../settings/settings.ts';
 
 /** Takes bytes for pg_dump, null where the connection ends; a promise says when there is room for more. */
 export type RelayOutput = (bytes: Uint8Array | null) => Promise<void> | undefined;
@@ -43,30 +44,38 @@ const STATEMENT_HEAD_BYTES = 64;
 const SAVEPOINT = 'tidemark_pg_dump';
 const TERMINATE_TIMEOUT_MS = 5000;
 
-export interface RelayOptions {
-  /** How long one statement waits for a lock; 0: without an end. */
-  lockTimeoutMs: number;
-  /** The version that pg_dump is told in place of the server's own; null: that. */
-  serverVersion: string | null;
-}
-
 export class Relay {
-  readonly #session: Session;
-  readonly #parameters: Record<string, string>;
-  readonly #pid: string;
+  readonly #settings: ConnectionSettings;
+  readonly #serverVersion: string | null;
+  readonly #attached = Promise.withResolvers<void>();
+  #session: Session | undefined;
+  #parameters: Record<string, string> = {};
+  #pid = '';
   #output: RelayOutput = () => undefined;
   #incoming: Buffer = Buffer.alloc(0);
   #started = false;
   #dataReached = false;
   #asking = false;
-  #work: Promise<void> = Promise.resolve();
+  #work: Promise<void> = this.#attached.promise;
   #failure: TidemarkError | undefined;
+
+  /**
+   * What pg_dump sends is answered once a session of these settings has been attached.
+   *
+   * @param serverVersion What pg_dump is told in place of the server's own; null: that.
+   */
+  constructor(settings: ConnectionSettings, serverVersion: string | null) {
+    this.#settings = settings;
+    this.#serverVersion = serverVersion;
+  }
 
   /**
    * Prepares the session: whatever is set from here on, `end` undoes. The encoding is the database's, since pg_dump takes
    * and states that of its session.
+   *
+   * @param lockTimeoutMs How long one statement waits for a lock; 0: without an end.
    */
-  static async start(session: Session, { lockTimeoutMs, serverVersion }: RelayOptions): Promise<Relay> {
+  async attach(session: Session, lockTimeoutMs: number): Promise<void> {
     await session.run(
       `SAVEPOINT ${SAVEPOINT};
        SELECT pg_catalog.set_config('client_encoding', pg_catalog.current_setting('server_encoding'), false);
@@ -75,22 +84,19 @@ export class Relay {
     const list = REPORTED_PARAMETERS.map(name => `pg_catalog.current_setting('${name}') AS ${name}`);
     const [row] = await session.query(`SELECT pg_catalog.pg_backend_pid() AS pid, ${list.join(', ')}`);
     const { pid, ...parameters } = row as Record<string, string>;
-    if (serverVersion !== null) parameters.server_version = serverVersion;
-    return new Relay(session, pid!, parameters);
-  }
-
-  private constructor(session: Session, pid: string, parameters: Record<string, string>) {
+    if (this.#serverVersion !== null) parameters.server_version = this.#serverVersion;
     this.#session = session;
-    this.#pid = pid;
+    this.#pid = pid!;
     this.#parameters = parameters;
+    this.#attached.resolve();
   }
 
   get database(): string {
-    return this.#session.settings.database;
+    return this.#settings.database;
   }
 
   get user(): string {
-    return this.#session.settings.user;
+    return this.#settings.user;
   }
 
   /** Why the session can't be used any more, which pg_dump only sees as an end of its connection. */
@@ -122,19 +128,18 @@ export class Relay {
   }
 
   /**
-   * When pg_dump has ended: leaves the session as it was, in its transaction. Where `stop`, a question that the server
-   * still works on ends the session instead.
+   * When pg_dump has ended: leaves the attached session as it was, in its transaction. Where `stop`, a question that the
+   * server still works on ends the session instead.
    */
   async end(stop: boolean): Promise<void> {
+    const session = this.#session!;
     if (stop && this.#asking) {
-      this.#session.destroy();
-      await terminateBackend(this.#session, this.#pid);
+      session.destroy();
+      await terminateBackend(session, this.#pid);
     }
     await this.#work;
     if (this.#failure) return;
-    await this.#session.run(
-      `ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}; DEALLOCATE ALL`,
-    );
+    await session.run(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}; RELEASE SAVEPOINT ${SAVEPOINT}; DEALLOCATE ALL`);
   }
 
   /** A message's length counts itself, but not the letter that all but the first messages begin with. */
@@ -187,7 +192,7 @@ export class Relay {
       return;
     }
     this.#asking = true;
-    await this.#session.relay(message, bytes => this.#output(bytes));
+    await this.#session!.relay(message, bytes => this.#output(bytes));
     this.#asking = false;
   }
 }

@@ -1,7 +1,7 @@
 -- Objects whose definitions the server computes from the newest state of its catalogs, not from a snapshot, and which no
 -- lock of a table keeps as they are; each with what tells its versions apart. Temporary objects are left out, and the row
 -- types of tables. Of relations without rows of their own only what pg_dump writes, since REFRESH and ANALYZE change the
--- rest. Parameters: none. Run under the snapshot and outside of it, and compared.
+-- rest; of subscriptions what everybody may read. Parameters: none. Run under the snapshot and outside of it, and compared.
 with temporary as (
   select oid from pg_catalog.pg_namespace where nspname like 'pg\_temp%' or nspname like 'pg\_toast\_temp%'
 )
@@ -108,6 +108,14 @@ from pg_catalog.pg_range
 union all
 select 'pg_roles', oid::pg_catalog.text, rolname, rolname
 from pg_catalog.pg_roles
+union all
+select 'pg_user_mapping', m.umid::pg_catalog.text, m.srvname, pg_catalog.concat_ws(' ', m.srvid, m.umuser, m.umoptions)
+from pg_catalog.pg_user_mappings m
+union all
+select 'pg_subscription', s.oid::pg_catalog.text, s.subname,
+  pg_catalog.concat_ws(' ', s.subname, s.subowner, s.subslotname, s.subsynccommit, s.subpublications)
+from pg_catalog.pg_subscription s
+where s.subdbid = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
 union all
 select 'pg_type', t.oid::pg_catalog.text, t.typname, t.xmin::pg_catalog.text
 from pg_catalog.pg_type t

@@ -9,6 +9,10 @@ select
   d.datlocprovider as locale_provider,
   coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') as icu_locale,
   pg_catalog.pg_database_size(d.oid) as size_bytes,
+  (
+    select pg_catalog.count(*) from pg_catalog.pg_class c where c.relkind = 'r' and c.oid >= 16384 and c.relpersistence <> 't'
+  ) as tables,
+  pg_catalog.pg_relation_size('pg_catalog.pg_largeobject_metadata') as large_objects_bytes,
   pg_catalog.pg_is_in_recovery() as in_recovery,
   pg_catalog.pg_backend_pid() as pid,
   r.rolsuper as superuser,
