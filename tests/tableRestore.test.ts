@@ -123,7 +123,7 @@ test('a materialized view is refreshed, and the table it reads is not touched', 
 });
 
 test('what went with a dropped table comes back with it', async t => {
-  const { tables, sql, dump } = await backedUp(
+  const { site, url, snapshot, tables, sql, dump } = await backedUp(
     t,
     `
     create table x(id serial primary key, name text);
@@ -154,6 +154,12 @@ test('what went with a dropped table comes back with it', async t => {
       notes.some(note => note.startsWith(name)),
       `${name}: ${notes.join('\n')}`,
     );
+  await sql('drop table x cascade');
+  const { notes: other } = await site.json<{ notes: string[] }>(
+    ...['restore', snapshot, '--to', url, '--table', 'x', '--yes'],
+  );
+  const told = other.filter(note => note.startsWith('FK CONSTRAINT public.y y_x is not there'));
+  assert.match(told.join(), /ALTER TABLE ONLY public.y ADD CONSTRAINT y_x FOREIGN KEY/);
   await sql('drop table x cascade; insert into y values (3, 99)');
   const broken = await tables('x');
   assert.ok(
@@ -163,6 +169,35 @@ test('what went with a dropped table comes back with it', async t => {
   await sql('drop table x, y cascade');
   assert.equal(await sql('select count(*) from other'), '0\n');
   await tables('public.*');
+  assert.equal(await dump(), before);
+});
+
+test('what went with a dropped schema comes back with its tables, or is named', async t => {
+  const { tables, sql, dump } = await backedUp(
+    t,
+    `
+    create schema s; comment on schema s is 'jobs'; grant usage on schema s to public;
+    create type s.spec as (name text, at timestamptz); create type s.mood as enum ('ok', 'bad'); create domain s.few as int check (value < 9);
+    create table s.job(id serial primary key, m s.mood, f s.few); create table s.log(id serial primary key, job int references s.job, t text);
+    create function s.add(specs s.spec[]) returns setof s.job language sql as $$ insert into s.job(m) select 'ok' from unnest(specs) returning * $$;
+    comment on function s.add(s.spec[]) is 'adds'; revoke execute on function s.add(s.spec[]) from public;
+    create function s.free() returns int language sql as 'select 1'; create procedure s.p() language sql as 'select 1';
+    create function s.tg() returns trigger language plpgsql as 'begin return new; end';
+    create trigger a before insert on s.job for each row execute function s.tg(); create trigger b before insert on s.log for each row execute function s.tg();
+    create aggregate s.sum_of(int) (sfunc = int4pl, stype = int, initcond = 0); create operator s.@@@ (leftarg = int, rightarg = int, function = int4pl);
+    create collation s.c from "C"; create text search configuration s.words (copy = simple); create statistics s.st on id, m from s.job;
+    create sequence s.alone start 7; create view s.v as select s.free() from s.job; alter default privileges in schema s grant select on tables to public;
+    create function public.uses() returns s.mood language sql as $$ select 'ok'::s.mood $$;`,
+  );
+  const before = await dump();
+  await sql('drop schema s cascade');
+  const notes = await tables('s.*');
+  assert.equal(await dump(), before, notes.join('\n'));
+  await sql('drop schema s cascade');
+  const some = await tables('s.job');
+  const named = some.filter(note => /--table|can't/.test(note));
+  assert.deepEqual(named.map(note => note.split(' depends')[0]).sort(), ['SEQUENCE s.alone', 'TABLE s.log']);
+  await tables('s.log', 's.alone');
   assert.equal(await dump(), before);
 });
 

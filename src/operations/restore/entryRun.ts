@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../base/errors.ts';
+import { isRemark } from '../../postgres/archive/belongs.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { entryStatements } from '../../postgres/archive/statements.ts';
@@ -13,11 +14,16 @@ import { type RestoreRequest, tell } from './request.ts';
 /** duplicate_schema, _object, _table, _function, _alias: what a table needs and the target has. */
 const DUPLICATE = new Set(['42P06', '42710', '42P07', '42723', '42712']);
 
+/** CREATE … IF NOT EXISTS, OR REPLACE: whether they were there is not known. */
+const SAYS_NOTHING = new Set(['EXTENSION', 'PROCEDURAL LANGUAGE']);
+
 /** Carries out single entries of a snapshot in the transaction of a table restore. */
 export class EntryRun {
   readonly target: TableTarget;
   readonly profile: TargetProfile;
   readonly #request: RestoreRequest;
+  /** dumpIds of what was missing and was made. */
+  readonly made = new Set<number>();
   readonly #kept: ArchiveEntry[] = [];
   readonly #parts: (entry: ArchiveEntry) => PartRecord[] | undefined;
 
@@ -59,6 +65,7 @@ export class EntryRun {
       for (const statement of statements) await this.target.run(statement);
     });
     if (refused && !DUPLICATE.has(refused.code)) throw refused;
+    if (!refused && !SAYS_NOTHING.has(entry.desc) && !isRemark(entry)) this.made.add(entry.dumpId);
     return refused ? 'present' : 'done';
   }
 

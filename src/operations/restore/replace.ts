@@ -196,13 +196,29 @@ export class ReplaceRun {
     for (const key of foreignKeys) {
       const own = belongings.relationsOf(key).find(table => belongings.partsOf(table.dumpId).includes(key));
       const isOwn = own !== undefined && created.has(own.dumpId);
-      if (!isOwn && target.kind !== 'inPlace') continue;
+      if (!isOwn && target.kind !== 'inPlace') {
+        await this.#noteOther(key, own);
+        continue;
+      }
       const result = await this.#run.tryOut(key);
       if (result instanceof PostgresError) this.#noteMissing(key, result);
       else if (result === 'done' && !isOwn)
         reporter.note(`${describeEntry(key)} was missing and is made again`);
       if (result === 'done') await this.#run.create(this.#remarksOf(key));
     }
+  }
+
+  /** In another database than the snapshot's, a table that was not named keeps what it has. */
+  async #noteOther(key: ArchiveEntry, own: ArchiveEntry | undefined): Promise<void> {
+    if (own === undefined) return;
+    const { target } = this.#run;
+    const name = target.hexOfSql(key.tag.slice(own.tag.length + 1));
+    const [found] = await target.session.query(KEY, [...target.hexOf([own]), name, target.encoding]);
+    if (found !== undefined) return;
+    const statement = this.#run.statementsOf(key).map(onOneLine).join(' ');
+    this.#request.reporter.note(
+      `${describeEntry(key)} is not there, and its table was not named: its statement: ${statement}`,
+    );
   }
 
   #remarksOf(key: ArchiveEntry): ArchiveEntry[] {
@@ -224,12 +240,13 @@ export class ReplaceRun {
   async #bringBackLost(): Promise<void> {
     const { archive } = this.#request.snapshot;
     const { reporter } = this.#request;
-    for (const { entry, family, on } of lostDependents(
+    for (const { entry, family, on, isNamedOnly } of lostDependents(
       archive,
       this.#division,
       new Set(this.#selected.entries),
+      this.#run.made,
     )) {
-      if (entry.desc === 'TABLE') {
+      if (isNamedOnly) {
         const name = quoteQualified(entry.namespace, entry.tag);
         reporter.note(
           `${describeEntry(entry)} depends on ${on.tag} and is missing: restore it with --table '${name}'`,
@@ -313,3 +330,9 @@ const OTHER_PARTITIONS = `select pg_catalog.encode(pg_catalog.convert_to(tree.re
    select pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode(given.name, 'hex'), $3::pg_catalog.name)) from pg_catalog.unnest($2::pg_catalog.text[]) as given(name)
    where pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode(given.name, 'hex'), $3::pg_catalog.name)) is not null)
  limit 1`;
+
+/** A foreign key of the table $1 with the name $2, both as hex of bytes in the encoding $3. */
+const KEY = `select from pg_catalog.pg_constraint
+ where contype operator(pg_catalog.=) 'f'
+   and conrelid operator(pg_catalog.=) pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode($1, 'hex'), $3::pg_catalog.name))
+   and conname operator(pg_catalog.=) pg_catalog.convert_from(pg_catalog.decode($2, 'hex'), $3::pg_catalog.name)::pg_catalog.name`;

@@ -1,23 +1,19 @@
-import { isRelation, isRemark } from '../../postgres/archive/belongs.ts';
+import { isRemark } from '../../postgres/archive/belongs.ts';
 import { columnOf, readCreateTable } from '../../postgres/archive/createTable.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { type Division, wholeFamily } from './existing.ts';
 
-/** Kinds of objects that go with a table they depend on when it is dropped with CASCADE, and can be made again. */
+/** Kinds of objects that go with a table, or a schema, when it is dropped with CASCADE, and can be made again. */
 const REMADE = new Set([
-  ...[
-    'VIEW',
-    'MATERIALIZED VIEW',
-    'RULE',
-    'POLICY',
-    'TRIGGER',
-    'FUNCTION',
-    'PROCEDURE',
-    'AGGREGATE',
-    'OPERATOR',
-  ],
-  ...['CAST', 'TYPE', 'DOMAIN', 'PUBLICATION TABLE', 'INDEX', 'CONSTRAINT', 'CHECK CONSTRAINT', 'STATISTICS'],
+  ...['VIEW', 'MATERIALIZED VIEW', 'RULE', 'POLICY', 'TRIGGER', 'INDEX', 'CONSTRAINT', 'CHECK CONSTRAINT'],
+  ...['FUNCTION', 'PROCEDURE', 'AGGREGATE', 'OPERATOR', 'OPERATOR CLASS', 'OPERATOR FAMILY', 'CAST'],
+  ...['SHELL TYPE', 'TYPE', 'DOMAIN', 'COLLATION', 'CONVERSION', 'STATISTICS', 'TRANSFORM', 'DEFAULT ACL'],
+  ...['TEXT SEARCH CONFIGURATION', 'TEXT SEARCH DICTIONARY', 'TEXT SEARCH PARSER', 'TEXT SEARCH TEMPLATE'],
+  ...['PUBLICATION TABLE', 'PUBLICATION TABLES IN SCHEMA', 'EXTENSION'],
 ]);
+
+/** Kinds that hold something: they are restored when they are named. */
+const NAMED_ONLY = new Set(['TABLE', 'FOREIGN TABLE', 'SEQUENCE']);
 
 export interface Dependent {
   entry: ArchiveEntry;
@@ -25,26 +21,35 @@ export interface Dependent {
   family: ArchiveEntry[];
   /** What was created that it depends on. */
   on: ArchiveEntry;
+  /** Holds something, and is only named. */
+  isNamedOnly: boolean;
 }
 
 /**
- * Objects of the archive that depend on relations which were missing and are created, without having been selected:
- * as long as those were missing, they can't have been there. In the archive's order, so that each may rely on those before.
+ * Objects of the archive that depend on what was missing and is created, without having been selected: as long as that
+ * was missing, they can't have been there. In the archive's order, so that each may rely on those before.
+ *
+ * @param made dumpIds of what was missing beside relations: schemas, types, functions.
  */
 export function lostDependents(
   archive: Archive,
   division: Division,
   selected: ReadonlySet<ArchiveEntry>,
+  made: ReadonlySet<number>,
 ): Dependent[] {
   const { belongings, created, existing } = division;
-  const base = new Set(created);
+  const base = new Set([...created, ...made]);
   const found: Dependent[] = [];
   const inFamily = new Set<ArchiveEntry>();
   for (const entry of archive.entries) {
     if (selected.has(entry) || inFamily.has(entry) || existing.has(entry.dumpId)) continue;
     const on = belongings.dependenciesOf(entry).find(other => base.has(other.dumpId));
-    if (!on || (!REMADE.has(entry.desc) && entry.desc !== 'TABLE')) continue;
-    const parts = entry.desc === 'TABLE' ? [] : [...wholeFamily(belongings, entry.dumpId)];
+    const isNamedOnly = NAMED_ONLY.has(entry.desc);
+    if (!on || (!REMADE.has(entry.desc) && !isNamedOnly)) continue;
+    // A sequence that a table owns comes with that.
+    if (entry.desc === 'SEQUENCE' && belongings.relationsOf(entry).length > 0) continue;
+    if (isNamedOnly) for (const part of wholeFamily(belongings, entry.dumpId)) inFamily.add(part);
+    const parts = isNamedOnly ? [] : [...wholeFamily(belongings, entry.dumpId)];
     const ids = new Set([entry, ...parts].map(each => each.dumpId));
     const family = archive.entries.filter(
       each =>
@@ -52,8 +57,8 @@ export function lostDependents(
         (parts.includes(each) || (isRemark(each) && each.dependencies.some(id => ids.has(id)))),
     );
     for (const each of family) inFamily.add(each);
-    found.push({ entry, family, on });
-    if (isRelation(entry) && entry.desc !== 'TABLE') base.add(entry.dumpId);
+    found.push({ entry, family, on, isNamedOnly });
+    if (!isNamedOnly) base.add(entry.dumpId);
   }
   return found;
 }
