@@ -171,7 +171,7 @@ test('secrets of settings, subscriptions, servers and user mappings are never pr
      alter database ${name} set app.jwt_secret = 'hunter2-setting';
      alter database ${name} set "plpgsql.extra_errors" = 'none'`,
   );
-  const site = await makeSite({ db: url });
+  const site = await makeSite({ db: url, seen: url.replace('postgres@', `${name}_low@`) });
   t.after(() => site.remove());
   const outputs: string[] = [];
   const run = async (...args: string[]) => {
@@ -194,6 +194,11 @@ test('secrets of settings, subscriptions, servers and user mappings are never pr
     ['check', '--online'],
   ])
     await run(...args);
+  // What it can't see is not stored, and that is said.
+  await query(shared.url(), `grant pg_read_all_data to ${name}_low`);
+  const unseen = await run('backup', 'seen');
+  assert.match(unseen.stderr, /USER MAPPING postgres SERVER far is stored without its options/);
+  assert.match(unseen.stderr, /subscriptions not dumped/);
   for (const output of outputs) assert.doesNotMatch(output, /hunter2/);
   await query(url, 'alter subscription s set (slot_name = none)');
 });

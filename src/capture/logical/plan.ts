@@ -7,6 +7,7 @@ import { selectEntries } from '../../postgres/archive/select.ts';
 import { writeArchive } from '../../postgres/archive/write.ts';
 import { StartedPgDump } from '../../postgres/pgDump/archiveHead.ts';
 import type { Session } from '../../postgres/session.ts';
+import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { Anchor, ServerFacts, SourceTable } from './anchor.ts';
 import { examineExclusion, type NeedsExcluded } from './excluded.ts';
 import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
@@ -69,9 +70,19 @@ export async function planCapture(
     tables: tables.length,
     largeObjects: batches.reduce((sum, batch) => sum + batch.oids.length, 0),
     pgDump: `${head.tool.kind} ${head.tool.version}`,
-    warnings: [...head.warnings, ...exclusion.warnings],
+    warnings: [...head.warnings, ...exclusion.warnings, ...(await unseenMappings(anchor.session, archive))],
     needsExcluded: exclusion.needsExcluded,
   };
+}
+
+/** What pg_dump leaves out without a word. */
+async function unseenMappings(session: Session, { entries }: Archive): Promise<string[]> {
+  if (entries.every(({ desc }) => desc !== 'USER MAPPING')) return [];
+  const unseen = await session.query(sqlFile('unseen_mappings'));
+  return unseen.map(
+    ({ name, server }) =>
+      `USER MAPPING ${name} SERVER ${server} is stored without its options, such as a password: this role may not see them, a superuser may`,
+  );
 }
 
 function pgDumpArguments(scope: CaptureScope, encoding: string): string[] {

@@ -27,6 +27,8 @@ const SCHEMA = `
   create sequence public.numbers;
   select lo_from_bytea(4711, 'x');
   create extension tidemark_zoo;
+  create foreign data wrapper far; create server far foreign data wrapper far;
+  create user mapping for postgres server far options (password 'x'); create user mapping for public server far;
 `;
 
 async function inspect(url: string, user?: string, env = process.env): Promise<Inspection> {
@@ -73,6 +75,7 @@ test('what a role may not read is named, and what a plan leaves out is not', asy
   assert.match(denied.hint, /GRANT pg_read_all_data TO "limited"/);
   assert.match(of(findings, 'row-level security')!.message, /public\.guarded/);
   assert.match(of(findings, 'large objects')!.message, /1 large objects/);
+  assert.match(of(findings, 'user mappings')!.message, /postgres on far, public on far/);
   assert.equal(of(findings, 'role passwords')!.level, 'warning');
   const wanted = { ...EVERYTHING, table: (schema: string) => schema !== 'public' };
   assert.equal(of(judge('x', found, wanted), 'row-level security')!.level, 'ok');

@@ -26,6 +26,8 @@ export interface Inspection {
   provider: Provider;
   rights: Rights;
   relations: Relation[];
+  /** User mappings of which the role can't see the options. */
+  unseenMappings: string[];
   /** Null where no pooler was found; else what is wrong, and where to connect instead. */
   pooler: TidemarkError | PoolerWarning | null;
   pgDump: PgDumpTool | TidemarkError;
@@ -91,6 +93,7 @@ async function inspect(session: Session, environment: Environment): Promise<Insp
     MARKS.schemas,
   ]);
   const relations = await session.query(sqlFile('backup_obstacles'));
+  const mappings = await session.query(sqlFile('unseen_mappings'));
   await session.run('COMMIT');
   const superuser = rights!.superuser === 't';
   const provider = detect({ addresses: settings.hosts, marks: readMarks(marks!), superuser });
@@ -105,6 +108,7 @@ async function inspect(session: Session, environment: Environment): Promise<Insp
     provider,
     rights: readRights(rights!),
     relations: relations.map(readRelation),
+    unseenMappings: mappings.map(({ name, server }) => `${name} on ${server}`),
     pooler: findPooler(session, provider),
     pgDump: await findPgDump(session.serverMajor, environment).catch(asTidemarkError),
     warnings: settings.warnings ?? [],

@@ -22,6 +22,7 @@ export function judge(subject: string, found: Inspection, wanted: Wanted = EVERY
   judgeServer(found, findings);
   judgePooler(found, findings);
   judgeReading(found, wanted, findings);
+  judgeMappings(found, findings);
   judgeRoles(found, wanted, findings);
   judgeLocks(found, wanted, findings);
   const { pgDump } = found;
@@ -88,6 +89,15 @@ function judgeReading({ relations, rights }: Inspection, wanted: Wanted, finding
       `GRANT SELECT ON LARGE OBJECT … TO ${role}, or connect as their owner or a superuser`,
     );
   }
+}
+
+function judgeMappings({ unseenMappings, rights }: Inspection, findings: Findings): void {
+  if (unseenMappings.length === 0) return;
+  findings.warning(
+    'user mappings',
+    `role ${rights.role} may not see the options of ${nameSome(unseenMappings)}: they are stored without`,
+    'back up as a superuser, or make them again after a recovery: their options may hold passwords',
+  );
 }
 
 function judgeRoles({ rights, provider }: Inspection, wanted: Wanted, findings: Findings): void {

@@ -67,7 +67,9 @@ export async function restoreTables(
     throw error.explained({
       code: 'RESTORE_FAILED',
       what: describeSettings(into),
-      otherwise: committing ? undefined : 'the database is as it was before',
+      otherwise: committing
+        ? undefined
+        : 'the database is as it was before; what has changed in it since the snapshot stands in no way of --new NAME, nor of --as NAME for one table',
     });
   } finally {
     await session.close();
