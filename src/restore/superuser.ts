@@ -72,9 +72,14 @@ function isBuiltIn(match: RegExpExecArray | null): boolean {
 /** What hangs on another entry and has no purpose without it. */
 const ABOUT = new Set(['COMMENT', 'SECURITY LABEL', 'ACL', 'PUBLICATION TABLE', 'SUBSCRIPTION TABLE']);
 
+/** Nothing selected depends on the entry; what only says something about it goes with it. */
+export interface Leaf {
+  entry: ArchiveEntry;
+  about: ArchiveEntry[];
+}
+
 export interface SuperuserNeeded {
-  /** Nothing selected depends on them; each with what only says something about it. */
-  leaves: { entry: ArchiveEntry; about: ArchiveEntry[] }[];
+  leaves: Leaf[];
   /** What others depend on. */
   needed: ArchiveEntry[];
 }
@@ -103,15 +108,55 @@ export function superuserNeeded(entries: readonly ArchiveEntry[], powers: Powers
   };
 }
 
+/**
+ * What a role may not be able to make, where only the server knows: it is tried, and left out where the server says
+ * that the role may not.
+ */
+export class Tried {
+  readonly #leaves: ReadonlyMap<number, Leaf>;
+  readonly #refused = new Set<ArchiveEntry>();
+
+  constructor(leaves: readonly Leaf[]) {
+    this.#leaves = new Map(leaves.map(leaf => [leaf.entry.dumpId, leaf]));
+  }
+
+  /** For the plan. */
+  describe(): string[] {
+    const names = [...this.#leaves.values()].map(({ entry }) => `${entry.desc} ${entry.tag}`);
+    if (names.length === 0) return [];
+    return [`tried, and left out with a note where this role may not make it: ${names.join(', ')}`];
+  }
+
+  /** An entry that the server did not let the role make; null where the restore can't go on without it. */
+  refuse(entry: ArchiveEntry): Leaf | null {
+    const leaf = this.#leaves.get(entry.dumpId) ?? null;
+    for (const each of leaf ? [entry, ...leaf.about] : []) this.#refused.add(each);
+    return leaf;
+  }
+
+  isRefused(entry: ArchiveEntry): boolean {
+    return this.#refused.has(entry);
+  }
+}
+
+export function leftToSuperuser({ entry, about }: Leaf): string {
+  return `only a superuser can do that, afterwards: ${statementToHandOver(entry, about)}`;
+}
+
 const STATEMENT_CHARS = 300;
 
 /** What to hand to a superuser, or where it is to be found. */
 export function statementToHandOver(entry: ArchiveEntry, about: ArchiveEntry[] = []): string {
   // An extension brings its own comment.
   const rest = entry.desc === 'EXTENSION' ? about.filter(({ desc }) => desc !== 'COMMENT') : about;
-  const statements = [entry, ...rest].map(({ defn }) => (defn ?? '').trim().replace(/\s*\n\s*/g, ' '));
+  const statements = [entry, ...rest].map(({ defn }) => onOneLine(defn ?? ''));
   const text = statements.join(' ');
   return [entry, ...rest].some(mayHoldSecret) || text.length > STATEMENT_CHARS
     ? "'tidemark export' has the statement"
     : text;
+}
+
+/** A statement, for a note. Line ends in literals go too. */
+export function onOneLine(statement: string): string {
+  return statement.trim().replace(/\s*\n\s*/g, ' ');
 }

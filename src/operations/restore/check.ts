@@ -46,7 +46,8 @@ export async function beginCheck(
       reporter.begin('reading the definitions back', null);
       const session = await Session.open(into, 'tidemark check', signal);
       const profile = await readProfile(session).finally(() => session.close());
-      const settled = { ...expected, deviations: request.deviations ?? [] };
+      const entries = expected.entries.filter(entry => request.tried?.isRefused(entry) !== true);
+      const settled = { ...expected, entries, deviations: request.deviations ?? [] };
       const checked = await readable(() => checkDatabase(into, profile, settled, before, signal), signal);
       reporter.end();
       const definitions =

@@ -15,7 +15,14 @@ import {
 } from '../../restore/database/definition.ts';
 import { openMaintenance } from '../../restore/database/maintenance.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
-import { type Powers, statementToHandOver, superuserNeeded } from '../../restore/superuser.ts';
+import {
+  type Leaf,
+  leftToSuperuser,
+  type Powers,
+  statementToHandOver,
+  superuserNeeded,
+  Tried,
+} from '../../restore/superuser.ts';
 import { DEFINITIONS } from './check.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
@@ -25,6 +32,8 @@ import { ownEntries } from './whole.ts';
 /** A selection without what this role can't make, each with its reason; and what else is announced. */
 export interface Foreseen extends Selected {
   announced: string[];
+  /** What the server may refuse without stopping the restore. */
+  tried: Tried;
 }
 
 /** Refuses what the target could not take; leaves out, and says so, what a superuser has to make afterwards. */
@@ -47,7 +56,7 @@ export async function foresee(request: RestoreRequest, selected: Selected): Prom
       ...(await requireCheckable(request, session)),
     ];
     await requireMoneyLocale(snapshot, session);
-    return { ...kept, announced };
+    return { ...kept, announced, tried: new Tried(kept.tried) };
   } finally {
     await session.close();
   }
@@ -78,11 +87,11 @@ async function requireCheckable(
 }
 
 async function withoutReserved(
-  { snapshot }: RestoreRequest,
+  request: RestoreRequest,
   selected: Selected,
   session: Session,
   profile: TargetProfile,
-): Promise<Selected> {
+): Promise<Selected & { tried: readonly Leaf[] }> {
   const names = selected.entries.filter(entry => entry.desc === 'EXTENSION').map(entry => entry.tag);
   const found = await session.query(sqlFile('extensions_at_hand'), [names]);
   const absent = found.filter(row => row.present !== 't' && row.available !== 't').map(row => row.name!);
@@ -93,26 +102,31 @@ async function withoutReserved(
       'install what provides them on that server (pg_available_extensions lists what it has), then run this again',
     );
   }
-  const provider = profile.superuser ? null : await providerOf(session);
-  // What a provider's own roles may do beyond others is known to its server alone.
-  if (provider === null || provider !== 'selfHosted') return selected;
+  if (profile.superuser) return { ...selected, tried: [] };
   const extensions = found.filter(row => row.present === 't' || row.creatable === 't').map(row => row.name!);
   const powers: Powers = { superuser: false, memberOf: profile.memberOf, extensions: new Set(extensions) };
   const { leaves, needed } = superuserNeeded(selected.entries, powers);
-  if (needed.length > 0) throw superuserMissing(needed, snapshot.manifest.snapshot);
-  if (leaves.length === 0) return selected;
-  const left = new Set(leaves.flatMap(({ entry, about }) => [entry, ...about]));
+  // What a provider's own roles may do beyond others is known to its server alone.
+  const isProviders = (await providerOf(session)) !== 'selfHosted';
+  if (needed.length > 0 && !isProviders) throw superuserMissing(needed, request.snapshot.manifest.snapshot);
+  const mayTry = ({ entry: { desc, owner } }: Leaf) =>
+    isProviders && ((!request.owner && desc !== 'DEFAULT ACL') || !owner || mayOwn(profile, owner));
+  const certain = leaves.filter(leaf => !mayTry(leaf));
+  const left = new Set(certain.flatMap(({ entry, about }) => [entry, ...about]));
   return {
     ...selected,
     entries: selected.entries.filter(entry => !left.has(entry)),
     leftOut: [
       ...selected.leftOut,
-      ...leaves.map(({ entry, about }) => ({
-        entry,
-        reason: `only a superuser can do that, afterwards: ${statementToHandOver(entry, about)}`,
-      })),
+      ...certain.map(leaf => ({ entry: leaf.entry, reason: leftToSuperuser(leaf) })),
     ],
+    tried: leaves.filter(mayTry),
   };
+}
+
+/** A role that is made on the way, by --roles, is one that the restoring one may give things to. */
+function mayOwn({ roles, memberOf }: TargetProfile, role: string): boolean {
+  return memberOf.has(role) || !roles.has(role);
 }
 
 function superuserMissing(needed: ArchiveEntry[], snapshot: string) {

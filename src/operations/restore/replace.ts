@@ -8,6 +8,7 @@ import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
 import { describeEntry } from '../../restore/deviation.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
+import { onOneLine } from '../../restore/superuser.ts';
 import type { Division } from '../../restore/table/existing.ts';
 import {
   cascadeVictims,
@@ -228,7 +229,7 @@ export class ReplaceRun {
 
   #noteMissing(entry: ArchiveEntry, error: PostgresError): void {
     const secret = mayHoldSecret(entry);
-    const statements = this.#run.statementsOf(entry).map(statement => statement.trim());
+    const statements = this.#run.statementsOf(entry).map(onOneLine);
     const statement = secret
       ? "'tidemark export' has its statement"
       : `its statement: ${statements.join(' ')}`;

@@ -2,6 +2,7 @@ import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { CheckLevel, CheckResult } from '../../restore/check/result.ts';
 import { type Deviation, deviationNotes } from '../../restore/deviation.ts';
+import type { Tried } from '../../restore/superuser.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { ThawOptions } from '../thaw.ts';
 import type { PassedOver } from '../wholeness.ts';
@@ -40,6 +41,8 @@ export interface RestoreRequest {
   check?: CheckLevel;
   /** What has been said so far of what the restore does otherwise; `restore` gathers it, see `tell`. */
   deviations?: Deviation[];
+  /** What the server may refuse without stopping the restore. */
+  tried?: Tried;
   reporter: Reporter;
   signal: AbortSignal;
   /** Shown before anything is done; false ends the restore with nothing done. */

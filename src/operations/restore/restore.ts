@@ -3,6 +3,7 @@ import type { Reporter } from '../../base/progress.ts';
 import { isRemark } from '../../postgres/archive/belongs.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isData, type Selected, selectEntries } from '../../postgres/archive/select.ts';
+import { Tried } from '../../restore/superuser.ts';
 import { requireMatches } from '../tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
@@ -26,14 +27,17 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const chosen = select(request);
   const examined = await examine(request);
   if (isTableRestore(request)) await foreseeTables(request);
-  const selected = isTableRestore(request) ? { ...chosen, announced: [] } : await foresee(request, chosen);
+  const selected = isTableRestore(request)
+    ? { ...chosen, announced: [], tried: new Tried([]) }
+    : await foresee(request, chosen);
   // Into a database in use, what is left out depends on what is there: the restore itself says it.
   const leftOut = isTableRestore(request) ? [] : selected.leftOut;
   const notes = [
     ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag} is left out: ${reason}`),
     ...selected.announced,
   ];
-  const plan = [...describePlan(request, selected, examined), ...selected.announced];
+  const tried = selected.tried.describe();
+  const plan = [...describePlan(request, selected, examined), ...selected.announced, ...tried];
   if (!(await request.confirm(plan, destroys(request)))) {
     throw usageError(
       'NOT_CONFIRMED',
@@ -44,7 +48,12 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.thaw && request.only !== 'schema')
     await requireReadable(snapshot, request.thaw, request.thaw.order);
   signal.throwIfAborted();
-  const noted = { ...request, deviations: [], reporter: noting(request.reporter, notes) };
+  const noted = {
+    ...request,
+    deviations: [],
+    tried: selected.tried,
+    reporter: noting(request.reporter, notes),
+  };
   const outcome = await intoTarget(noted, selected);
   return {
     snapshot: snapshot.manifest.snapshot,

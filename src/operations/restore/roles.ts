@@ -61,8 +61,9 @@ export async function requireOwners(
   if (denied.length === 0) return;
   const names = denied.map(row => row.rolname!);
   const me = denied[0]!.me!;
-  const grantable = denied.filter(row => row.rolsuper !== 't').map(row => quoteName(row.rolname!));
-  const grant = grantable.length > 0 ? `let it (GRANT ${grantable.join(', ')} TO ${quoteName(me)}), ` : '';
+  const grant = denied.every(row => row.rolsuper !== 't')
+    ? `let it (GRANT ${names.map(quoteName).join(', ')} TO ${quoteName(me)}), `
+    : '';
   throw usageError(
     'OWNERS_DENIED',
     `role ${me} may not give anything to ${names.join(', ')}, who ${names.length === 1 ? 'owns' : 'own'} part of what is restored`,

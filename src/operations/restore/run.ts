@@ -24,6 +24,7 @@ import { type Deviation, describeEntry } from '../../restore/deviation.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
+import { leftToSuperuser, statementToHandOver, type Tried } from '../../restore/superuser.ts';
 import { shareOf } from '../../storage/index.ts';
 import { Lane } from './lanes.ts';
 import type { RestoreWork, RestoreWorkerData } from './protocol.ts';
@@ -44,6 +45,8 @@ export interface RunRequest {
   snapshot: string;
   /** Says what is done otherwise than the archive says. */
   tell(deviations: readonly Deviation[]): void;
+  /** What the server may refuse. */
+  tried: Tried;
   /** Called once privileges are granted; resolves to settings for what is left: matviews are refreshed. */
   beforeRefresh(): Promise<string[]>;
   jobs: number | null;
@@ -134,25 +137,24 @@ class RestoreRun {
     const lane = this.#lanes[0]!;
     for (const batch of batches(entries.map(entry => this.#adapted(entry)))) {
       signal.throwIfAborted();
-      try {
-        await lane.run({
-          kind: 'statements',
-          statements: batch.length === 1 ? batch[0]!.statements : [joined(batch)],
-        });
-      } catch (error) {
-        if (batch.length === 1 || !PostgresError.of(error)) throw this.#explain(error, batch[0]!.entry);
-        await this.#oneByOne(lane, batch);
+      if (batch.length === 1) await this.#one(lane, batch[0]!);
+      else {
+        try {
+          await lane.run({ kind: 'statements', statements: [joined(batch)] });
+        } catch (error) {
+          if (!PostgresError.of(error)) throw this.#explain(error, batch[0]!.entry);
+          for (const each of batch) await this.#one(lane, each);
+        }
       }
     }
   }
 
-  async #oneByOne(lane: Lane, batch: EntryStatements[]): Promise<void> {
-    for (const { entry, statements } of batch) {
-      try {
-        await lane.run({ kind: 'statements', statements });
-      } catch (error) {
-        throw this.#explain(error, entry);
-      }
+  async #one(lane: Lane, { entry, statements }: EntryStatements): Promise<void> {
+    if (this.#request.tried.isRefused(entry)) return;
+    try {
+      await lane.run({ kind: 'statements', statements });
+    } catch (error) {
+      if (!this.#tolerates(error, entry)) throw this.#explain(error, entry);
     }
   }
 
@@ -191,6 +193,7 @@ class RestoreRun {
   /** `postponed`: to be tried again when other tables have their rows; `refused`: when privileges are granted. */
   async #work(lane: Lane, task: Task<RestoreWork>): Promise<'done' | 'postponed' | 'refused'> {
     const { step, work } = task;
+    if (this.#request.tried.isRefused(step.entry)) return 'done';
     try {
       const rows = await lane.run(work);
       if (work.kind === 'rows') this.#rows.set(work.part.oid, (this.#rows.get(work.part.oid) ?? 0) + rows);
@@ -208,7 +211,7 @@ class RestoreRun {
 
   /** An index's expression runs with the rights of the table's owner, who may have them by a grant: those come last. */
   #mayGrantFirst(error: unknown, { desc }: ArchiveEntry): boolean {
-    const denied = PostgresError.of(error)?.code === '42501' && BUILT_BY_OWNER.has(desc);
+    const denied = PostgresError.of(error)?.code === DENIED && BUILT_BY_OWNER.has(desc);
     return denied && !this.#granted && this.plan.acl.length > 0 && this.#request.options.acl !== false;
   }
 
@@ -234,12 +237,19 @@ class RestoreRun {
     return true;
   }
 
-  /** PostgreSQL up to 17 can't attach the index of an exclusion constraint to the one above it, which pg_dump asks for. */
+  /**
+   * Whether the restore goes on without what the server refused; then it is noted. PostgreSQL up to 17 can't attach the
+   * index of an exclusion constraint to the one above it, which pg_dump asks for.
+   */
   #tolerates(error: unknown, entry: ArchiveEntry): boolean {
-    const refused = PostgresError.of(error)?.code === '42P17';
-    if (!refused || entry.desc !== 'INDEX ATTACH') return false;
-    this.#request.tell([{ kind: 'indexAlone', entry }]);
-    return true;
+    const code = PostgresError.of(error)?.code;
+    if (code === '42P17' && entry.desc === 'INDEX ATTACH') {
+      this.#request.tell([{ kind: 'indexAlone', entry }]);
+      return true;
+    }
+    const leaf = code === DENIED ? this.#request.tried.refuse(entry) : null;
+    if (leaf !== null) this.#request.tell([{ kind: 'leftOut', entry, reason: leftToSuperuser(leaf) }]);
+    return leaf !== null;
   }
 
   #stages(): Stage<RestoreWork>[] {
@@ -345,14 +355,19 @@ const BUILT_BY_OWNER = new Set(['INDEX', 'CONSTRAINT']);
 /** A check's verdict, or what a function raised: it may have read a table that has no rows yet. */
 const REFUSED_BY_FUNCTION = /^(?:23514|P0|2F|38|39)/;
 
+const DENIED = '42501';
+
 function remedyFor(
   { code, message }: PostgresError,
-  { desc, owner }: ArchiveEntry,
+  entry: ArchiveEntry,
   database: string,
 ): string | undefined {
-  if (code === '42501' && owner && / schema public$/.test(message))
+  const { desc, owner } = entry;
+  if (code === DENIED && desc === 'EXTENSION')
+    return `let a superuser run this in a new, empty database, then restore into it with --to: ${statementToHandOver(entry)}`;
+  if (code === DENIED && owner && / schema public$/.test(message))
     return `schema public is its database's owner's: ALTER DATABASE ${quoteName(database)} OWNER TO ${quoteName(owner)}, or GRANT CREATE ON SCHEMA public TO ${quoteName(owner)}`;
-  if (code === '42501')
+  if (code === DENIED)
     return 'the role of the connection may not do that; restore as the owner or a superuser, or see --no-owner and --no-privileges';
   if (code === '53100') return "the target server's disk is full: make room there";
   if (code === '42704' && /\brole\b/.test(message))

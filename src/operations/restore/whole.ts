@@ -20,6 +20,7 @@ import {
 } from '../../restore/database/properties.ts';
 import { restoreRoles } from '../../restore/database/roles.ts';
 import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
+import { Tried } from '../../restore/superuser.ts';
 import { type RestoredTable, type RestoreRequest, tell } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
 import { runRestore } from './run.ts';
@@ -58,6 +59,7 @@ export async function restoreWhole(
       session: loading.session,
       snapshot: manifest.snapshot,
       tell: deviations => tell(request, deviations),
+      tried: request.tried ?? new Tried([]),
       beforeRefresh: () => beforeRefresh(request, session, database, loading),
       jobs: request.jobs,
       worker: {
@@ -72,7 +74,8 @@ export async function restoreWhole(
       throw error;
     });
     if (!profile.superuser) {
-      const different = await commentExtensions(session, archive, selected.entries);
+      const made = selected.entries.filter(entry => request.tried?.isRefused(entry) !== true);
+      const different = await commentExtensions(session, archive, made);
       if (different.length > 0)
         note(`comments that only an extension's owner may change were left out: ${different.join(', ')}`);
     }
