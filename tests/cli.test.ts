@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -292,6 +292,7 @@ test('where init fails, nothing is left behind', async t => {
   await nothing(2, 'STORAGE_INVALID', url, '--storage', 'ftp://bucket/x');
   await nothing(2, 'NAME_INVALID', url, '--name', 'a/b');
   await nothing(2, 'FOLDER_MISSING', url, '--config', 'no/where.yaml');
+  if (process.platform === 'linux') await nothing(1, 'STORAGE', url, '--storage', '/proc/none/x');
   await writeFile(join(folder, 'file'), 'not empty');
   await nothing(2, 'STORAGE_NOT_A_FOLDER', url, '--storage', 'file');
   await nothing(2, 'KEY_MALFORMED', url, '--key-file', 'file');
@@ -305,6 +306,12 @@ test('where init fails, nothing is left behind', async t => {
   await writeFile(join(folder, '.env'), 'A=1\n', { mode: 0o644 });
   await nothing(2, 'STORAGE_NOT_EMPTY', url, '--storage', 'full');
   assert.equal((await stat(join(folder, '.env'))).mode & 0o777, 0o644);
+  // What others put where init writes is not waited for.
+  const odd = await place(t);
+  execFileSync('git', ['init', '-q'], { cwd: odd.folder });
+  execFileSync('mkfifo', [join(odd.folder, '.gitignore')]);
+  failed(await odd.run('init', url), 2, 'GITIGNORE_UNWRITABLE');
+  assert.deepEqual(await odd.files(), ['.gitignore']);
 });
 
 test('a wrong password leaves nothing, and is never shown', async t => {
@@ -478,8 +485,13 @@ test('of several inits at once one wins, and the others spoil nothing', async t 
   assert.ok(!(await files()).includes('.tidemark-init.lock'));
   await writeFile(join(folder, '.tidemark-init.lock'), '4194305'); // no process can have that id
   assert.equal((await run('init')).code, 0);
-  await writeFile(join(folder, '.tidemark-init.lock'), String(process.pid));
+  const lock = join(folder, '.tidemark-init.lock');
+  await writeFile(lock, String(process.pid));
   failed(await run('init'), 2, 'INIT_RUNNING');
+  await writeFile(lock, '');
+  failed(await run('init'), 2, 'INIT_RUNNING');
+  await utimes(lock, 1, 1); // it is not being written any more
+  assert.equal((await run('init')).code, 0);
 });
 
 test('an interruption of init leaves nothing', async t => {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, u
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { makeSite, type Site } from './support/cli.ts';
+import { makeSite, type Site, tidemark } from './support/cli.ts';
 import { freshDatabase, psql } from './support/databases.ts';
 import { server } from './support/servers.ts';
 
@@ -86,6 +86,17 @@ test('prune and forget free space on a disk that is full to its last byte', { sk
   );
   await own.json('backup', 'shop');
   await own.json('verify', '--all');
+});
+
+test('init on a full disk leaves nothing, and can be run again', { skip: lacks }, async () => {
+  const disk = mountDisk('init', 64);
+  spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'fill')}`, 'bs=1024']);
+  for (const _ of [1, 2]) {
+    const ran = await tidemark(disk, ['init', (await server(17)).url()]);
+    assert.equal(ran.code, 2, ran.stdout);
+    assert.match(ran.stderr, /can't be written: no space is left on the device \[ENV_FILE_UNWRITABLE\]/);
+    assert.deepEqual(readdirSync(disk), ['fill']);
+  }
 });
 
 test('prune says what to do where not even its own room is left', { skip: lacks }, async t => {

@@ -108,7 +108,7 @@ export class LocalStorage implements Storage {
       );
       await syncFolder(dirname(target)).catch(unlessMissing);
     } catch (error) {
-      throw storageError(error, `can't write ${name} in ${this.place}`);
+      throw storageError(error, `can't write ${name} in ${this.place}`, true);
     } finally {
       if (temporary !== undefined) await fs.rm(temporary, { force: true }).catch(() => {});
     }
@@ -274,7 +274,7 @@ export class LocalStorage implements Storage {
       await fs.writeFile(probe, '', { flag: 'wx', mode: 0o600 });
       return (await fs.lstat(probe)).mtime;
     } catch (error) {
-      throw storageError(error, `can't read the clock of ${this.place}`);
+      throw storageError(error, `can't read the clock of ${this.place}`, true);
     } finally {
       if (probe !== undefined) await fs.rm(probe, { force: true }).catch(() => {});
     }

@@ -121,18 +121,22 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-/** Errors of the file system, each with what to do about it. */
-export function storageError(error: unknown, what: string): TidemarkError {
+/**
+ * Errors of the file system, each with what to do about it.
+ *
+ * @param writing what is not there then is no object, but a folder that can't be made.
+ */
+export function storageError(error: unknown, what: string, writing = false): TidemarkError {
   if (error instanceof TidemarkError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? 'STORAGE';
-  const [name, hint] = REMEDIES[code] ?? [
-    'STORAGE',
-    'see the reason above; is the disk or share still there?',
-  ];
+  const known = code === 'ENOENT' && writing ? 'STORAGE' : code;
+  const [name, hint] = REMEDIES[known] ?? UNKNOWN;
   const reason = error instanceof Error ? error.message.replace(/^[A-Z]+: /, '') : String(error);
-  const kind = code === 'ENOENT' ? 'fault' : 'failed';
+  const kind = known === 'ENOENT' ? 'fault' : 'failed';
   return new TidemarkError(name, `${what}: ${reason}`, hint, { cause: error, kind });
 }
+
+const UNKNOWN = ['STORAGE', 'see the reason above; is the disk or share still there?'] as const;
 
 const REMEDIES: Record<string, [string, string]> = {
   EEXIST: ['OBJECT_EXISTS', 'somebody else wrote it first; run the command again'],
@@ -146,5 +150,6 @@ const REMEDIES: Record<string, [string, string]> = {
   EPERM: ['STORAGE_DENIED', 'give the user that runs tidemark read and write permission on the folder'],
   EROFS: ['STORAGE_READ_ONLY', 'the file system is mounted read-only'],
   ENOTDIR: ['STORAGE_NOT_A_FOLDER', 'the path of the repository must be a folder'],
+  ENAMETOOLONG: ['STORAGE', 'use a shorter path'],
   EMFILE: ['STORAGE', 'too many open files; raise the limit (ulimit -n)'],
 };

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { faultError } from '../base/errors.ts';
+import { makeFolders } from '../base/makeFolders.ts';
 
 const FOLDER_MODE = 0o700;
 
@@ -37,7 +38,7 @@ export class RootFolder {
       },
     );
     if (there) return undefined;
-    if (folder === (await this.path)) return fs.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    if (folder === (await this.path)) return makeFolders(folder, FOLDER_MODE);
     const first = await this.make(dirname(folder));
     const made = await fs.mkdir(folder, { mode: FOLDER_MODE }).then(
       () => true,

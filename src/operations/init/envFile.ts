@@ -1,7 +1,9 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
+import { fileTrouble } from '../../base/errno.ts';
 import { TidemarkError, usageError } from '../../base/errors.ts';
+import { readSmallFile } from '../../base/smallFile.ts';
 import type { Environment } from '../../strategy/environment.ts';
 import type { Undo } from './undo.ts';
 
@@ -50,7 +52,7 @@ export async function addVariable(
   undo: Undo,
 ): Promise<{ wasOpen: boolean }> {
   try {
-    const before = await readFile(file, 'utf8').catch(unlessMissing);
+    const before = await readSmallFile(file).then(({ bytes }) => bytes.toString('utf8'), unlessMissing);
     const addition = encode(before ?? '', name, value, file);
     const handle = await open(file, 'a', 0o600);
     try {
@@ -65,9 +67,8 @@ export async function addVariable(
     }
   } catch (cause) {
     if (cause instanceof TidemarkError) throw cause;
-    const code = (cause as NodeJS.ErrnoException).code;
     const hint = `let this user write ${path.basename(file)}, or set ${name} yourself and run init again without the URL`;
-    throw usageError('ENV_FILE_UNWRITABLE', `${file} can't be written: ${code}`, hint, cause);
+    throw usageError('ENV_FILE_UNWRITABLE', `${file} can't be written: ${fileTrouble(cause)}`, hint, cause);
   }
 }
 

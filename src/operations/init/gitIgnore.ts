@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, readFile, rm, truncate } from 'node:fs/promises';
+import { appendFile, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { fileTrouble } from '../../base/errno.ts';
+import { usageError } from '../../base/errors.ts';
+import { readSmallFile } from '../../base/smallFile.ts';
 import type { Undo } from './undo.ts';
 
 const GIT_TIMEOUT_MS = 10_000;
@@ -18,15 +21,33 @@ const run = promisify(execFile);
 export async function ignoreInGit(folder: string, entries: readonly string[], undo: Undo): Promise<string[]> {
   if (!isInWorkTree(folder)) return [];
   const file = path.join(folder, '.gitignore');
-  const before = await readFile(file, 'utf8').catch(() => null);
+  const before = await textOf(file);
   const missing: string[] = [];
   for (const entry of entries) if (!(await isIgnored(folder, entry, before ?? ''))) missing.push(entry);
   if (missing.length === 0) return [];
   undo.push(() => (before === null ? rm(file, { force: true }) : truncate(file, Buffer.byteLength(before))));
   const start = !before || before.endsWith('\n') ? '' : '\n';
-  await appendFile(file, start + missing.map(entry => `${pattern(entry)}\n`).join(''));
+  await appendFile(file, start + missing.map(entry => `${pattern(entry)}\n`).join('')).catch(
+    unwritable(file),
+  );
   return missing;
 }
+
+/** Null where there is no such file. */
+async function textOf(file: string): Promise<string | null> {
+  try {
+    return (await readSmallFile(file)).bytes.toString('utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    return unwritable(file)(error);
+  }
+}
+
+const unwritable = (file: string) => (cause: unknown) => {
+  const what = `${file} can't be read or added to: ${fileTrouble(cause)}`;
+  const hint = 'it is to keep secrets out of git: mend it, or use a folder outside of the git repository';
+  throw usageError('GITIGNORE_UNWRITABLE', what, hint, cause);
+};
 
 /** Whether a file is under version control already, so that ignoring it is of no use. */
 export async function isTracked(folder: string, entry: string): Promise<boolean> {

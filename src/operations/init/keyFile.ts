@@ -1,7 +1,8 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileTrouble } from '../../base/errno.ts';
 import { usageError } from '../../base/errors.ts';
+import { makeFolders } from '../../base/makeFolders.ts';
 import { readSmallFile, type SmallFile } from '../../base/smallFile.ts';
 import { newKeyText, parseKeyText } from '../../repository/keys.ts';
 import { requireOwn } from '../open.ts';
@@ -34,7 +35,7 @@ export async function readOrMakeKey(path: string, undo: Undo): Promise<{ text: s
   if (there !== null) return { text: there, made: false };
   const text = newKeyText();
   try {
-    const firstMade = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const firstMade = await makeFolders(dirname(path), 0o700);
     if (firstMade !== undefined) undo.push(() => removeEmptyFolders(dirname(path), firstMade));
     const file = await open(path, 'wx', 0o600);
     undo.push(() => rm(path, { force: true }));

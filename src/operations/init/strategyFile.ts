@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, link, open, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { fileTrouble } from '../../base/errno.ts';
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import type { Environment } from '../../strategy/environment.ts';
 import { StrategyError } from '../../strategy/faults.ts';
@@ -57,9 +58,8 @@ export class StrategyFile {
   }
 
   #unwritable(cause: unknown): TidemarkError {
-    const { code, message } = cause as NodeJS.ErrnoException;
     const hint = 'give this user write permission there, or name another file with --config';
-    const what = `can't write in ${path.dirname(path.resolve(this.#path))}: ${code ?? message}`;
+    const what = `can't write in ${path.dirname(path.resolve(this.#path))}: ${fileTrouble(cause)}`;
     return new TidemarkError('STRATEGY_UNWRITABLE', what, hint, { cause });
   }
 }

@@ -1,8 +1,9 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { fileTrouble } from '../../base/errno.ts';
 import { TidemarkError, usageError } from '../../base/errors.ts';
+import { makeFolders } from '../../base/makeFolders.ts';
 import { locationOf } from '../../storage/kinds.ts';
 import type { KeySource, Strategy } from '../../strategy/spec.ts';
 import { readSecret, repositoryOf } from '../open.ts';
@@ -92,7 +93,7 @@ export async function keepKit(
   const folder = path.join(environment.HOME || homedir(), '.config/tidemark');
   const name = repository.replace(/[^\p{L}\p{N}_.-]/gu, '-');
   const base = key.kind === 'file' ? key.path.replace(/\.key$/, '') : path.join(folder, name);
-  await mkdir(path.dirname(base), { recursive: true, mode: 0o700 });
+  await makeFolders(path.dirname(base), 0o700);
   for (let i = 1; ; i++) {
     const file = `${base}.kit${i === 1 ? '' : `-${i}`}.txt`;
     try {
