@@ -66,6 +66,7 @@ test('connection strings', async t => {
       'postgres://h/d?schema=public&pgbouncer=true&connection_limit=1&pool=5&connect_timeout=9',
       { connectTimeoutMs: 9000 },
     ],
+    ['postgres://h/d?connect_timeout=2147484', { connectTimeoutMs: 2 ** 31 - 1 }], // a timer's limit
     ['postgres://h/d?ssl=true', { sslmode: 'require' }],
     ['postgres://h/d?channel_binding=require&sslmode=require', { channelBinding: 'require' }],
     [

@@ -30,6 +30,8 @@ const AUTHENTICATION_METHODS = ['password', 'md5', 'gss', 'sspi', 'scram-sha-256
 
 /** Without connect_timeout libpq waits for ever; a backup that hangs on a lost packet is no backup. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
+/** Node's timers end at once where they are given more. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** Everything needed to connect; plain data that can be posted to a worker thread. Holds secrets: never print it. */
 export interface ConnectionSettings {
@@ -107,7 +109,7 @@ export async function resolveSettings(
       'random',
     ] as const),
     connectTimeoutMs: all.connect_timeout
-      ? Math.max(0, seconds('connect_timeout', all.connect_timeout)) * 1000
+      ? Math.min(Math.max(0, seconds('connect_timeout', all.connect_timeout)) * 1000, TIMER_MS_MAX)
       : DEFAULT_CONNECT_TIMEOUT_MS,
     options: all.options || undefined,
     applicationName: all.application_name || all.fallback_application_name || undefined,
