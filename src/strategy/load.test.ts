@@ -154,6 +154,13 @@ test('anchors, aliases and merges', async () => {
   ]);
   assert.deepEqual(await faults(withPlan('keep: *nothing')), ['6:75 nothing is named &nothing']);
   assert.match((await faults('databases: &a\n  x: *a\nrepositories: {}\n')).join(), /unfolds without end/);
+  for (const deep of [
+    '['.repeat(100_000),
+    `databases: ${'{a: '.repeat(50_000)}`,
+    `${' '.repeat(900)}a:\n`,
+    '- '.repeat(500),
+  ])
+    assert.match((await faults(`# the first line\n${deep}`)).join(), /^2:\d+ the file is nested too deeply$/);
 });
 
 test('.env files: the real environment wins, then .env.local, then .env', async () => {

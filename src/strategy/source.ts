@@ -17,6 +17,9 @@ import { type Environment, expand } from './environment.ts';
 import type { Path, Report, Spot, StrategyFault } from './faults.ts';
 import { pathText } from './faults.ts';
 
+/** Open at once; some stand in comments and texts. */
+const BRACKETS_MAX = 200;
+const INDENTED_TOO_FAR = /^[ ?-]{300}/m;
 /** Aliases can make a small file unfold without end. */
 const MAX_NODES = 20_000;
 const MAX_DEPTH = 32;
@@ -61,6 +64,13 @@ export function isMapping(value: unknown): value is Mapping {
  */
 export function readSource(text: string, environment: Environment): Source {
   const lines = new LineCounter();
+  const deep = tooDeep(text);
+  if (deep !== -1) {
+    for (const { index } of text.matchAll(/^/gm)) lines.addNewLine(index);
+    const reader = new Reader(parseDocument(''), lines, environment);
+    reader.fault(deep, [], 'the file is nested too deeply', 'a strategy has five levels at most');
+    return reader;
+  }
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
@@ -75,6 +85,17 @@ export function readSource(text: string, environment: Environment): Source {
   }
   if (reader.faults.length === 0) reader.value = reader.read(document.contents, [], 0);
   return reader;
+}
+
+/** Where brackets or indentation go deeper than any strategy does, on which the parser takes minutes or fails; else -1. */
+function tooDeep(text: string): number {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const each = text[at];
+    if ((each === '[' || each === '{') && ++depth > BRACKETS_MAX) return at;
+    if ((each === ']' || each === '}') && depth > 0) depth--;
+  }
+  return text.search(INDENTED_TOO_FAR);
 }
 
 class Reader implements Source {
