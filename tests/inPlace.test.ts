@@ -1,5 +1,6 @@
 /** Restores in place of a whole database: nothing that was committed is lost, and what would stop one is found first. */
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import pg from 'pg';
@@ -116,6 +117,30 @@ test('every row that an application commits until the names change is in the saf
   assert.deepEqual(await names(on, `${name.slice(0, 12)}_tidemark_%`), []);
 });
 
+test('every row that an application commits to a table until it is replaced is in the safety snapshot', async t => {
+  const {
+    server: on,
+    url,
+    name,
+    site,
+  } = await stage(t, {
+    sql: 'create table big as select g as id, repeat(md5(g::text), 12) as filler from generate_series(1, 60000) g;',
+  });
+  const busy = application(url);
+  const result = await site.json<Restored>('restore', 'shop', '--in-place', '--table', 'orders', '--yes');
+  const acknowledged = await busy.stop();
+  await site.json('restore', result.safetySnapshot, '--new', `${name}_before`);
+  const [before, now] = [await ids(on.url(`${name}_before`)), await ids(url)];
+  assert.ok(
+    acknowledged.some(id => before.has(id) && !now.has(id)),
+    'the application wrote before the table was replaced',
+  );
+  assert.deepEqual(
+    acknowledged.filter(id => !before.has(id) && !now.has(id)),
+    [],
+  );
+});
+
 async function latest(site: Site): Promise<string> {
   const { snapshots } = await site.json<{ snapshots: { snapshot: string }[] }>('list', 'shop');
   return snapshots[0]!.snapshot;
@@ -133,6 +158,22 @@ async function asOwner(t: TestContext, { url, name }: Stage): Promise<{ site: Si
   await site.json('backup', 'shop');
   return { site, role };
 }
+
+test('where the repository can not be written, nothing is done', async t => {
+  const { server: on, url, name, site } = await stage(t);
+  const leases = join(site.folder, 'repository', 'leases');
+  await rm(leases, { recursive: true, force: true });
+  await writeFile(leases, '');
+  const before = await fingerprint(url);
+  for (const restore of [inPlace, [...inPlace, '--table', 'orders']]) {
+    const { code, stderr } = await site.run(...restore);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /no safety snapshot of what is replaced could be stored: .*\[SAFETY_FAILED\]/);
+    assert.match(stderr, /^ +nothing was done$/m);
+  }
+  assert.equal(difference(before, await fingerprint(url)), '');
+  assert.deepEqual(await names(on, `${name.slice(0, 12)}%_tidemark_%`), []);
+});
 
 test('where no safety snapshot can be stored, what was replaced stays, and is named', async t => {
   const at = await stage(t);

@@ -2,7 +2,8 @@ import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { requireClock } from '../../repository/clock.ts';
-import type { Manifest } from '../../repository/manifest.ts';
+import { Lease } from '../../repository/lease.ts';
+import { type Manifest, newSessionId } from '../../repository/manifest.ts';
 import { DEFAULT_LEVEL } from '../../repository/seal.ts';
 import type { PlanSpec, Strategy } from '../../strategy/spec.ts';
 import { copySnapshot } from '../copy/snapshot.ts';
@@ -89,6 +90,19 @@ export async function backupDatabase(
   return result(captured.manifest, run.copies());
 }
 
+/**
+ * Fails where no repository of the plan could be opened and written now: a lease is taken in the first that can, and given
+ * back. What it throws is what a backup would.
+ */
+export async function requireWritable(
+  strategy: Strategy,
+  database: string,
+  plan: PlanSpec,
+  options: BackupOptions,
+): Promise<void> {
+  await new PlanRun(strategy, database, plan, options).probe();
+}
+
 interface Captured {
   place: OpenPlace;
   manifest: Manifest;
@@ -120,6 +134,22 @@ class PlanRun {
 
   copies(): (StoredCopy | FailedCopy)[] {
     return this.#stores.flatMap(name => this.#copies.get(name) ?? []);
+  }
+
+  async probe(): Promise<void> {
+    for (const name of this.#inTurn) {
+      const place = await this.#open(name);
+      if (!place) continue;
+      try {
+        const lease = await Lease.take(place.repository.storage, newSessionId(new Date()), 'backup');
+        await lease.release();
+        return;
+      } catch (error) {
+        this.#options.signal.throwIfAborted();
+        this.#failed(name, error);
+      }
+    }
+    throw allFailed('no repository of the plan can be written', this.copies() as FailedCopy[]);
   }
 
   /** Into the first repository that can be opened and written to the end. */

@@ -3,7 +3,7 @@ import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { resolveNamed } from '../../postgres/settings/named.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { backupDatabase } from '../backup/index.ts';
+import { backupDatabase, requireWritable } from '../backup/index.ts';
 import { connectionOf, databaseOf, targetConnectionOf } from '../open.ts';
 import type { RestoreTarget } from './request.ts';
 import { safetyPlan } from './safety.ts';
@@ -59,18 +59,15 @@ export async function chooseTarget(
     return { kind: 'new', name: choice.new, server: await connectionOf(loaded, spec) };
   const settings = await targetConnectionOf(loaded, spec);
   const plan = safetyPlan(loaded, database);
+  const how = { once: true, schemaOnly: false, dataOnly: false, rolePasswords: null, jobs: null, ...options };
   return {
     kind: 'inPlace',
     settings,
+    requireSafety: () => requireWritable(loaded, database, plan, how),
     async safety(connection) {
       const { snapshot } = await backupDatabase(loaded, database, plan, {
         connection,
-        once: true,
-        schemaOnly: false,
-        dataOnly: false,
-        rolePasswords: null,
-        jobs: null,
-        ...options,
+        ...how,
       });
       options.reporter.note(`safety snapshot ${snapshot} is stored`);
       return snapshot;

@@ -132,7 +132,10 @@ function describeTables(
     ...(needed.length > 0 ? [`created if missing, since they are needed: ${nameSome(needed)}`] : []),
     ...(target.kind === 'inPlace'
       ? [
-          'first a safety snapshot of the present state is taken; what is committed to these tables between that and their replacement is in neither',
+          'first a safety snapshot of the present state is taken; from then on until the rows are replaced whoever writes to these tables waits, and nothing that was committed to them is lost',
+          ...(selected.entries.some(entry => entry.desc === 'BLOBS')
+            ? ['what is written to large objects meanwhile is in neither']
+            : []),
         ]
       : []),
   ];

@@ -11,7 +11,19 @@ import type { OpenSnapshot } from './snapshot.ts';
 export type RestoreTarget =
   | { kind: 'new'; name: string; server: ConnectionSettings }
   | { kind: 'to'; settings: ConnectionSettings; clean: boolean }
-  | { kind: 'inPlace'; settings: ConnectionSettings; safety: TakeSafety };
+  | {
+      kind: 'inPlace';
+      settings: ConnectionSettings;
+      safety: TakeSafety;
+      /** Fails where no safety snapshot could be stored now. */
+      requireSafety(): Promise<void>;
+    };
+
+export interface RolesMade {
+  created: Set<string>;
+  /** Aspects that the target refused. */
+  refused: Set<string>;
+}
 
 /** Takes a safety snapshot of all of the database that is there under this connection; resolves to its id. */
 export type TakeSafety = (connection: ConnectionSettings) => Promise<string>;
@@ -43,6 +55,8 @@ export interface RestoreRequest {
   deviations?: Deviation[];
   /** What the server may refuse without stopping the restore. */
   tried?: Tried;
+  /** What became of the snapshot's roles, where those were asked for; `restore` gathers it. */
+  rolesMade?: RolesMade;
   reporter: Reporter;
   signal: AbortSignal;
   /** Shown before anything is done; false ends the restore with nothing done. */

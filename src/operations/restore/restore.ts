@@ -1,4 +1,4 @@
-import { usageError } from '../../base/errors.ts';
+import { asTidemarkError, TidemarkError, usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { isRemark } from '../../postgres/archive/belongs.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
@@ -48,8 +48,10 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   if (request.thaw && request.only !== 'schema')
     await requireReadable(snapshot, request.thaw, request.thaw.order);
   signal.throwIfAborted();
+  await requireSafety(request);
   const noted = {
     ...request,
+    rolesMade: { created: new Set<string>(), refused: new Set<string>() },
     deviations: [],
     tried: selected.tried,
     reporter: noting(request.reporter, notes),
@@ -76,6 +78,23 @@ function select(request: RestoreRequest): Selected {
   });
   requireMatches(request.snapshot, request.tables);
   return withoutNeedy(selected, request);
+}
+
+/** Before any work: what is to be replaced must have somewhere to go. */
+async function requireSafety({ target, beside }: RestoreRequest): Promise<void> {
+  if (target.kind !== 'inPlace' || beside !== undefined) return;
+  try {
+    await target.requireSafety();
+  } catch (error) {
+    const { code, message, hint, kind } = asTidemarkError(error);
+    if (kind === 'interrupted') throw error;
+    throw new TidemarkError(
+      'SAFETY_FAILED',
+      `no safety snapshot of what is replaced could be stored: ${message} [${code}]`,
+      `${hint}\nnothing was done`,
+      { kind, cause: error },
+    );
+  }
 }
 
 /** Without what the backup left no table for. */

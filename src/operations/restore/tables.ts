@@ -12,6 +12,7 @@ import { readAsWritten } from '../../restore/database/properties.ts';
 import { requireReadableStrings } from '../../restore/profile.ts';
 import { quietEventTriggers } from '../../restore/table/eventTriggers.ts';
 import { type Division, divide } from '../../restore/table/existing.ts';
+import { lockReplaced } from '../../restore/table/lock.ts';
 import { TableTarget } from '../../restore/table/target.ts';
 import { restoreBeside } from './beside.ts';
 import { EntryRun } from './entryRun.ts';
@@ -29,7 +30,7 @@ export async function restoreTables(
   request: RestoreRequest,
   selected: Selected,
   into: ConnectionSettings,
-): Promise<{ tables: RestoredTable[]; check: CheckResult }> {
+): Promise<{ tables: RestoredTable[]; safety: string | null; check: CheckResult }> {
   const session = await Session.open(into, 'tidemark restore');
   request.signal.addEventListener('abort', () => session.destroy(), { once: true });
   let committing = false;
@@ -40,6 +41,7 @@ export async function restoreTables(
     requireReadableStrings(archive, profile);
     await readAsWritten(session, request.snapshot.globals.settings ?? []);
     await session.run('BEGIN');
+    const safety = await saveReplaced(request, target, selected);
     const begun = await beginTablesCheck(request, selected, session, profile);
     const eventTriggers = await quietEventTriggers(session);
     const division = await divide(target, archive, selected);
@@ -60,7 +62,7 @@ export async function restoreTables(
     const check = await begun.finish(division.entries, tables);
     committing = true;
     await session.run('COMMIT');
-    return { tables, check };
+    return { tables, safety, check };
   } catch (error) {
     request.signal.throwIfAborted();
     if (!(error instanceof PostgresError)) throw error;
@@ -79,4 +81,19 @@ export async function restoreTables(
 /** Whether anything is made that default privileges would be granted on. */
 function creates({ beside }: RestoreRequest, { created, entries }: Division): boolean {
   return beside !== undefined || created.size > 0 || entries.some(isLargeObjectEntry);
+}
+
+/**
+ * Takes the safety snapshot of a database that tables are replaced in. Nobody writes to them from before it until the end of
+ * the transaction: all that was ever committed to them is in it. What is there decides again afterwards what is done.
+ */
+async function saveReplaced(
+  { target, beside, snapshot }: RestoreRequest,
+  tables: TableTarget,
+  selected: Selected,
+): Promise<string | null> {
+  if (target.kind !== 'inPlace' || beside !== undefined) return null;
+  const { replaced } = await divide(tables, snapshot.archive, selected);
+  await lockReplaced(tables, replaced);
+  return target.safety(target.settings);
 }

@@ -40,9 +40,7 @@ export async function intoTarget(request: RestoreRequest, selected: Selected): P
 async function intoUse(request: RestoreRequest, selected: Selected): Promise<Outcome> {
   const { target } = request;
   invariant(target.kind !== 'new', 'a new database is not in use');
-  const safety =
-    target.kind === 'inPlace' && request.beside === undefined ? await target.safety(target.settings) : null;
-  const { tables, check } = await restoreTables(request, selected, target.settings);
+  const { tables, safety, check } = await restoreTables(request, selected, target.settings);
   return { target: describeSettings(target.settings), tables, safety, check };
 }
 
