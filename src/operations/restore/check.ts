@@ -1,5 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
+import { captureGlobals } from '../../capture/logical/globals.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
+import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import {
@@ -11,6 +13,7 @@ import {
 import { compareRows } from '../../restore/check/exact.ts';
 import type { Definitions } from '../../restore/check/readDefinitions.ts';
 import { type CheckResult, uncheckedResult, unread } from '../../restore/check/result.ts';
+import { compareRoles, rolesKept } from '../../restore/check/roles.ts';
 import { openMaintenance } from '../../restore/database/maintenance.ts';
 import { refusedStatements } from '../../restore/deviation.ts';
 import type { RestoreRequest } from './request.ts';
@@ -52,7 +55,7 @@ export async function beginCheck(
       reporter.end();
       const definitions =
         checked instanceof TidemarkError ? uncheckedResult([unread(DEFINITIONS, checked)]) : checked;
-      return withAll(definitions);
+      return withAll(request.roles ? await withRoles(request, into, definitions) : definitions);
     },
   };
 
@@ -71,6 +74,31 @@ export async function beginCheck(
       database: !saysDatabase ? 'not' : target.kind === 'to' ? 'given' : 'made',
       deviations: [],
     };
+  }
+}
+
+/** The result with the roles that were created; those that were there and differ are noted. */
+async function withRoles(
+  { snapshot: { globals }, rolesMade, reporter, signal }: RestoreRequest,
+  into: ConnectionSettings,
+  check: CheckResult,
+): Promise<CheckResult> {
+  const session = await Session.open(into, 'tidemark check', signal);
+  try {
+    await session.run('SET DateStyle = ISO');
+    const [row] = await session.query('select current_user as me');
+    const found = await captureGlobals(session, null);
+    const { created, refused } = rolesMade ?? { created: new Set<string>(), refused: new Set<string>() };
+    const expected = { globals, created, refused, me: row!.me! };
+    for (const note of rolesKept(expected, found)) reporter.note(note);
+    const differences = compareRoles(expected, found);
+    return { ...check, differences: [...check.differences, ...differences] };
+  } catch (error) {
+    if (!(error instanceof PostgresError) || error.severity !== 'ERROR') throw error;
+    const why = { message: error.said(), hint: 'restore with a superuser’s connection' };
+    return { ...check, unchecked: [...check.unchecked, unread('roles and memberships', why)] };
+  } finally {
+    await session.close();
   }
 }
 

@@ -95,7 +95,9 @@ export async function bringRoles(
   session: Session,
 ): Promise<void> {
   if (!request.roles) return;
-  const { created, notes } = await restoreRoles(session, request.snapshot.globals);
+  const { created, refused, notes } = await restoreRoles(session, request.snapshot.globals);
+  for (const name of created) request.rolesMade?.created.add(name);
+  for (const aspect of refused) request.rolesMade?.refused.add(aspect);
   if (created.length > 0) request.reporter.note(`roles created: ${created.join(', ')}`);
   for (const note of notes) request.reporter.note(note);
   await requireOwners(request, [...entries, ...ownEntries(request)], session);

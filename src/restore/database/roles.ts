@@ -1,10 +1,13 @@
 import type { Globals, Membership, Role } from '../../capture/logical/globals.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
+import { membershipName } from '../check/roles.ts';
 import { reasonOf } from './properties.ts';
 
 export interface RolesRestored {
   created: string[];
+  /** What the target refused: aspects of roles as restore/check/roles.ts calls them. */
+  refused: string[];
   notes: string[];
 }
 
@@ -25,25 +28,37 @@ export async function restoreRoles(session: Session, globals: Globals): Promise<
   for (const { parameter, role, privilege, grantable } of globals.parameterPrivileges) {
     if (!created.has(role)) continue;
     const sql = `GRANT ${privilege} ON PARAMETER ${quoteName(parameter)} TO ${quoteName(role)}${grantable ? ' WITH GRANT OPTION' : ''}`;
-    await attempts.run(`privilege on ${parameter} for ${role}`, sql);
+    const aspect = `${privilege} on parameter ${parameter} of role ${role}`;
+    await attempts.run(`privilege on ${parameter} for ${role}`, sql, { aspect });
   }
-  return { created: [...created], notes: attempts.notes };
+  return { created: [...created], refused: attempts.refused, notes: attempts.notes };
 }
 
 /** Statements each of which may be refused: that is noted, by the name of what it is about, and the rest goes on. */
 class Attempts {
   readonly session: Session;
   readonly notes: string[] = [];
+  readonly refused: string[] = [];
 
   constructor(session: Session) {
     this.session = session;
   }
 
-  /** Whether the server took it. `secret`: the statement holds a value that an error's text might repeat. */
-  async run(what: string, sql: string, secret = false): Promise<boolean> {
+  /**
+   * Whether the server took it. `secret`: the statement holds a value that an error's text might repeat. `aspect`: what of
+   * a role it sets, if that is not called as it is for people.
+   */
+  async run(
+    what: string,
+    sql: string,
+    options: { secret?: boolean; aspect?: string } = {},
+  ): Promise<boolean> {
+    const { secret = false, aspect = what } = options;
     const refused = await this.quietly(sql);
-    if (refused) this.notes.push(`${what} was refused: ${secret ? reasonOf(refused) : refused.said()}`);
-    return refused === null;
+    if (refused === null) return true;
+    this.notes.push(`${what} was refused: ${secret ? reasonOf(refused) : refused.said()}`);
+    this.refused.push(aspect);
+    return false;
   }
 
   /** The same without a note. */
@@ -58,6 +73,9 @@ class Attempts {
     }
   }
 }
+
+/** Behind an attribute's name. */
+const ATTRIBUTE_VALUE = / (?:-?\d+|'.*')$/s;
 
 /** False where there is no such role afterwards. */
 async function createRole(attempts: Attempts, role: Role): Promise<boolean> {
@@ -74,18 +92,22 @@ async function createRole(attempts: Attempts, role: Role): Promise<boolean> {
     [`CONNECTION LIMIT ${role.connectionLimit}`, role.connectionLimit !== -1],
     [`VALID UNTIL ${quoteLiteral(role.validUntil ?? '')}`, role.validUntil !== null],
   ];
-  for (const [attribute, on] of attributes)
-    if (on) await attempts.run(`${attribute} of role ${role.name}`, `ALTER ROLE ${name} ${attribute}`);
+  for (const [attribute, on] of attributes) {
+    const aspect = `${attribute.replace(ATTRIBUTE_VALUE, '').replace('NOINHERIT', 'INHERIT')} of role ${role.name}`;
+    const sql = `ALTER ROLE ${name} ${attribute}`;
+    if (on) await attempts.run(`${attribute} of role ${role.name}`, sql, { aspect });
+  }
   if (role.password) await setPassword(attempts, role, role.password);
   else if (role.login) attempts.notes.push(`role ${role.name} has no password: set one with ALTER ROLE`);
   for (const setting of role.settings) {
     const what = `setting ${setting.slice(0, setting.indexOf('='))} of role ${role.name}`;
-    await attempts.run(what, settingOf(name, setting), true);
+    await attempts.run(what, settingOf(name, setting), { secret: true });
   }
   if (role.comment)
     await attempts.run(
       `comment on role ${role.name}`,
       `COMMENT ON ROLE ${name} IS ${quoteLiteral(role.comment)}`,
+      { aspect: `comment of role ${role.name}` },
     );
   return true;
 }
@@ -95,7 +117,7 @@ async function setPassword(attempts: Attempts, role: Role, verifier: string): Pr
   const sql = `ALTER ROLE ${quoteName(role.name)} PASSWORD ${quoteLiteral(verifier)}`;
   const unlogged = `BEGIN; SET LOCAL log_statement = 'none'; ${sql}; COMMIT`;
   if ((await attempts.quietly(unlogged)) !== null)
-    await attempts.run(`password of role ${role.name}`, sql, true);
+    await attempts.run(`password of role ${role.name}`, sql, { secret: true });
 }
 
 /**
@@ -117,23 +139,22 @@ async function grantMemberships(
     for (const membership of left) {
       const grantor = byOthers(membership);
       const sql = grant(membership, attempts.session);
-      if (grantor === null) await attempts.run(describeMembership(membership), sql);
+      if (grantor === null) await attempts.run(membershipName(membership), sql);
       else if (await attempts.quietly(`${sql} GRANTED BY ${quoteName(grantor)}`)) refused.push(membership);
     }
     if (refused.length === left.length) {
-      for (const membership of refused)
-        if (await attempts.run(describeMembership(membership), grant(membership, attempts.session)))
-          attempts.notes.push(
-            `${describeMembership(membership)} was granted by the role of the connection, not by ${membership.grantor}`,
-          );
+      for (const membership of refused) {
+        const name = membershipName(membership);
+        if (!(await attempts.run(name, grant(membership, attempts.session)))) continue;
+        attempts.notes.push(
+          `${name} was granted by the role of the connection, not by ${membership.grantor}`,
+        );
+        attempts.refused.push(`grantor of ${name}`);
+      }
       return;
     }
     left = refused;
   }
-}
-
-function describeMembership({ member, role }: Membership): string {
-  return `membership of ${member} in ${role}`;
 }
 
 /** Settings whose value is a list of names, each of which was quoted when it was stored (pg_dump's variable_is_guc_list_quote). */
