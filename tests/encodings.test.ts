@@ -199,6 +199,43 @@ test('SQL_ASCII: names and rows come back byte for byte', async t => {
   assert.equal(await psql(database.url, ['-At', '-c', sum]), before);
 });
 
+// И is D0 98 in UTF-8, and 98 is nothing in WIN1251; ô alone is no UTF-8.
+for (const [encoding, role, writtenIn] of [
+  ['WIN1251', 'Иван', 'UTF8'],
+  ['LATIN1', 'rôle', 'LATIN1'],
+] as const) {
+  test(`roles have the names that ${writtenIn} gave them, and own a database in ${encoding}`, async t => {
+    const sql = `create table t (a text); insert into t values ('a')`;
+    const on = await server(15);
+    const maker = await freshDatabase(on, undefined, { encoding: writtenIn, locale: 'C' });
+    await query(maker.url, `create role "${role}"; create role member_${writtenIn} in role "${role}"`);
+    const { database, site } = await stage(t, encoding, sql);
+    t.after(async () => {
+      for (const each of [database.name, `${database.name}_new`])
+        await query(on.url(), `drop database ${each}`);
+      await query(maker.url, `drop role "${role}", member_${writtenIn}`);
+    });
+    await query(
+      maker.url,
+      `alter database ${database.name} owner to "${role}"; grant connect on database ${database.name} to "${role}" with grant option;
+       alter role "${role}" in database ${database.name} set work_mem = '5MB'; comment on database ${database.name} is '${role}'`,
+    );
+    const { snapshot } = await site.json<{ snapshot: string }>('backup', 'shop');
+    const shown = await site.json<{ roles: { name: string }[] }>('show', snapshot);
+    assert.ok(shown.roles.some(({ name }) => name === role));
+    const facts =
+      "select encode(textsend(r.rolname::text || d.datacl::text || array_agg(s.setrole::regrole::text)::text || shobj_description(d.oid, 'pg_database')), 'hex') as facts from pg_database d join pg_roles r on r.oid = datdba join pg_db_role_setting s on s.setdatabase = d.oid where datname = current_database() group by r.rolname, d.datacl, d.oid";
+    const own = async (name: string) =>
+      psql(on.url(name), ['-At', '-c', `set client_encoding = ${encoding}; ${facts}`]);
+    const before = await own(database.name);
+    assert.ok(before.length > 20);
+    await site.json('restore', 'shop', '--new', `${database.name}_new`);
+    assert.equal(await own(`${database.name}_new`), before);
+    await site.json('restore', 'shop', '--in-place', '--yes');
+    assert.equal(await own(database.name), before);
+  });
+}
+
 async function snapshots(site: Site): Promise<string[]> {
   const { snapshots: listed } = await site.json<{ snapshots: { snapshot: string }[] }>('list', 'shop');
   return listed.map(each => each.snapshot);

@@ -89,7 +89,7 @@ after(() => site.remove());
 async function checked(sql: string, first = '', deviations: Deviation[] = []): Promise<CheckResult> {
   const session = await Session.open(await resolveSettings({ url: database.url }, {}, homedir()));
   try {
-    const profile = await readProfile(session);
+    const profile = await readProfile(session, request.snapshot.archive);
     const selected = selectEntries(request.snapshot.archive, { tables: anyPattern(request.tables) });
     await session.run(`BEGIN; SET search_path = public; ${first}`);
     const begun = await beginTablesCheck({ ...request, deviations }, selected, session, profile);

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Row, Session } from '../../postgres/session.ts';
+import { decodeShared, querySharedCatalogs } from '../../postgres/sharedCatalogs.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 
 /** What belongs to the cluster, not to the database, but without which a database is not whole. */
@@ -57,10 +58,13 @@ export interface Membership {
  * where the server lets us.
  */
 export async function captureGlobals(session: Session, passwords: boolean | null): Promise<Globals> {
-  const verifiers = passwords === false ? null : await readPasswords(session, passwords === true);
-  const roles = await session.query(sqlFile('roles'));
-  const memberships = await session.query(sqlFile('role_memberships'));
-  const privileges = await session.query(sqlFile('parameter_privileges'));
+  const [own] = await session.query('select pg_catalog.getdatabaseencoding() as encoding');
+  const shared: SharedRows = name =>
+    querySharedCatalogs(session, sqlFile(name), bytes => decodeShared(bytes, own!.encoding!));
+  const verifiers = passwords === false ? null : await readPasswords(session, passwords === true, shared);
+  const roles = await shared('roles');
+  const memberships = await shared('role_memberships');
+  const privileges = await shared('parameter_privileges');
   const settings = await session.query(sqlFile('session_settings'));
   return {
     roles: roles.map(row => readRole(row, verifiers)),
@@ -87,7 +91,13 @@ export async function captureGlobals(session: Session, passwords: boolean | null
   };
 }
 
-async function readPasswords(session: Session, required: boolean): Promise<Map<string, string> | null> {
+type SharedRows = (sqlFileName: string) => Promise<Row[]>;
+
+async function readPasswords(
+  session: Session,
+  required: boolean,
+  shared: SharedRows,
+): Promise<Map<string, string> | null> {
   const [allowed] = await session.query(
     "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') as yes",
   );
@@ -99,7 +109,7 @@ async function readPasswords(session: Session, required: boolean): Promise<Map<s
       'back up without them: --no-role-passwords, or role_passwords: false in the plan',
     );
   }
-  const rows = await session.query(sqlFile('role_passwords'));
+  const rows = await shared('role_passwords');
   return new Map(rows.map(row => [row.name!, row.password!]));
 }
 

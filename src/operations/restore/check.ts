@@ -48,7 +48,7 @@ export async function beginCheck(
       const { reporter } = request;
       reporter.begin('reading the definitions back', null);
       const session = await Session.open(into, 'tidemark check', signal);
-      const profile = await readProfile(session).finally(() => session.close());
+      const profile = await readProfile(session, snapshot.archive).finally(() => session.close());
       const entries = expected.entries.filter(entry => request.tried?.isRefused(entry) !== true);
       const settled = { ...expected, entries, deviations: request.deviations ?? [] };
       const checked = await readable(() => checkDatabase(into, profile, settled, before, signal), signal);

@@ -44,7 +44,7 @@ export async function foresee(request: RestoreRequest, selected: Selected): Prom
       ? await Session.open(target.settings, 'tidemark restore')
       : await openMaintenance(target.kind === 'new' ? target.server : target.settings);
   try {
-    const profile = await readProfile(session);
+    const profile = await readProfile(session, snapshot.archive);
     requireReadableStrings(snapshot.archive, profile);
     const definition = databaseDefinition(snapshot.archive);
     const kept = await withoutReserved(request, selected, session, profile);

@@ -1,14 +1,17 @@
 import { usageError } from '../../base/errors.ts';
-import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
+import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { decodeText } from '../../postgres/encoding.ts';
 import { quoteName, type Session } from '../../postgres/session.ts';
+import { querySharedCatalogs } from '../../postgres/sharedCatalogs.ts';
 import { missingRoles, type TargetProfile } from '../../restore/profile.ts';
 import type { RestoreRequest } from './request.ts';
 
-/** What the target server is and who we are on it. */
-export async function readProfile(session: Session): Promise<TargetProfile> {
-  const roles = await session.query(
-    "select rolname, rolsuper, rolname operator(pg_catalog.=) current_user as me, pg_catalog.pg_has_role(oid, 'USAGE') as mine from pg_catalog.pg_roles",
-  );
+const ROLES =
+  "select rolname, rolsuper, rolname operator(pg_catalog.=) current_user as me, pg_catalog.pg_has_role(oid, 'USAGE') as mine from pg_catalog.pg_roles";
+
+/** What the target server is and who we are on it; names of roles as the archive spells them. */
+export async function readProfile(session: Session, archive: Archive): Promise<TargetProfile> {
+  const roles = await querySharedCatalogs(session, ROLES, bytes => decodeText(bytes, archive.text));
   const [compression] = await session.query(
     "select 'lz4' = any(enumvals) as lz4 from pg_catalog.pg_settings where name = 'default_toast_compression'",
   );
@@ -24,7 +27,13 @@ export async function readProfile(session: Session): Promise<TargetProfile> {
 /** Refuses a restore that would name roles the target lacks, before anything is done. */
 export function requireRoles(request: RestoreRequest, entries: ArchiveEntry[], profile: TargetProfile): void {
   if (!request.owner && !request.privileges) return;
-  const known = request.snapshot.globals.roles.map(role => role.name);
+  const { archive, globals } = request.snapshot;
+  // As another database of the server may have written it.
+  const spelled = (name: string) => decodeText(Buffer.from(name, 'utf8'), archive.text);
+  const known = globals.roles
+    .map(({ name }) => name)
+    .filter(name => !profile.roles.has(spelled(name)))
+    .flatMap(name => [...new Set([name, spelled(name)])]);
   const wanted = entries.filter(entry => request.privileges || !['ACL', 'DEFAULT ACL'].includes(entry.desc));
   const missing = missingRoles(
     request.owner ? wanted : wanted.map(entry => ({ ...entry, owner: null })),
@@ -46,7 +55,7 @@ const SET_OPTION_MAJOR = 16;
 
 /** Refuses a restore that would give objects to roles that this one can't give anything to, before anything is done. */
 export async function requireOwners(
-  { owner }: RestoreRequest,
+  { owner, snapshot: { archive } }: RestoreRequest,
   entries: readonly ArchiveEntry[],
   session: Session,
 ): Promise<void> {
@@ -54,10 +63,12 @@ export async function requireOwners(
   const owners = new Set(entries.filter(entry => entry.dropStmt && entry.owner).map(entry => entry.owner!));
   owners.delete(DATABASE_OWNER);
   const right = session.serverMajor >= SET_OPTION_MAJOR ? 'SET' : 'MEMBER';
-  const denied = await session.query(
-    'select rolname, rolsuper, current_user as me from pg_catalog.pg_roles where rolname operator(pg_catalog.=) any ($1::pg_catalog.name[]) and not pg_catalog.pg_has_role(oid, $2) order by 1',
-    [[...owners], right],
+  const roles = await querySharedCatalogs(
+    session,
+    `select rolname, rolsuper, current_user as me from pg_catalog.pg_roles where not pg_catalog.pg_has_role(oid, '${right}') order by 1`,
+    bytes => decodeText(bytes, archive.text),
   );
+  const denied = roles.filter(({ rolname }) => owners.has(rolname!));
   if (denied.length === 0) return;
   const names = denied.map(row => row.rolname!);
   const me = denied[0]!.me!;

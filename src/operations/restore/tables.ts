@@ -37,7 +37,7 @@ export async function restoreTables(
   try {
     const { archive } = request.snapshot;
     const target = await TableTarget.open(session, archive);
-    const profile = await readProfile(session);
+    const profile = await readProfile(session, archive);
     requireReadableStrings(archive, profile);
     await readAsWritten(session, request.snapshot.globals.settings ?? []);
     await session.run('BEGIN');

@@ -37,7 +37,7 @@ export async function restoreWhole(
   const note = (line: string) => reporter.note(line);
   try {
     if (request.target.kind === 'to') await bringRoles(request, selected, session);
-    const profile = await readProfile(session);
+    const profile = await readProfile(session, archive);
     requireReadableStrings(archive, profile);
     requireRoles(request, selected.entries, profile);
     const database = databaseRequest(request, profile);
@@ -112,7 +112,7 @@ export async function openToUse(request: RestoreRequest, settings: ConnectionSet
   if (!isWholeDatabase(request) || !statements.some(({ kind }) => kind === 'access')) return;
   const session = await Session.open(settings, 'tidemark restore');
   try {
-    const database = databaseRequest(request, await readProfile(session));
+    const database = databaseRequest(request, await readProfile(session, request.snapshot.archive));
     tell(request, await applyToDatabase(session, database, ['access']));
     tell(request, await requireOpenable(session, database));
   } finally {

@@ -106,7 +106,8 @@ union all
 select 'pg_range', rngtypid::pg_catalog.text, rngtypid::pg_catalog.text, xmin::pg_catalog.text
 from pg_catalog.pg_range
 union all
-select 'pg_roles', oid::pg_catalog.text, rolname, rolname
+-- Names of roles may be in another encoding than the database's.
+select 'pg_roles', oid::pg_catalog.text, oid::pg_catalog.text, pg_catalog.md5(rolname::pg_catalog.text)
 from pg_catalog.pg_roles
 union all
 select 'pg_user_mapping', m.umid::pg_catalog.text, m.srvname, pg_catalog.concat_ws(' ', m.srvid, m.umuser, m.umoptions)

@@ -10,7 +10,7 @@ select
   r.rolreplication as replication,
   r.rolbypassrls as bypassrls,
   r.rolconnlimit as connection_limit,
-  r.rolvaliduntil as valid_until,
+  r.rolvaliduntil::pg_catalog.text as valid_until,
   r.oid = 10 as bootstrap,
   coalesce(pg_catalog.to_jsonb(r.rolconfig), '[]') as settings,
   pg_catalog.shobj_description(r.oid, 'pg_authid') as comment

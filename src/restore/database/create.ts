@@ -1,7 +1,10 @@
+import { isUtf8 } from 'node:buffer';
 import type { Archive } from '../../postgres/archive/entry.ts';
+import { encodingStatement } from '../../postgres/archive/statements.ts';
 import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
-import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
+import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
+import { type ConnectionSettings, withDatabase } from '../../postgres/settings/settings.ts';
 import type { DatabaseDefinition } from './definition.ts';
 
 /** What a manifest says of its source, for snapshots whose archive has no CREATE DATABASE. */
@@ -38,7 +41,10 @@ export async function createDatabase(session: Session, name: string, wanted: New
   clauses.set('TEMPLATE', 'template0');
   clauses.delete('OID');
   if (!wanted.tablespaces) clauses.delete('TABLESPACE');
-  if (wanted.owner && definition.owner) clauses.set('OWNER', quoteName(definition.owner));
+  const owner = wanted.owner && definition.owner ? quoteName(definition.owner) : null;
+  // A name that is not UTF-8 can only be said in a database of its encoding.
+  const isLate = owner !== null && !isUtf8(encodeText(owner, archive.text));
+  if (owner !== null && !isLate) clauses.set('OWNER', owner);
   const options = [...clauses].map(([key, value]) => `${key} = ${value}`).join(' ');
   try {
     // What stands in catalogs that all databases share has no encoding: it goes as the bytes it came in.
@@ -48,9 +54,21 @@ export async function createDatabase(session: Session, name: string, wanted: New
         encodeText(` WITH ${options}`, archive.text),
       ]),
     );
+    if (isLate) await giveTo(owner, withDatabase(session.settings, name), archive);
     return notes;
   } catch (error) {
     throw explainCreate(error, name, wanted);
+  }
+}
+
+async function giveTo(owner: string, database: ConnectionSettings, archive: Archive): Promise<void> {
+  const session = await Session.open(database, 'tidemark restore');
+  try {
+    await session.run(encodingStatement(archive));
+    const name = Buffer.from(`ALTER DATABASE ${quoteName(database.database)}`);
+    await session.run(Buffer.concat([name, encodeText(` OWNER TO ${owner}`, archive.text)]));
+  } finally {
+    await session.close();
   }
 }
 

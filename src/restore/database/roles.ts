@@ -1,6 +1,7 @@
 import type { Globals, Membership, Role } from '../../capture/logical/globals.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
+import { decodeShared, querySharedCatalogs } from '../../postgres/sharedCatalogs.ts';
 import { membershipName } from '../check/roles.ts';
 import { reasonOf } from './properties.ts';
 
@@ -16,9 +17,11 @@ export interface RolesRestored {
  * as they are. What the target refuses (a superuser on a managed server) is noted, and the role made without it.
  */
 export async function restoreRoles(session: Session, globals: Globals): Promise<RolesRestored> {
-  const existing = new Set(
-    (await session.query('select rolname from pg_catalog.pg_roles')).map(row => row.rolname!),
+  const [own] = await session.query('select pg_catalog.getdatabaseencoding() as encoding');
+  const present = await querySharedCatalogs(session, 'select rolname from pg_catalog.pg_roles', bytes =>
+    decodeShared(bytes, own!.encoding!),
   );
+  const existing = new Set(present.map(row => row.rolname!));
   const missing = globals.roles.filter(role => !existing.has(role.name) && !role.bootstrap);
   const attempts = new Attempts(session);
   const created = new Set<string>();
