@@ -94,7 +94,9 @@ async function checked(sql: string, first = '', deviations: Deviation[] = []): P
     await session.run(`BEGIN; SET search_path = public; ${first}`);
     const begun = await beginTablesCheck({ ...request, deviations }, selected, session, profile);
     await session.run(`SET search_path = public; ${sql}`);
-    return await begun.finish(selected.entries, [{ name: 'public.orders', rows: 5 }]);
+    return await begun.finish({ entries: selected.entries, sequencesGone: [] }, [
+      { name: 'public.orders', rows: 5 },
+    ]);
   } finally {
     await session.close();
   }

@@ -42,6 +42,15 @@ test('an owner without superuser restores tables, and is told what only a superu
   const key =
     "select convalidated, obj_description(oid, 'pg_constraint') from pg_constraint where conname = 'key'";
   assert.equal(await psql(url, ['-At', '-c', key]), 't|x\n');
+  // Row-level security that holds for the owner too would let no rows in, and hide those that are there.
+  await psql(url, [
+    '-c',
+    'alter table s.child enable row level security, force row level security; create policy p on s.child using (id > 5)',
+  ]);
+  await site.json('restore', snapshot, '--to', url, '--yes', '--table', 's.child');
+  const forced =
+    "select relforcerowsecurity, (select count(*) from s.child) from pg_class where relname = 'child'";
+  assert.equal(await psql(database.url, ['-At', '-c', forced]), 't|9\n');
 });
 
 test('a snapshot of rows alone replaces rows too', async t => {

@@ -49,6 +49,11 @@ export class EntryRun {
     if (entry.desc !== 'SCHEMA') this.#kept.push(entry);
   }
 
+  /** What was there already, and stays as it is. */
+  get kept(): readonly ArchiveEntry[] {
+    return this.#kept;
+  }
+
   /** Says what was there already, in one note. */
   noteKept(): void {
     tell(

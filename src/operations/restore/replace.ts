@@ -19,6 +19,7 @@ import {
 import { Surroundings } from '../../restore/table/surroundings.ts';
 import type { EntryRun } from './entryRun.ts';
 import { type RestoredTable, type RestoreRequest, tell } from './request.ts';
+import { setSequences } from './sequences.ts';
 
 /** The entries of one table restore, in the order in which they are carried out. */
 interface Steps {
@@ -70,7 +71,7 @@ export class ReplaceRun {
     await this.#noteCascades();
     this.#noteLeft();
     this.#run.noteKept();
-    await this.#setSequences(steps.sequences);
+    await setSequences(this.#request, this.#run, this.#division, steps.sequences);
     return tables;
   }
 
@@ -191,11 +192,18 @@ export class ReplaceRun {
 
   /** Foreign keys of tables that are created, and of others to them, as far as the rows allow. */
   async #createKeys(): Promise<void> {
-    const { foreignKeys, created, belongings } = this.#division;
+    const { foreignKeys, keysWithoutTable, created, belongings } = this.#division;
     const { target, only, reporter } = this.#request;
     if (only === 'data') return;
+    for (const key of keysWithoutTable) {
+      const own = belongings.wholeOf(key);
+      const other = belongings.relationsOf(key).find(table => table !== own && !this.#isThere(table));
+      const name = other ? quoteQualified(other.namespace, other.tag) : 'another table';
+      const reason = `${name} is not there; ${this.#statementOf(key)}`;
+      tell(this.#request, [{ kind: 'leftOut', entry: key, reason }]);
+    }
     for (const key of foreignKeys) {
-      const own = belongings.relationsOf(key).find(table => belongings.partsOf(table.dumpId).includes(key));
+      const own = belongings.wholeOf(key);
       const isOwn = own !== undefined && created.has(own.dumpId);
       if (!isOwn && target.kind !== 'inPlace') {
         await this.#noteOther(key, own);
@@ -227,14 +235,19 @@ export class ReplaceRun {
     return entries.filter(entry => entry.desc === 'COMMENT' && entry.dependencies.includes(key.dumpId));
   }
 
+  #isThere({ dumpId }: ArchiveEntry): boolean {
+    return this.#division.existing.has(dumpId) || this.#division.created.has(dumpId);
+  }
+
   #noteMissing(entry: ArchiveEntry, error: PostgresError): void {
     const secret = mayHoldSecret(entry);
-    const statements = this.#run.statementsOf(entry).map(onOneLine);
-    const statement = secret
-      ? "'tidemark export' has its statement"
-      : `its statement: ${statements.join(' ')}`;
-    const reason = `${error.said({ secret })}; ${statement}`;
+    const reason = `${error.said({ secret })}; ${this.#statementOf(entry)}`;
     tell(this.#request, [{ kind: 'refused', entry, reason }]);
+  }
+
+  #statementOf(entry: ArchiveEntry): string {
+    if (mayHoldSecret(entry)) return "'tidemark export' has its statement";
+    return `its statement: ${this.#run.statementsOf(entry).map(onOneLine).join(' ')}`;
   }
 
   /** What went with the tables that were missing (DROP … CASCADE) comes back with them, or is named. */
@@ -302,20 +315,6 @@ export class ReplaceRun {
       reporter.note(
         `large objects are not part of a table and are left as they are: rows of ${names(holders)} may name some; they come with a whole restore or with --data-only`,
       );
-    }
-  }
-
-  /**
-   * RESTART gives a sequence that is there a new file, so that a rollback takes back what setval writes, which it does
-   * not otherwise.
-   */
-  async #setSequences(entries: readonly ArchiveEntry[]): Promise<void> {
-    const { target } = this.#run;
-    const present = new Set(await target.existing(entries));
-    for (const entry of entries) {
-      if (present.has(entry))
-        await target.run(`ALTER SEQUENCE ${quoteQualified(entry.namespace, entry.tag)} RESTART`);
-      for (const statement of this.#run.statementsOf(entry)) await target.run(statement);
     }
   }
 }

@@ -10,6 +10,7 @@ import { describePlan } from './describe.ts';
 import { examine } from './examine.ts';
 import { foresee, foreseeTables } from './obstacles.ts';
 import { destroys, isTableRestore, type RestoreRequest, type RestoreResult } from './request.ts';
+import { foreseeInUse } from './tables.ts';
 import { intoTarget } from './targets.ts';
 
 /** Brings a snapshot, or tables of it, back: shows the plan, asks, does it, counts. */
@@ -30,6 +31,8 @@ export async function restore(request: RestoreRequest): Promise<RestoreResult> {
   const selected = isTableRestore(request)
     ? { ...chosen, announced: [], tried: new Tried([]) }
     : await foresee(request, chosen);
+  if (isTableRestore(request) && request.target.kind !== 'new')
+    await foreseeInUse(request, selected, request.target.settings);
   // Into a database in use, what is left out depends on what is there: the restore itself says it.
   const leftOut = isTableRestore(request) ? [] : selected.leftOut;
   const notes = [

@@ -1,3 +1,5 @@
+import { SILENT } from '../../base/progress.ts';
+import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select.ts';
 import { sessionPreamble } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
@@ -9,10 +11,12 @@ import {
   suspendDefaultPrivileges,
 } from '../../restore/database/defaultPrivileges.ts';
 import { readAsWritten } from '../../restore/database/properties.ts';
-import { requireReadableStrings } from '../../restore/profile.ts';
+import { requireReadableStrings, type TargetProfile } from '../../restore/profile.ts';
 import { quietEventTriggers } from '../../restore/table/eventTriggers.ts';
 import { type Division, divide } from '../../restore/table/existing.ts';
+import { requireFitting } from '../../restore/table/fitting.ts';
 import { lockReplaced } from '../../restore/table/lock.ts';
+import { touchedTables } from '../../restore/table/lost.ts';
 import { TableTarget } from '../../restore/table/target.ts';
 import { restoreBeside } from './beside.ts';
 import { EntryRun } from './entryRun.ts';
@@ -50,7 +54,7 @@ export async function restoreTables(
       : new Map();
     for (const setting of sessionPreamble(archive, { transactionTimeout: session.serverMajor >= 17 }))
       await session.run(setting);
-    if (request.beside === undefined) requireRoles(request, division.entries, profile);
+    if (request.beside === undefined) await requirePossible(request, selected, division, target, profile);
     const run = new EntryRun(request, target, profile);
     const tables =
       request.beside === undefined
@@ -59,7 +63,8 @@ export async function restoreTables(
     for (const statement of defaults.values()) await target.run(statement);
     await eventTriggers.bringBack();
     for (const note of eventTriggers.notes) request.reporter.note(note);
-    const check = await begun.finish(division.entries, tables);
+    const stays = request.beside === undefined ? [...run.kept, ...touchedTables(archive, division)] : [];
+    const check = await begun.finish(division, tables, stays);
     committing = true;
     await session.run('COMMIT');
     return { tables, safety, check };
@@ -96,4 +101,38 @@ async function saveReplaced(
   const { replaced } = await divide(tables, snapshot.archive, selected);
   await lockReplaced(tables, replaced);
   return target.safety(target.settings);
+}
+
+/** Refuses what the target would not take, or what would go wrong in it, before anything is done. */
+export async function foreseeInUse(
+  request: RestoreRequest,
+  selected: Selected,
+  into: ConnectionSettings,
+): Promise<void> {
+  if (request.beside !== undefined) return;
+  const session = await Session.open(into, 'tidemark restore');
+  try {
+    const { archive } = request.snapshot;
+    const target = await TableTarget.open(session, archive);
+    const profile = await readProfile(session);
+    const division = await divide(target, archive, selected);
+    await requirePossible({ ...request, reporter: SILENT }, selected, division, target, profile);
+  } finally {
+    await session.close();
+  }
+}
+
+async function requirePossible(
+  request: RestoreRequest,
+  selected: Selected,
+  division: Division,
+  target: TableTarget,
+  profile: TargetProfile,
+): Promise<void> {
+  const isAsked = request.tables.length > 0 ? anyPattern(request.tables) : () => true;
+  const notes = await requireFitting(target, request.snapshot.archive, selected, division, entry =>
+    isAsked(entry.namespace ?? '', entry.tag),
+  );
+  for (const note of notes) request.reporter.note(note);
+  requireRoles(request, division.entries, profile);
 }

@@ -68,6 +68,11 @@ export class Belongings {
     return this.#parts.get(dumpId) ?? [];
   }
 
+  /** What an entry is part of. */
+  wholeOf(entry: ArchiveEntry): ArchiveEntry | undefined {
+    return this.byId.get(this.#wholeOf(entry) ?? -1);
+  }
+
   parentOf(dumpId: number): number | null {
     return this.#parentOf.get(dumpId) ?? null;
   }

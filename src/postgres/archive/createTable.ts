@@ -10,6 +10,8 @@ export interface CreateTable {
   unlogged: boolean;
   /** `OF public.type`, for a table of a type. */
   type: string | null;
+  /** Whether its rows lie in partitions. */
+  partitioned: boolean;
   /** Column definitions and constraints, as they stand between the parentheses. */
   elements: string[];
   /** Names of the tables it inherits from, unquoted: schema and name. */
@@ -27,12 +29,14 @@ export function readCreateTable(definition: string): CreateTable | null {
   const name = start && readQualified(create, start[0].length);
   if (!name) return null;
   const groups = groupsOf(create, name.end);
-  const columns = groups.find(group => group.before === '' || /^OF /.test(group.before));
+  const key = groups.find(group => /(?:^|\n)PARTITION BY \w+$/.test(group.before));
+  const columns = groups.find(group => group !== key && (group.before === '' || /^OF /.test(group.before)));
   const named = (clause: string) => groups.find(group => group.before === clause);
-  const lone = /^\s*OF (.*);\s*$/s.exec(create.slice(name.end))?.[1];
+  const lone = /^\s*OF (.*?)(?:\nPARTITION BY .*)?;\s*$/s.exec(create.slice(name.end))?.[1];
   return {
     unlogged: start[1] !== undefined,
     type: /^OF (.*)$/s.exec(columns?.before ?? '')?.[1] ?? (columns ? null : (lone ?? null)),
+    partitioned: key !== undefined,
     elements: columns?.elements ?? [],
     parents: (named('INHERITS')?.elements ?? []).map(parent => readQualified(parent, 0)?.parts ?? []),
     options: named('WITH') ? `WITH (${named('WITH')!.elements.join(', ')})` : null,

@@ -1,5 +1,7 @@
 -- What has to be done around the replacing of rows of tables, a row each, in the order of doing it:
 --
+-- force    row-level security of these tables, or of those that keys tie to them, that holds for the role too since it is
+--          forced on the owner: lifted, and forced again at the end;
 -- key      a foreign key to or from them (of partitions: the one at the top), which is dropped and made again;
 -- check    a constraint that was not valid, of a table or a domain, which the rows may break: the same;
 -- trigger  a trigger on them that would fire, which is disabled and enabled again;
@@ -68,6 +70,16 @@ with recursive named as (
   select 'stays' as kind, 1 as turn, k.oid, null as aside, null as back,
     pg_catalog.format('foreign key %s of %s', k.conname, k.conrelid::pg_catalog.regclass) as what
   from keys k where k.stays
+  union all
+  select 'force', 0, c.oid,
+    pg_catalog.format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', c.oid::pg_catalog.regclass),
+    pg_catalog.format('ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY', c.oid::pg_catalog.regclass),
+    pg_catalog.format('row-level security of %s', c.oid::pg_catalog.regclass)
+  from pg_catalog.pg_class c
+  where c.relforcerowsecurity and pg_catalog.row_security_active(c.oid) and pg_catalog.pg_has_role(c.relowner, 'USAGE')
+    and (c.oid in (select tables.oid from tables) or exists (
+      select from keys k where c.oid in (k.conrelid, k.confrelid)
+    ))
   union all
   select 'key', 2, k.oid,
     pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::pg_catalog.regclass, k.conname),

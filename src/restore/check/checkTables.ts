@@ -65,6 +65,35 @@ export function checkTables(
   };
 }
 
+/** How entries of the snapshot that are there already are defined otherwise; owners aside, and in no words but the same version's. */
+export function otherDefinitions(
+  before: Definitions,
+  profile: TargetProfile,
+  expected: TablesExpectation,
+  entries: readonly ArchiveEntry[],
+): ObjectDifference[] {
+  const describing = { profile, statements: { ...expected.options, owner: false } };
+  const wanted = describeObjects(expected.archive, entries, describing);
+  const names = new Set(wanted.map(object => object.name));
+  const there = describeObjects(before.archive, before.archive.entries, describing);
+  const found = there.filter(object => names.has(object.name));
+  const { differences } = compareObjects(wanted, found, compareOptions(before, profile, expected, null));
+  return differences.filter(({ kind }) => kind !== 'added');
+}
+
+function compareOptions(
+  { tool }: Definitions,
+  { serverMajor }: TargetProfile,
+  expected: TablesExpectation,
+  onlyOwner: string | null,
+): CompareOptions {
+  return {
+    sameVersion: serverMajor === expected.serverMajor && expected.pgDump.endsWith(` ${tool.version}`),
+    maintain: expected.serverMajor >= 17,
+    onlyOwner,
+  };
+}
+
 function notSequenceSet({ desc }: DescribedObject): boolean {
   return desc !== 'SEQUENCE SET';
 }
@@ -95,12 +124,8 @@ class Snapshot {
     this.#before = new Set(
       describeObjects(before.archive, before.archive.entries, describing).map(object => object.name),
     );
-    this.#compare = {
-      sameVersion:
-        profile.serverMajor === expected.serverMajor && expected.pgDump.endsWith(` ${after.tool.version}`),
-      maintain: expected.serverMajor >= 17,
-      onlyOwner: expected.options.owner === false ? role : null,
-    };
+    const onlyOwner = expected.options.owner === false ? role : null;
+    this.#compare = compareOptions(after, profile, expected, onlyOwner);
   }
 
   /** What had to be made since it was missing, and the values that sequences were set to. */

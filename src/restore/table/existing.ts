@@ -3,7 +3,7 @@ import { Belongings, isRelation, isRemark } from '../../postgres/archive/belongs
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select.ts';
-import type { TableTarget } from './target.ts';
+import type { Present, TableTarget } from './target.ts';
 
 /** What of a selection is done in a database that has a part of it already. */
 export interface Division {
@@ -14,12 +14,20 @@ export interface Division {
   replaced: ArchiveEntry[];
   /** dumpIds of relations and sequences that are created. */
   created: ReadonlySet<number>;
-  /** dumpIds of relations and sequences of the archive that are there, selected or not. */
-  existing: ReadonlySet<number>;
+  /** Relations and sequences of the archive that are there, selected or not, by dumpId. */
+  existing: ReadonlyMap<number, Present>;
+  /** Rows of tables that are there, whose definitions the archive lacks or not. */
+  there: ReadonlyMap<ArchiveEntry, Present>;
+  /** dumpIds of tables that have rows of the snapshot afterwards; a partitioned one that was asked for is among them. */
+  withRows: ReadonlySet<number>;
   /** Relations and sequences that were asked for, or needed, and stay as they are. */
   kept: ArchiveEntry[];
   /** Foreign keys between tables that are created, or get a partition, and tables that are there or created. */
   foreignKeys: ArchiveEntry[];
+  /** Foreign keys of tables that are created, to tables that are neither there nor created. */
+  keysWithoutTable: ArchiveEntry[];
+  /** Selected sequences that are missing and stay so: tables that are there were given something else for their numbers. */
+  sequencesGone: ArchiveEntry[];
 }
 
 /**
@@ -30,27 +38,33 @@ export async function divide(target: TableTarget, archive: Archive, selected: Se
   const belongings = new Belongings(archive.entries);
   const data = selected.entries.filter(entry => entry.desc === 'TABLE DATA');
   const relations = archive.entries.filter(entry => isRelation(entry) || entry.desc === 'SEQUENCE');
-  const existing = new Set((await target.existing(relations)).map(entry => entry.dumpId));
-  const there = new Set(await target.existing(data));
-  const chosen = new Set(selected.entries.map(entry => entry.dumpId));
-  const created = new Set(
-    relations.map(entry => entry.dumpId).filter(id => chosen.has(id) && !existing.has(id)),
-  );
+  const found = await target.present(relations);
+  const existing = new Map([...found].map(([entry, present]) => [entry.dumpId, present]));
+  const there = await target.present(data);
+  const chosen = new Set(selected.entries);
+  const missing = relations.filter(entry => chosen.has(entry) && !existing.has(entry.dumpId));
+  const created = new Set(missing.filter(isRelation).map(entry => entry.dumpId));
+  const needed = neededBy(belongings, selected.entries, created, existing);
+  // A sequence that is missing beside its table was given up, unless something that is made takes numbers from it.
+  for (const { dumpId } of missing) if (needed.has(dumpId) || selected.named.has(dumpId)) created.add(dumpId);
   requireTables(data, there, created);
   const isNamed = ({ dependencies: [table = -1] }: ArchiveEntry) =>
     selected.named.has(table) || !belongings.byId.has(table);
   const replaced = data.filter(entry => there.has(entry) && isNamed(entry));
-  const restored = restoredOf(belongings, selected, { existing, created, replaced, isNamed });
-  const withRows = new Set([...replaced.map(entry => entry.dependencies[0] ?? -1), ...created]);
+  const withRows = withNewRows(belongings, selected, replaced, created);
+  const keys = archive.entries.filter(entry => entry.desc === 'FK CONSTRAINT');
+  const isThere = ({ dumpId }: ArchiveEntry) => created.has(dumpId) || existing.has(dumpId);
   return {
     belongings,
-    entries: restored,
+    entries: restoredOf(belongings, selected, { existing, created, replaced, isNamed, withRows }),
     replaced,
     created,
     existing,
+    there,
+    withRows,
     kept: relations.filter(
       entry =>
-        chosen.has(entry.dumpId) &&
+        chosen.has(entry) &&
         existing.has(entry.dumpId) &&
         !withRows.has(entry.dumpId) &&
         !belongings.allPartitionsOf(entry.dumpId).some(id => withRows.has(id)) &&
@@ -58,16 +72,37 @@ export async function divide(target: TableTarget, archive: Archive, selected: Se
         !(entry.desc === 'MATERIALIZED VIEW' && selected.named.has(entry.dumpId)) &&
         !(entry.desc === 'SEQUENCE' && selected.named.has(entry.dumpId)),
     ),
-    foreignKeys: archive.entries.filter(
-      entry => entry.desc === 'FK CONSTRAINT' && isComplete(belongings, entry, existing, created),
-    ),
+    foreignKeys: keys.filter(entry => isComplete(belongings, entry, existing, created)),
+    keysWithoutTable: keys.filter(entry => {
+      const tables = belongings.relationsOf(entry);
+      const own = belongings.wholeOf(entry);
+      return own !== undefined && created.has(own.dumpId) && !tables.every(isThere);
+    }),
+    sequencesGone: missing.filter(entry => !created.has(entry.dumpId)),
   };
+}
+
+function withNewRows(
+  belongings: Belongings,
+  { named }: Selected,
+  replaced: readonly ArchiveEntry[],
+  created: ReadonlySet<number>,
+): Set<number> {
+  const tables = new Set(created);
+  for (const {
+    dependencies: [table = -1],
+  } of replaced) {
+    tables.add(table);
+    let above = belongings.parentOf(table);
+    for (; above !== null && named.has(above); above = belongings.parentOf(above)) tables.add(above);
+  }
+  return tables;
 }
 
 /** Rows alone need a table. */
 function requireTables(
   data: readonly ArchiveEntry[],
-  there: ReadonlySet<ArchiveEntry>,
+  there: ReadonlyMap<ArchiveEntry, Present>,
   created: ReadonlySet<number>,
 ): void {
   const missing = data.filter(entry => !there.has(entry) && !created.has(entry.dependencies[0] ?? -1));
@@ -82,22 +117,23 @@ function requireTables(
 }
 
 interface Found {
-  existing: ReadonlySet<number>;
+  existing: ReadonlyMap<number, Present>;
   created: ReadonlySet<number>;
+  /** Tables that get rows. */
+  withRows: ReadonlySet<number>;
   replaced: readonly ArchiveEntry[];
   isNamed(entry: ArchiveEntry): boolean;
 }
 
 function restoredOf(belongings: Belongings, { entries, named }: Selected, found: Found): ArchiveEntry[] {
-  const { existing, created, replaced, isNamed } = found;
+  const { existing, created, replaced, isNamed, withRows } = found;
   const kept = new Set<number>();
-  for (const id of existing) {
+  for (const id of existing.keys()) {
     kept.add(id);
     for (const part of wholeFamily(belongings, id)) kept.add(part.dumpId);
   }
-  const withRows = new Set([...replaced.map(entry => entry.dependencies[0] ?? -1), ...created]);
   const loaded = new Set(replaced);
-  const needed = neededBy(belongings, entries, created);
+  const needed = neededBy(belongings, entries, created, existing);
   const isNew = (id: number) => !kept.has(id) && needed.has(id);
   return entries.filter(entry => {
     switch (entry.desc) {
@@ -109,8 +145,11 @@ function restoredOf(belongings: Belongings, { entries, named }: Selected, found:
         return created.has(entry.dependencies[0] ?? -1) || isNamed(entry);
       case 'SEQUENCE SET': {
         const sequence = belongings.byId.get(entry.dependencies[0] ?? -1);
-        if (!sequence || created.has(sequence.dumpId) || named.has(sequence.dumpId)) return true;
-        return isOwned(belongings, sequence, withRows);
+        if (!sequence || created.has(sequence.dumpId)) return true;
+        const goesAlong = isOwned(belongings, sequence, withRows);
+        return existing.has(sequence.dumpId)
+          ? goesAlong || named.has(sequence.dumpId)
+          : !goesAlong && named.has(sequence.dumpId);
       }
       case 'SEQUENCE OWNED BY':
         return created.has(belongings.ownerOf(entry)?.dumpId ?? -1);
@@ -133,6 +172,7 @@ function neededBy(
   belongings: Belongings,
   entries: readonly ArchiveEntry[],
   created: ReadonlySet<number>,
+  existing: ReadonlyMap<number, Present>,
 ): Set<number> {
   const isObject = (entry: ArchiveEntry) => !isRemark(entry) && entry.desc !== 'TABLE DATA';
   const queue = entries.filter(
@@ -142,6 +182,7 @@ function neededBy(
   for (let entry = queue.pop(); entry; entry = queue.pop()) {
     if (needed.has(entry.dumpId)) continue;
     needed.add(entry.dumpId);
+    if (existing.has(entry.dumpId)) continue;
     queue.push(...belongings.partsOf(entry.dumpId), ...belongings.dependenciesOf(entry).filter(isObject));
   }
   return needed;
@@ -165,7 +206,7 @@ function isOwned(belongings: Belongings, sequence: ArchiveEntry, tables: Readonl
 function isComplete(
   belongings: Belongings,
   key: ArchiveEntry,
-  existing: ReadonlySet<number>,
+  existing: ReadonlyMap<number, Present>,
   created: ReadonlySet<number>,
 ): boolean {
   const tables = belongings.relationsOf(key);

@@ -64,6 +64,24 @@ export function lostDependents(
 }
 
 /**
+ * What defines tables that are there and get rows, or that lost columns or defaults where they depend on what was missing
+ * and is created.
+ */
+export function touchedTables(archive: Archive, division: Division): ArchiveEntry[] {
+  const { belongings, existing, withRows, created } = division;
+  const base = new Set(created);
+  const touched: ArchiveEntry[] = [];
+  for (const entry of archive.entries) {
+    const table = entry.desc === 'DEFAULT' ? belongings.wholeOf(entry) : entry;
+    const dependsOnNew = belongings.dependenciesOf(entry).some(other => base.has(other.dumpId));
+    if (table?.desc === 'TABLE' && existing.has(table.dumpId)) {
+      if (dependsOnNew || withRows.has(table.dumpId)) touched.push(entry);
+    } else if (dependsOnNew && REMADE.has(entry.desc)) base.add(entry.dumpId);
+  }
+  return touched;
+}
+
+/**
  * TABLE DATA of tables whose rows go with those of the replaced ones by ON DELETE CASCADE, and that are there and not
  * replaced themselves.
  */
@@ -85,7 +103,7 @@ export function cascadeVictims(
     size = reached.size;
     for (const key of keys) {
       const tables = belongings.relationsOf(key);
-      const own = tables.find(table => belongings.partsOf(table.dumpId).includes(key));
+      const own = belongings.wholeOf(key);
       if (own && tables.some(table => table !== own && reached.has(table.dumpId))) reach(own.dumpId);
     }
   }

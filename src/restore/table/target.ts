@@ -3,7 +3,22 @@ import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { decodeText, encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import type { Session } from '../../postgres/session.ts';
+import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { Outcome } from '../../postgres/wire.ts';
+
+/** A relation that is in the database; tables are given by their oid there. */
+export interface Present {
+  oid: string;
+  /** pg_class.relkind */
+  kind: string;
+  /** Of a partition: the table above it. */
+  parent: string | null;
+  /** Of an index its table, of a sequence the table whose column it belongs to. */
+  owner: string | null;
+  ownerName: string | null;
+  /** Of a sequence: other tables with a column whose default takes numbers from it. */
+  otherUsers: string[];
+}
 
 /**
  * A database in use that tables of an archive are restored into, over one session. What the archive says is sent in the
@@ -88,12 +103,25 @@ export class TableTarget {
     return null;
   }
 
-  /** Which of these relations, sequences included, are there. */
-  async existing<E extends ArchiveEntry>(entries: readonly E[]): Promise<E[]> {
-    const rows = await this.session.query(EXISTING, [this.hexOf(entries), this.#text]);
-    return rows.map(row => entries[Number(row.at) - 1]!);
+  /** Which of these relations, sequences and indexes included, are there. */
+  async existing<E extends Named>(entries: readonly E[]): Promise<E[]> {
+    return [...(await this.present(entries)).keys()];
+  }
+
+  /** The same, with what is known of each. */
+  async present<E extends Named>(entries: readonly E[]): Promise<Map<E, Present>> {
+    const rows = await this.session.query(sqlFile('present_relations'), [this.hexOf(entries), this.#text]);
+    return new Map(
+      rows.map(row => [
+        entries[Number(row.at) - 1]!,
+        {
+          ...{ oid: row.oid!, kind: row.kind!, parent: row.parent ?? null, owner: row.owner ?? null },
+          ownerName: row.owner_name ? this.readOwn(row.owner_name) : null,
+          otherUsers: row.other_users?.split(',') ?? [],
+        },
+      ]),
+    );
   }
 }
 
-const EXISTING = `select n.at from pg_catalog.unnest($1::pg_catalog.text[]) with ordinality as n(name, at)
- where pg_catalog.to_regclass(pg_catalog.convert_from(pg_catalog.decode(n.name, 'hex'), $2::pg_catalog.name)) is not null order by n.at`;
+type Named = Pick<ArchiveEntry, 'namespace' | 'tag'>;
