@@ -5,6 +5,7 @@ import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { explainCaptureError } from './explain.ts';
+import { lacksLockRoom, readLockRoom } from './lockRoom.ts';
 import { isLockRefused, type LockPatience } from './tableLocks.ts';
 
 /** Times the set of tables may change between listing and locking before we give up. */
@@ -102,6 +103,8 @@ async function lockTables(
   let missed: SourceTable | undefined;
   for (let attempt = 1; attempt <= LOCK_ATTEMPTS; ) {
     const before = (await listTables(session, [])).filter(isWanted);
+    const refused = lacksLockRoom(before.length, await readLockRoom(session));
+    if (refused) throw refused;
     await session.run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     try {
       if (!(await patience.lock(session, before))) continue; // as often as the patience allows

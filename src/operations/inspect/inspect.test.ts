@@ -45,7 +45,7 @@ for (const major of MAJORS) {
     assert.equal(found.serverMajor, major);
     assert.equal(found.provider.id, 'selfHosted');
     assert.equal(found.pooler, null);
-    assert.ok(found.rights.superuser && found.rights.readsPasswords && found.rights.lockSlots > 100);
+    assert.ok(found.rights.superuser && found.rights.readsPasswords && found.lockRoom.sessions > 100);
     assert.deepEqual(
       judge('x', found).filter(each => each.level !== 'ok'),
       [],
@@ -102,7 +102,8 @@ test('poolers, standbys, locks and versions are judged', async () => {
   const odd: Inspection = {
     ...found,
     ...{ serverMajor: 20, inRecovery: true, relations, provider: supabase },
-    rights: { ...found.rights, readsPasswords: false, lockSlots: 100 },
+    rights: { ...found.rights, readsPasswords: false },
+    lockRoom: { each: 1, sessions: 100, used: 1, beside: 0 },
     pooler: { pooler: 'port 6543 is a pooler', instead: 'port 5432' },
     pgDump: new TidemarkError('CLIENT_TOO_OLD', 'no pg_dump', 'install one'),
     warnings: ['~/.pgpass is open'],
@@ -117,7 +118,7 @@ test('poolers, standbys, locks and versions are judged', async () => {
     'read access': 'ok',
     'row-level security': 'ok',
     'role passwords': 'ok',
-    locks: 'warning',
+    locks: 'fault',
     client: 'fault',
   });
   const refused = { ...odd, pooler: new TidemarkError('TRANSACTION_POOLER', 'a pooler', 'not that way') };

@@ -1,5 +1,6 @@
 import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
+import { type LockRoom, readLockRoom } from '../../capture/logical/lockRoom.ts';
 import { type Environment, findPgDump, type PgDumpTool } from '../../postgres/pgDump/tool.ts';
 import { transactionPoolerError } from '../../postgres/pooler.ts';
 import { type Row, Session } from '../../postgres/session.ts';
@@ -28,6 +29,7 @@ export interface Inspection {
   relations: Relation[];
   /** User mappings of which the role can't see the options. */
   unseenMappings: string[];
+  lockRoom: LockRoom;
   /** Null where no pooler was found; else what is wrong, and where to connect instead. */
   pooler: TidemarkError | PoolerWarning | null;
   pgDump: PgDumpTool | TidemarkError;
@@ -44,7 +46,6 @@ export interface Rights {
   readsAll: boolean;
   readsPasswords: boolean;
   largeObjectsDenied: number;
-  lockSlots: number;
 }
 
 /** A table or a sequence that a backup reads. */
@@ -94,6 +95,7 @@ async function inspect(session: Session, environment: Environment): Promise<Insp
   ]);
   const relations = await session.query(sqlFile('backup_obstacles'));
   const mappings = await session.query(sqlFile('unseen_mappings'));
+  const lockRoom = await readLockRoom(session);
   await session.run('COMMIT');
   const superuser = rights!.superuser === 't';
   const provider = detect({ addresses: settings.hosts, marks: readMarks(marks!), superuser });
@@ -109,6 +111,7 @@ async function inspect(session: Session, environment: Environment): Promise<Insp
     rights: readRights(rights!),
     relations: relations.map(readRelation),
     unseenMappings: mappings.map(({ name, server }) => `${name} on ${server}`),
+    lockRoom,
     pooler: findPooler(session, provider),
     pgDump: await findPgDump(session.serverMajor, environment).catch(asTidemarkError),
     warnings: settings.warnings ?? [],
@@ -146,7 +149,6 @@ function readRights(row: Row): Rights {
     readsAll: row.reads_all === 't',
     readsPasswords: row.reads_passwords === 't',
     largeObjectsDenied: Number(row.largeobjects_denied),
-    lockSlots: Number(row.lock_slots),
   };
 }
 

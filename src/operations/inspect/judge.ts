@@ -1,10 +1,8 @@
 import { TidemarkError } from '../../base/errors.ts';
+import { lacksLockRoom } from '../../capture/logical/lockRoom.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type Finding, Findings, nameSome } from '../finding.ts';
 import { type Inspection, NEWEST_MAJOR, type Relation } from './inspect.ts';
-
-/** From here on a backup may use so much of the server's lock table that others get none. */
-const LOCK_SHARE = 0.8;
 
 /** What plans want of a database; by default everything. */
 export interface Wanted {
@@ -115,17 +113,14 @@ function judgeRoles({ rights, provider }: Inspection, wanted: Wanted, findings: 
   }
 }
 
-/** pg_dump and the capture lock every table at once; a lock that both hold takes one slot. */
-function judgeLocks({ relations, rights }: Inspection, wanted: Wanted, findings: Findings): void {
+/** A capture locks every table at once. */
+function judgeLocks({ relations, lockRoom }: Inspection, wanted: Wanted, findings: Findings): void {
   const tables = relations.filter(
     each => each.kind === 'table' && wanted.table(each.schema, each.name),
   ).length;
-  const room = `${tables} tables, room for about ${rights.lockSlots} locks`;
-  if (tables < rights.lockSlots * LOCK_SHARE) findings.ok('locks', room);
-  else {
-    const hint = 'raise max_locks_per_transaction and restart the server';
-    findings.warning('locks', `${room}: a backup may run out of them`, hint);
-  }
+  const refused = lacksLockRoom(tables, lockRoom);
+  if (refused) findings.fault('locks', refused.message, refused.hint);
+  else findings.ok('locks', `${tables} tables, room for about ${lockRoom.each * lockRoom.sessions} locks`);
 }
 
 function fullName({ schema, name }: Relation): string {

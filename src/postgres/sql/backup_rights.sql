@@ -8,9 +8,6 @@ select
   r.rolreplication as replication,
   pg_catalog.pg_has_role(current_user, 'pg_read_all_data', 'USAGE') as reads_all,
   pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') as reads_passwords,
-  pg_catalog.current_setting('max_locks_per_transaction')::pg_catalog.int8
-    * (pg_catalog.current_setting('max_connections')::pg_catalog.int8
-       + pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int8) as lock_slots,
   (
     select pg_catalog.count(*) from pg_catalog.pg_largeobject_metadata m
     where not r.rolsuper
