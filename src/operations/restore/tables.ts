@@ -114,7 +114,7 @@ export async function foreseeInUse(
   try {
     const { archive } = request.snapshot;
     const target = await TableTarget.open(session, archive);
-    const profile = await readProfile(session);
+    const profile = await readProfile(session, archive);
     const division = await divide(target, archive, selected);
     await requirePossible({ ...request, reporter: SILENT }, selected, division, target, profile);
   } finally {
