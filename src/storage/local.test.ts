@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -196,6 +198,22 @@ test('nothing is read, listed, written or removed through a link; the root may b
   assert.equal((await storage.get('packs/s/2')).toString(), 'ours');
   assert.equal(readFileSync(join(elsewhere, 's/1'), 'utf8'), 'theirs');
   await refuses('OBJECT_EXISTS', 'failed', storage.put('packs/s/3', [Buffer.from('x')], { ifAbsent: true }));
+});
+
+test('nothing is written into what stands in the place of a folder that was taken away', async t => {
+  const path = join(folder, 'taken');
+  const storage = await openStorage({ spec: { kind: 'local', path } });
+  await storage.put('packs/s/1', [Buffer.from('x')]);
+  await storage.put('packs/s/2', [Buffer.from('x')]);
+  renameSync(path, `${path}-away`);
+  await refuses('STORAGE_GONE', 'failed', storage.put('packs/s/3', [Buffer.from('x')]));
+  await refuses('STORAGE_GONE', 'failed', storage.now());
+  assert.ok(!existsSync(path));
+  if (root && spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', `${path}-away`]).status === 0) {
+    t.after(() => spawnSync('umount', ['-l', `${path}-away`]));
+    symlinkSync(`${path}-away`, path);
+    await refuses('STORAGE_GONE', 'failed', storage.put('packs/s/3', [Buffer.from('x')]));
+  }
 });
 
 test('a FIFO, a device, a folder and a file too long for memory are errors at once', async () => {

@@ -98,6 +98,7 @@ export class LocalStorage implements Storage {
   async #put(name: string, data: readonly Uint8Array[], options: PutOptions): Promise<void> {
     let temporary: string | undefined;
     try {
+      await this.#root.requireStill();
       const target = await this.#root.at(name);
       const unfinished = await this.#makeFolder(await this.#root.at(UNFINISHED));
       temporary = join(unfinished, unfinishedName());
@@ -270,6 +271,7 @@ export class LocalStorage implements Storage {
   async now(): Promise<Date> {
     let probe: string | undefined;
     try {
+      await this.#root.requireStill();
       probe = join(await this.#makeFolder(await this.#root.at(UNFINISHED)), unfinishedName());
       await fs.writeFile(probe, '', { flag: 'wx', mode: 0o600 });
       return (await fs.lstat(probe)).mtime;

@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { faultError } from '../base/errors.ts';
+import { faultError, TidemarkError } from '../base/errors.ts';
 import { makeFolders } from '../base/makeFolders.ts';
 
 const FOLDER_MODE = 0o700;
@@ -14,6 +14,8 @@ const FOLDER_MODE = 0o700;
 export class RootFolder {
   readonly #given: string;
   #real: Promise<string> | undefined;
+  /** Of the file system that it was on when it was first looked at. */
+  #device: number | undefined;
 
   constructor(path: string) {
     this.#given = resolve(path);
@@ -28,6 +30,31 @@ export class RootFolder {
     return this.#real;
   }
 
+  /**
+   * That it is still where it was: what is written into a folder that stands in the place of a repository, of a disk that was
+   * taken away, is lost.
+   *
+   * @throws TidemarkError STORAGE_GONE where it was there before and is no more, or is another file system's.
+   */
+  async requireStill(): Promise<void> {
+    const path = await this.path;
+    const device = await fs.stat(path).then(
+      found => found.dev,
+      error => {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      },
+    );
+    this.#device ??= device;
+    if (device === this.#device) return;
+    const what = device === undefined ? 'is not there any more' : 'is on another file system than it was';
+    throw new TidemarkError(
+      'STORAGE_GONE',
+      `${path} ${what}`,
+      'see that its disk or share is mounted, then run the command again',
+    );
+  }
+
   /** Makes a folder and those above it. Nothing is made behind a link. Returns the first that was made. */
   async make(folder: string): Promise<string | undefined> {
     const there = await this.requireOwn(folder).then(
@@ -38,7 +65,10 @@ export class RootFolder {
       },
     );
     if (there) return undefined;
-    if (folder === (await this.path)) return makeFolders(folder, FOLDER_MODE);
+    if (folder === (await this.path)) {
+      await this.requireStill();
+      return makeFolders(folder, FOLDER_MODE);
+    }
     const first = await this.make(dirname(folder));
     const made = await fs.mkdir(folder, { mode: FOLDER_MODE }).then(
       () => true,
@@ -67,7 +97,10 @@ export class RootFolder {
       if ((await fs.lstat(folder)).isSymbolicLink()) return undefined;
       throw error;
     });
-    if (real === folder) return;
+    if (real === folder) {
+      this.#device ??= (await fs.stat(await this.path)).dev;
+      return;
+    }
     const hint =
       'tidemark follows no link inside a repository: put the folder itself there (or mount it there), or move the whole repository and change its path in the strategy';
     throw faultError('FOLDER_IS_LINK', `${folder} is, or lies behind, a symbolic link`, hint);
