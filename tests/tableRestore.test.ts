@@ -67,6 +67,25 @@ test('schema only, then rows only: rows that break a constraint that was never v
   assert.equal(await pgDumpText(target.url), await dump());
 });
 
+test('tables of a snapshot that holds rows alone are restored into tables that are there', async t => {
+  const { site, url, sql } = await backedUp(
+    t,
+    'create table a (id serial primary key, b text); create table other (id int); insert into a (b) values (1), (2); insert into other values (7)',
+  );
+  const { snapshot } = await site.json<{ snapshot: string }>('backup', 'shop', '--data-only');
+  await sql("delete from a where id = 1; update other set id = 8; select setval('a_id_seq', 9)");
+  const restore = ['restore', snapshot, '--to', url, '--yes', '--table', 'a'];
+  const { notes } = await site.json<{ notes: string[] }>(...restore);
+  assert.match(notes.join(), /whose its sequences are/);
+  const look =
+    "select (select string_agg(id || b, ',' order by id) from a), (select id from other), nextval('a_id_seq')";
+  assert.equal((await sql(look)).trim(), '11,22|8|10');
+  await site.json(...restore, '--table', 'a_id_seq');
+  assert.equal((await sql(look)).trim(), '11,22|8|3');
+  const unmatched = await site.run(...restore, '--table', 'none');
+  assert.match(unmatched.stderr, /TABLES_UNMATCHED/);
+});
+
 test('a restore that fails leaves sequences as they were', async t => {
   const { sql, site } = await backedUp(
     t,

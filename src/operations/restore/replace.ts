@@ -2,7 +2,7 @@ import { TidemarkError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select.ts';
+import { isLargeObjectEntry, isRowsAlone, type Selected } from '../../postgres/archive/select.ts';
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
@@ -308,6 +308,14 @@ export class ReplaceRun {
         `materialized views read restored tables and keep their rows of before: ${names(stale)}; REFRESH MATERIALIZED VIEW computes them anew`,
       );
     }
+    const selected = new Set(this.#selected.entries);
+    if (
+      isRowsAlone(archive) &&
+      archive.entries.some(each => each.desc === 'SEQUENCE SET' && !selected.has(each))
+    )
+      reporter.note(
+        'the snapshot holds rows alone, which do not say whose its sequences are: those that were not named with --table stay as they are',
+      );
     const takesObjects = this.#division.entries.some(entry => entry.desc === 'BLOBS');
     if (snapshot.manifest.counts.largeObjects === 0 || takesObjects) return;
     const holders = holdersOfLargeObjects(archive, this.#division.entries);

@@ -84,7 +84,16 @@ export function isLargeObjectEntry(entry: ArchiveEntry): boolean {
 
 /** The names the patterns could have meant: what Selection.tables is asked about. */
 export function selectableRelations(archive: Archive): ArchiveEntry[] {
-  return archive.entries.filter(isSelectable);
+  return archive.entries.filter(isRowsAlone(archive) ? isLoneData : isSelectable);
+}
+
+/** Whether it has no definitions, of a capture of rows alone: tables and sequences are known by the name of their data. */
+export function isRowsAlone({ entries }: Archive): boolean {
+  return !entries.some(isSelectable);
+}
+
+function isLoneData({ desc }: ArchiveEntry): boolean {
+  return desc === 'TABLE DATA' || desc === 'SEQUENCE SET';
 }
 
 function isSelectable(entry: ArchiveEntry): boolean {
@@ -129,12 +138,12 @@ class TableSelection {
 
   run(): Taken {
     const { tables = () => true, except = () => false } = this.#selection;
-    for (const entry of this.#archive.entries) {
+    for (const entry of selectableRelations(this.#archive)) {
       const schema = entry.namespace ?? '';
-      if (isSelectable(entry) && tables(schema, entry.tag) && !except(schema, entry.tag))
-        this.#takeWithRows(entry, true);
-      if (this.#selection.largeObjects && isLargeObjectEntry(entry)) this.#take(entry);
+      if (tables(schema, entry.tag) && !except(schema, entry.tag)) this.#takeWithRows(entry, true);
     }
+    if (this.#selection.largeObjects)
+      for (const entry of this.#archive.entries) if (isLargeObjectEntry(entry)) this.#take(entry);
     this.#close();
     // Each foreign key may need a function or a type that nothing else did, but never a further table.
     for (const entry of this.#archive.entries)
