@@ -68,7 +68,10 @@ test('what needs a table that was left out is warned of, and left out of a resto
 
 test('every pattern of a backup matches by itself', async t => {
   const database = await freshDatabase(await server(15));
-  await query(database.url, 'create table a (n int); create table "Users" (n int)');
+  await query(
+    database.url,
+    'create table a (n int); create table "Users" (n int); create view "V w" as select * from "Users"',
+  );
   const site = await makeSite({ db: database.url });
   t.after(async () => {
     await site.remove();
@@ -80,4 +83,6 @@ test('every pattern of a backup matches by itself', async t => {
   const folded = await site.run('backup', 'db', '--table', 'a', 'Users');
   assert.match(folded.stderr, /"Users"/);
   assert.equal((await site.run('backup', 'db', '--table', 'a', '"Users"')).code, 0);
+  const without = await site.run('backup', 'db', '--exclude-table', '"Users"');
+  assert.match(without.stderr, /VIEW public\."V w" needs public\."Users", which is left out/);
 });

@@ -25,7 +25,8 @@ const TABLES = `
   create table "Sales"."Order" as select i as id, md5((i * 7)::text) as t from generate_series(1, 20000) i;
   select lo_from_bytea(0, decode(repeat('00ff0a5c', 20000), 'hex'));`;
 const ITEM = 'public.item';
-const ORDER = 'Sales.Order';
+/** As it can be typed after --table. */
+const ORDER = '"Sales"."Order"';
 
 interface Shop {
   site: Site;

@@ -3,6 +3,7 @@ import type { Reporter } from '../base/progress.ts';
 import type { Part } from '../capture/part.ts';
 import type { ArchiveEntry } from '../postgres/archive/entry.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
+import { quoteQualified } from '../postgres/archive/quote.ts';
 import { selectEntries } from '../postgres/archive/select.ts';
 import type { PartRecord } from '../repository/manifest.ts';
 import type { ExportFormat } from '../restore/export/format.ts';
@@ -98,6 +99,7 @@ async function* read(
   part: Part & PartRecord,
   signal?: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const where = part.kind === 'rows' ? `table ${part.schema}.${part.table}` : 'the large objects';
+  const where =
+    part.kind === 'rows' ? `table ${quoteQualified(part.schema, part.table)}` : 'the large objects';
   yield* reader.stream(await reader.list(part, where), where, signal);
 }

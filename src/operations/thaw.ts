@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TidemarkError } from '../base/errors.ts';
 import type { Reporter } from '../base/progress.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
+import { quoteQualified } from '../postgres/archive/quote.ts';
 import { packName } from '../repository/keys.ts';
 import type { Freezer } from '../storage/storage.ts';
 import type { OpenSnapshot } from './restore/snapshot.ts';
@@ -122,7 +123,7 @@ async function packsOf(snapshot: OpenSnapshot, tables: readonly string[]): Promi
   const names = new Set<string>();
   for (const part of snapshot.parts) {
     if (part.kind === 'rows' && !wanted(part.schema, part.table)) continue;
-    const list = await snapshot.reader.list(part, `table ${part.schema}.${part.table}`);
+    const list = await snapshot.reader.list(part, `table ${quoteQualified(part.schema, part.table)}`);
     for (const { session, number } of list.packs) names.add(`packs/${packName(session, number)}`);
   }
   return [...names];

@@ -1,4 +1,5 @@
 import type { ArchiveEntry } from '../postgres/archive/entry.ts';
+import { entryName } from '../postgres/archive/entryName.ts';
 import type { DatabaseStatement } from './database/definition.ts';
 
 /**
@@ -26,7 +27,7 @@ export function deviationNotes(deviations: readonly Deviation[]): string[] {
   const refused = new Map<string, string[]>();
   const notes: string[] = [];
   for (const each of deviations) {
-    if (each.kind === 'kept') kept.push(describeEntry(each.entry));
+    if (each.kind === 'kept') kept.push(entryName(each.entry));
     else if (each.kind === 'property')
       refused.set(each.reason, [...(refused.get(each.reason) ?? []), each.statement.what]);
     else notes.push(noteOf(each));
@@ -45,16 +46,12 @@ function noteOf(deviation: Extract<Deviation, { kind: 'refused' | 'leftOut' | 'i
   const { kind, entry } = deviation;
   switch (kind) {
     case 'refused':
-      return `${describeEntry(entry)} is missing and can't be made: ${deviation.reason}`;
+      return `${entryName(entry)} is missing and can't be made: ${deviation.reason}`;
     case 'leftOut':
-      return `${describeEntry(entry)} is left out: ${deviation.reason}`;
+      return `${entryName(entry)} is left out: ${deviation.reason}`;
     case 'indexAlone':
       return `index ${entry.namespace}.${entry.tag} stands by itself: this server can't attach the index of an exclusion constraint; the rows are checked all the same`;
   }
-}
-
-export function describeEntry(entry: ArchiveEntry): string {
-  return `${entry.desc} ${entry.namespace ? `${entry.namespace}.` : ''}${entry.tag}`;
 }
 
 /** dumpIds of entries that are not in the target as the snapshot says. */

@@ -1,5 +1,6 @@
 import { isRelation, isRemark } from '../../postgres/archive/belongs.ts';
-import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import type { Archive } from '../../postgres/archive/entry.ts';
+import { entryName } from '../../postgres/archive/entryName.ts';
 import { tablePattern } from '../../postgres/archive/pattern.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
@@ -82,12 +83,8 @@ function describe(archive: Archive, needsExcluded: readonly NeedsExcluded[]): st
   });
   const lines = objects.slice(0, NAMED_MAX).map(({ entry, needs }) => {
     const rows = entry.desc === 'TABLE DATA' ? ' with its rows' : '';
-    return `${nameOf(entry)}${rows} needs ${needs}, which is left out: a restore leaves it out too`;
+    return `${entryName(entry)}${rows} needs ${needs}, which is left out: a restore leaves it out too`;
   });
   const more = objects.length - lines.length;
   return more > 0 ? [...lines, `${more} more objects need what is left out`] : lines;
-}
-
-function nameOf(entry: ArchiveEntry): string {
-  return `${entry.desc} ${entry.namespace === null ? '' : `${entry.namespace}.`}${entry.tag}`;
 }

@@ -3,6 +3,7 @@ import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { unmatchedPatterns } from '../../postgres/archive/matching.ts';
 import { anyPattern, patternIn } from '../../postgres/archive/pattern.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { selectEntries } from '../../postgres/archive/select.ts';
 import { writeArchive } from '../../postgres/archive/write.ts';
 import { StartedPgDump } from '../../postgres/pgDump/archiveHead.ts';
@@ -158,12 +159,12 @@ function tableOf(entry: ArchiveEntry, byOid: Map<string, SourceTable>): SourceTa
   if (table) return table;
   throw new TidemarkError(
     'TABLE_UNKNOWN',
-    `pg_dump lists rows of ${entry.namespace}.${entry.tag}, which is not among the tables that were locked`,
+    `pg_dump lists rows of ${quoteQualified(entry.namespace, entry.tag)}, which is not among the tables that were locked`,
     'run the backup again; if it stays so, leave the table out with --exclude-table and report it',
   );
 }
 
 function nameSome(tables: SourceTable[]): string {
-  const names = tables.slice(0, 10).map(table => `${table.schema}.${table.name}`);
+  const names = tables.slice(0, 10).map(table => quoteQualified(table.schema, table.name));
   return names.join(', ') + (tables.length > 10 ? ` and ${tables.length - 10} more` : '');
 }

@@ -1,6 +1,8 @@
 /** The locks of a capture: none is waited for while others are held, and no wait is without a limit and a word. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError } from '../../base/errors.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteName, type Row, type Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
@@ -102,7 +104,7 @@ export class LockPatience {
 
 function describeHolder(row: Row): string {
   const verb = row.granted === 't' ? 'held' : 'asked for';
-  return `the lock of table ${row.schema}.${row.name}, ${verb} by ${whoHolds(row)}`;
+  return `the lock of table ${quoteQualified(row.schema!, row.name!)}, ${verb} by ${whoHolds(row)}`;
 }
 
 function whoHolds(row: Row): string {

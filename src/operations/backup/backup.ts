@@ -7,6 +7,7 @@ import { explainCaptureError } from '../../capture/logical/explain.ts';
 import { Keeper } from '../../capture/logical/keeper.ts';
 import { type PartJob, partsAtMost } from '../../capture/logical/partition.ts';
 import { LOCK_WAIT_MS } from '../../capture/logical/tableLocks.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import type { WrittenStream } from '../../repository/chunkWriter.ts';
@@ -231,7 +232,12 @@ function partRecord(job: PartJob, written: WrittenStream): PartRecord {
 
 /** What the error of a worker means, which was at this job. */
 function explainWorker(posted: PostedError, job: PartJob | undefined, database: string): unknown {
-  const what = job?.kind === 'rows' ? `table ${job.schema}.${job.table}` : job ? 'large objects' : 'a worker';
+  const what =
+    job?.kind === 'rows'
+      ? `table ${quoteQualified(job.schema, job.table)}`
+      : job
+        ? 'large objects'
+        : 'a worker';
   const where = `${database}, ${what}`;
   const error = explainCaptureError(receiveError(posted), where);
   if (error instanceof TidemarkError) return error;

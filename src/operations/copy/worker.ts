@@ -1,6 +1,8 @@
 /** A copy worker: reads parts of a snapshot in one repository and writes them for another. */
+
 import { workerData } from 'node:worker_threads';
 import { faultError } from '../../base/errors.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { type KeyRing, RepositoryKeys } from '../../repository/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { type PackTable, SnapshotReader } from '../../repository/reader.ts';
@@ -30,7 +32,8 @@ async function open(): Promise<PartReader<PartRecord>> {
 
 /** The part's rows, cut anew: all of its bytes are COPY text, in which a line end is always the end of a row. */
 async function copyPart(reader: SnapshotReader, part: PartRecord, sink: PartSink): Promise<void> {
-  const where = part.kind === 'rows' ? `table ${part.schema}.${part.table}` : 'the large objects';
+  const where =
+    part.kind === 'rows' ? `table ${quoteQualified(part.schema, part.table)}` : 'the large objects';
   let ended = true;
   for await (const piece of reader.stream(await reader.list(part, where), where)) {
     let from = 0;

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { lacksLockRoom } from '../../capture/logical/lockRoom.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { quoteName } from '../../postgres/session.ts';
 import { type Finding, Findings, nameSome } from '../finding.ts';
 import { type Inspection, NEWEST_MAJOR, type Relation } from './inspect.ts';
@@ -124,5 +125,5 @@ function judgeLocks({ relations, lockRoom }: Inspection, wanted: Wanted, finding
 }
 
 function fullName({ schema, name }: Relation): string {
-  return `${schema}.${name}`;
+  return quoteQualified(schema, name);
 }

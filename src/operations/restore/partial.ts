@@ -1,6 +1,7 @@
 import { usageError } from '../../base/errors.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
-import { quoteName, Session } from '../../postgres/session.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
+import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { RestoreRequest } from './request.ts';
@@ -71,12 +72,7 @@ async function readRelations(settings: ConnectionSettings): Promise<Relation[]> 
 }
 
 function named(relations: Relation[]): string {
-  const names = relations.slice(0, NAMED).map(({ schema, name }) => `${plain(schema)}.${plain(name)}`);
+  const names = relations.slice(0, NAMED).map(({ schema, name }) => quoteQualified(schema, name));
   const more = relations.length - names.length;
   return names.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-/** As it can be typed. */
-function plain(name: string): string {
-  return /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteName(name);
 }

@@ -1,12 +1,12 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
+import { entryName } from '../../postgres/archive/entryName.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { isLargeObjectEntry, isRowsAlone, type Selected } from '../../postgres/archive/select.ts';
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { emptyLargeObjects, existingLargeObjects } from '../../restore/database/largeObjects.ts';
-import { describeEntry } from '../../restore/deviation.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
 import { onOneLine } from '../../restore/superuser.ts';
 import type { Division } from '../../restore/table/existing.ts';
@@ -113,7 +113,7 @@ export class ReplaceRun {
       if (!isTable || !created.has(entry.dumpId) || this.#selected.named.has(entry.dumpId)) continue;
       const rows = loaded.has(entry.dumpId) ? 'with its rows' : 'without rows';
       this.#request.reporter.note(
-        `${describeEntry(entry)} was missing and is created ${rows}, because what is restored needs it`,
+        `${entryName(entry)} was missing and is created ${rows}, because what is restored needs it`,
       );
     }
   }
@@ -212,7 +212,7 @@ export class ReplaceRun {
       const result = await this.#run.tryOut(key);
       if (result instanceof PostgresError) this.#noteMissing(key, result);
       else if (result === 'done' && !isOwn)
-        reporter.note(`${describeEntry(key)} was missing and is made again`);
+        reporter.note(`${entryName(key)} was missing and is made again`);
       if (result === 'done') await this.#run.create(this.#remarksOf(key));
     }
   }
@@ -263,7 +263,7 @@ export class ReplaceRun {
       if (isNamedOnly) {
         const name = quoteQualified(entry.namespace, entry.tag);
         reporter.note(
-          `${describeEntry(entry)} depends on ${on.tag} and is missing: restore it with --table '${name}'`,
+          `${entryName(entry)} depends on ${on.tag} and is missing: restore it with --table '${name}'`,
         );
         continue;
       }
@@ -271,7 +271,7 @@ export class ReplaceRun {
       if (result === 'present') continue;
       if (result instanceof PostgresError) this.#noteMissing(entry, result);
       else {
-        reporter.note(`${describeEntry(entry)} depends on ${on.tag} and was missing: it is made again`);
+        reporter.note(`${entryName(entry)} depends on ${on.tag} and was missing: it is made again`);
         await this.#run.create(family);
       }
     }

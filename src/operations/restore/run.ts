@@ -3,12 +3,14 @@ import { faultError, TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { errorAt } from '../../base/worker.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { entryName } from '../../postgres/archive/entryName.ts';
 import {
   type PlanStep,
   postponeReader,
   type RestorePlan,
   restorePlan,
 } from '../../postgres/archive/passes.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import {
   entryStatements,
   type StatementOptions,
@@ -20,7 +22,7 @@ import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { batches, type EntryStatements, joined } from '../../restore/database/batches.ts';
 import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';
-import { type Deviation, describeEntry } from '../../restore/deviation.ts';
+import type { Deviation } from '../../restore/deviation.ts';
 import { partsByEntry } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
@@ -283,7 +285,7 @@ class RestoreRun {
     if (!rows || entry.copyStmt === null) {
       throw faultError(
         'ROWS_MISSING',
-        `the snapshot lists rows of ${entry.namespace}.${entry.tag} but holds none`,
+        `the snapshot lists rows of ${quoteQualified(entry.namespace, entry.tag)} but holds none`,
         "run 'tidemark verify' on it, and restore another snapshot",
       );
     }
@@ -326,7 +328,7 @@ class RestoreRun {
   }
 
   #explain(error: unknown, entry: ArchiveEntry): unknown {
-    const what = describeEntry(entry);
+    const what = entryName(entry);
     const server = PostgresError.of(error);
     if (server) {
       const secret = mayHoldSecret(entry);

@@ -1,7 +1,9 @@
 /** A restore worker: one connection, on which it loads parts straight from the repository and runs statements. */
+
 import { parentPort, workerData } from 'node:worker_threads';
 import { TidemarkError } from '../../base/errors.ts';
 import { postError } from '../../base/worker.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { encodeText } from '../../postgres/encoding.ts';
 import { Session } from '../../postgres/session.ts';
 import { RepositoryKeys } from '../../repository/keys.ts';
@@ -51,7 +53,8 @@ async function work(session: Session, reader: SnapshotReader, job: RestoreWork):
 
 /** The part's bytes; their number is checked, each of them is sealed, each chunk's id is recomputed. */
 async function* pieces(reader: SnapshotReader, part: PartRecord): AsyncGenerator<Buffer> {
-  const where = part.kind === 'rows' ? `table ${part.schema}.${part.table}` : 'the large objects';
+  const where =
+    part.kind === 'rows' ? `table ${quoteQualified(part.schema, part.table)}` : 'the large objects';
   let bytes = 0;
   let reported = 0;
   for await (const piece of reader.stream(await reader.list(part, where), where)) {

@@ -1,4 +1,5 @@
 import { faultError } from '../../base/errors.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { decodeChunkList } from '../../repository/chunkList.ts';
 import { packName } from '../../repository/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
@@ -53,7 +54,7 @@ function bySegments({ repository, manifest, reader }: OpenSnapshot): StoredBytes
     async of(parts) {
       const used = new Map<string, Map<number, number>>();
       for (const part of parts) {
-        const where = `${part.schema}.${part.table}`;
+        const where = quoteQualified(part.schema, part.table);
         const list = decodeChunkList(await reader.encodedList(part), where);
         const packs = list.packs.map(({ session, number }) => segmentsOf(used, packName(session, number)));
         for (let i = 0; i < list.count; i++) {

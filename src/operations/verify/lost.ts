@@ -1,3 +1,4 @@
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 
 /** What of a snapshot can't be restored, as a person names it. */
@@ -11,7 +12,7 @@ export interface Lost {
 }
 
 export interface LostTable {
-  /** `schema.table`. */
+  /** `schema.table`, as it can be typed after --table. */
   table: string;
   /** So many of its rows at the most: those of the parts that can't be read whole; null where nobody knows. */
   rows: number | null;
@@ -33,7 +34,7 @@ export const ALL_LOST: Lost = { everything: true, other: [], tables: [] };
 
 /** What a part is of, as a person names it. */
 export function nameOfPart({ kind, schema, table }: Pick<PartRecord, 'kind' | 'schema' | 'table'>): string {
-  return kind === 'rows' ? `${schema}.${table}` : LARGE_OBJECTS;
+  return kind === 'rows' ? quoteQualified(schema, table) : LARGE_OBJECTS;
 }
 
 export interface FoundParts {

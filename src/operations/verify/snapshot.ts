@@ -2,6 +2,7 @@ import { asTidemarkError, faultError, type TidemarkError } from '../../base/erro
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { CheckPlan } from '../../repository/checkPlan.ts';
 import { type Counts, type Manifest, manifestName, type PartRecord } from '../../repository/manifest.ts';
 import { readParts } from '../../repository/parts.ts';
@@ -178,7 +179,7 @@ export class SnapshotCheck {
 const rowEntries = ({ entries }: Archive): ArchiveEntry[] =>
   entries.filter(entry => entry.desc === 'TABLE DATA');
 
-const nameOfEntry = ({ namespace, tag }: ArchiveEntry): string => `${namespace}.${tag}`;
+const nameOfEntry = ({ namespace, tag }: ArchiveEntry): string => quoteQualified(namespace, tag);
 
 /** Page ranges from 0 to the end, each where the one before ends. */
 function contiguous(parts: PartRecord[]): boolean {

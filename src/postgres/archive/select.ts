@@ -231,7 +231,7 @@ class TableSelection {
     const blocking = missing ?? (this.#hasRowsBelow(own.dumpId) ? empty : undefined);
     if (!blocking) this.#take(key);
     else {
-      const name = `${blocking.namespace}.${blocking.tag}`;
+      const name = quoteQualified(blocking.namespace, blocking.tag);
       const isPart = this.#hasRowsBelow(blocking.dumpId);
       const why = blocking === missing ? 'is not selected' : `comes without ${isPart ? 'all its ' : ''}rows`;
       this.#leftOut.push({ entry: key, reason: `it refers to ${name}, which ${why}` });

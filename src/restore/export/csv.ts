@@ -8,7 +8,7 @@
  */
 import { faultError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
-import { readQualified } from '../../postgres/archive/quote.ts';
+import { quoteQualified, readQualified } from '../../postgres/archive/quote.ts';
 import { csvLine, csvRows } from './csvRows.ts';
 import { encode, selectedEntries } from './entries.ts';
 import type { ExportInput, FileSink, FolderFormat } from './format.ts';
@@ -46,7 +46,7 @@ export function copiedColumns(entry: ArchiveEntry): string[] {
   const table = statement.startsWith('COPY ') ? readQualified(statement, 'COPY '.length) : null;
   const odd = faultError(
     'ARCHIVE_UNREADABLE',
-    `the rows of ${entry.namespace}.${entry.tag} were not dumped by COPY: ${statement.trim()}`,
+    `the rows of ${quoteQualified(entry.namespace, entry.tag)} were not dumped by COPY: ${statement.trim()}`,
     'export as plain, custom or directory',
   );
   if (!table) throw odd;

@@ -1,6 +1,8 @@
 /** The bytes of an entry's parts, as one stream of whole COPY rows. */
+
 import { faultError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { ExportInput } from './format.ts';
 
 const NEWLINE = 0x0a;
@@ -19,7 +21,8 @@ export const END_OF_ROWS = Buffer.from('\\.\n\n\n');
  */
 export async function* rowsOf(input: ExportInput, entry: ArchiveEntry): AsyncGenerator<Buffer> {
   for (const part of input.parts(entry)) {
-    const name = part.kind === 'rows' ? `rows of ${part.schema}.${part.table}` : 'large objects';
+    const name =
+      part.kind === 'rows' ? `rows of ${quoteQualified(part.schema, part.table)}` : 'large objects';
     const lines = new LineCheck(name);
     for await (const chunk of input.source.read(part, input.signal)) {
       input.signal?.throwIfAborted();

@@ -78,7 +78,11 @@ function withParents(
       entry => entry.desc === 'TABLE' && entry.namespace === schema && entry.tag === name,
     );
     const definition = parent && definitionOf(belongings, parent);
-    if (!definition) throw unsupported(table, `inherits from ${schema}.${name}, which the snapshot lacks`);
+    if (!definition)
+      throw unsupported(
+        table,
+        `inherits from ${quoteQualified(schema ?? null, name!)}, which the snapshot lacks`,
+      );
     return withParents(belongings, archive, parent, definition);
   });
   return [...above, own];
