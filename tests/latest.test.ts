@@ -128,4 +128,16 @@ test('a snapshot is not named by next to nothing', async t => {
   for (const args of [['forget'], ['show'], ['hold', '--reason', 'x'], ['release'], ['verify'], ['heal']])
     for (const short of ['2', '20', '202'])
       assert.match((await site.run(...args, short)).stderr, /SNAPSHOT_SHORT/, args.join(' '));
+  for (const args of [
+    ['verify', 'shap'],
+    ['restore', 'shap', '--new', 'x'],
+    ['export', 'shap', '--format', 'plain'],
+  ]) {
+    const { code, stderr } = await site.run(...args);
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /a snapshot shap, nor is it a database \[SNAPSHOT_UNKNOWN\]\n.*databases of the strategy: shop/,
+    );
+  }
 });

@@ -70,7 +70,12 @@ export type Action = (args: unknown[], options: Record<string, unknown>) => Prom
 
 /** Names of what is unknown come from the command line. */
 function writeErr(text: string): void {
-  process.stderr.write(withoutSecrets(text).split('\n').map(printable).join('\n'));
+  process.stderr.write(
+    withoutSecrets(text.replace(/^error: /, 'tidemark: '))
+      .split('\n')
+      .map(printable)
+      .join('\n'),
+  );
 }
 
 /** @param argv the words of the command line, which are checked before the command runs. */

@@ -102,7 +102,7 @@ async function locate(strategy: Strategy, given: string, options: LocateOptions)
   const names = all.map(each => each.name);
   const { snapshot, passedOver } = isDatabase
     ? await latestOf(strategy, listed, given)
-    : { snapshot: snapshotMeant(names, given), passedOver: null };
+    : { snapshot: snapshotMeant(names, given, strategy.databases.keys()), passedOver: null };
   return { snapshot, places: all.filter(each => snapshotOf(each.name) === snapshot), passedOver };
 }
 
@@ -252,8 +252,12 @@ function elsewhere(error: unknown, { located: { places }, place: tried }: Found)
 /** Fewer letters would mean any snapshot of a decade. */
 const PREFIX_LENGTH_MIN = 4;
 
-/** The id of the one snapshot, of those whose manifests have these names, that starts or ends like this. */
-export function snapshotMeant(names: Iterable<string>, given: string): string {
+/**
+ * The id of the one snapshot, of those whose manifests have these names, that starts or ends like this.
+ *
+ * @param databases that could have been given too.
+ */
+export function snapshotMeant(names: Iterable<string>, given: string, databases?: Iterable<string>): string {
   const found = new Set<string>();
   if (given.length < PREFIX_LENGTH_MIN) {
     throw usageError(
@@ -270,9 +274,9 @@ export function snapshotMeant(names: Iterable<string>, given: string): string {
   throw usageError(
     found.size === 0 ? 'SNAPSHOT_UNKNOWN' : 'SNAPSHOT_AMBIGUOUS',
     found.size === 0
-      ? `no repository of the strategy has a snapshot ${given}`
+      ? `no repository of the strategy has a snapshot ${given}${databases ? ', nor is it a database' : ''}`
       : `${given} may be ${found.size} snapshots: ${[...found].slice(0, 5).join(', ')}`,
-    "'tidemark list' shows the snapshots",
+    `'tidemark list' shows the snapshots${databases ? `; databases of the strategy: ${[...databases].join(', ') || 'none'}` : ''}`,
   );
 }
 

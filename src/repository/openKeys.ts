@@ -194,6 +194,6 @@ function keyWrong(storage: Storage, secret: Secret): TidemarkError {
   return usageError(
     'KEY_WRONG',
     `the key in ${secret.where} does not open the repository in ${storage.place}`,
-    'use the key that was made for it; the recovery kit names the repository it belongs to',
+    "use the key that was made for it: the recovery kit names the repository it belongs to, and 'tidemark key list REPOSITORY' the slots that there are",
   );
 }

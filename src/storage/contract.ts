@@ -298,7 +298,8 @@ export async function refuses(code: string, kind: string, call: Promise<unknown>
   await assert.rejects(call, (error: unknown) => {
     assert.ok(error instanceof TidemarkError, String(error));
     assert.deepEqual([error.code, error.kind], [code, kind]);
-    assert.ok(error.hint.length > 0);
+    // What frees space writes first: it helps only where there is some room.
+    assert.match(error.hint, code === 'STORAGE_FULL' ? /enlarge|raise/ : /./);
     return true;
   });
 }

@@ -145,7 +145,10 @@ const REMEDIES: Record<string, [string, string]> = {
     'STORAGE_FULL',
     "'tidemark prune' frees what no snapshot needs, a day after it was found ('tidemark forget' gives snapshots up first); or enlarge the disk, or move the repository to a larger one",
   ],
-  EDQUOT: ['STORAGE_FULL', 'the disk quota is used up; free some space or raise it'],
+  EDQUOT: [
+    'STORAGE_FULL',
+    "raise the disk quota, or remove something else that counts for it; then 'tidemark prune' frees what no snapshot needs, a day after it was found",
+  ],
   EACCES: ['STORAGE_DENIED', 'give the user that runs tidemark read and write permission on the folder'],
   EPERM: ['STORAGE_DENIED', 'give the user that runs tidemark read and write permission on the folder'],
   EROFS: ['STORAGE_READ_ONLY', 'the file system is mounted read-only'],

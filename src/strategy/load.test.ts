@@ -105,7 +105,7 @@ proofs: {}
 test('a file that is not there, empty, or no mapping', async () => {
   await assert.rejects(loadStrategy('/nowhere/tidemark.yaml', {}), {
     code: 'STRATEGY_MISSING',
-    hint: 'run tidemark init',
+    hint: "'tidemark init' writes one; where there is one elsewhere, --config FILE names it",
     kind: 'usage',
   });
   await assert.rejects(loadStrategy(tmpdir(), {}), { code: 'STRATEGY_UNREADABLE', kind: 'usage' });

@@ -86,8 +86,13 @@ async function readStrategyFile(file: string): Promise<string> {
     bytes = (await readSmallFile(file)).bytes;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT')
-      throw usageError('STRATEGY_MISSING', `there is no strategy file ${file}`, 'run tidemark init', cause);
-    const hint = 'name a file that this user may read';
+      throw usageError(
+        'STRATEGY_MISSING',
+        `there is no strategy file ${file}`,
+        "'tidemark init' writes one; where there is one elsewhere, --config FILE names it",
+        cause,
+      );
+    const hint = 'let this user read it, or name another file with --config FILE';
     throw usageError('STRATEGY_UNREADABLE', `${file} can't be read: ${fileTrouble(cause)}`, hint, cause);
   }
   const bad = invalidAt(bytes);

@@ -49,7 +49,9 @@ export async function chooseSnapshots(
   }
   if (all) return chosen;
   const known = chosen.flatMap(({ names }) => names);
-  const ids = given.filter(what => !strategy.databases.has(what)).map(what => snapshotMeant(known, what));
+  const ids = given
+    .filter(what => !strategy.databases.has(what))
+    .map(what => snapshotMeant(known, what, strategy.databases.keys()));
   const wanted = new Set(ids);
   const databases = given.length === 0 ? undefined : given.filter(what => strategy.databases.has(what));
   const found = new Set<string>();

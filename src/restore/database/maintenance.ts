@@ -51,7 +51,7 @@ export async function requireFree(session: Session, name: string): Promise<void>
   throw usageError(
     'DATABASE_EXISTS',
     `there is a database ${name} already`,
-    'choose another name; or replace it with --in-place, or with --to URL --clean',
+    'choose another name; --to URL --clean empties and fills a database that is there',
   );
 }
 

@@ -179,8 +179,8 @@ const ANSWERS: [status: number, code: string, message: string, expected: Expecte
       'conflict',
       { code: 'STORAGE_UNAVAILABLE', says: /ConditionalRequestConflict/, retry: true },
     ],
-    [403, 'QuotaExceeded', 'quota', { code: 'STORAGE_FULL', says: /prune/ }],
-    [507, 'XMinioStorageFull', 'full', { code: 'STORAGE_FULL', says: /prune/ }],
+    [403, 'QuotaExceeded', 'quota', { code: 'STORAGE_FULL', says: /raise the quota.*prune/ }],
+    [507, 'XMinioStorageFull', 'full', { code: 'STORAGE_FULL', says: /raise the quota.*prune/ }],
     [
       403,
       'AccessDenied',

@@ -89,6 +89,9 @@ interface Verdict {
 
 const RETRIED = 'it was tried again and again; run the command again later';
 const NO_LOCKS = 'object lock must be enabled on the bucket; enable it, or remove lock from the repository';
+/** A prune writes before it removes. */
+const FULL =
+  "raise the quota or cap with the provider, or remove something else that counts for it; then 'tidemark prune' frees what no snapshot needs, a day after it was found";
 const NO_CLASS = 'remove class from the repository, or name one that this provider has';
 
 /** Error codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and those of other servers. */
@@ -185,7 +188,7 @@ const VERDICTS: Verdict[] = [
       'CapExceeded',
     ],
     code: 'STORAGE_FULL',
-    hint: "raise the quota, or free some space: 'tidemark prune' frees what no snapshot needs",
+    hint: FULL,
   },
   {
     names: ['NoSuchObjectLockConfiguration'],
@@ -254,7 +257,7 @@ function byStatus(status: number, error: S3Error, doing: Doing): Omit<Verdict, '
     return status === 501
       ? { code: 'STORAGE_UNSUPPORTED', hint: 'this server does not do that: docs/guides/storage-s3.md' }
       : status === 507
-        ? { code: 'STORAGE_FULL', hint: 'the server has no room left; free some space there' }
+        ? { code: 'STORAGE_FULL', hint: FULL }
         : { code, hint: RETRIED, retry: true };
   }
   if (/object.?lock/i.test(error.message) || (doing.lock && error.name === 'InvalidRequest'))
@@ -286,7 +289,7 @@ function denied(error: S3Error): Omit<Verdict, 'names'> {
   if (/\bcap\b|quota/i.test(error.message))
     return {
       code: 'STORAGE_FULL',
-      hint: "raise the cap with the provider, or free some space with 'tidemark prune'",
+      hint: FULL,
     };
   return {
     code: 'STORAGE_DENIED',

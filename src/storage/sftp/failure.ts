@@ -31,11 +31,15 @@ const REFUSED = [
   "the server says no more; is the folder's disk full, a quota used up, or mounted read-only?",
 ] as const;
 
+/** A prune writes before it removes, and finds no room here either. */
+const FULL =
+  "remove something else from that disk, or enlarge it: with a few megabytes 'tidemark prune' can work, which frees what no snapshot needs, a day after it was found ('tidemark forget' gives snapshots up first)";
+
 export function fullError(what: string, kind: 'space' | 'files'): TidemarkError {
   return new TidemarkError(
     'STORAGE_FULL',
     `${what}: ${kind === 'space' ? 'the disk of the server is full' : 'the file system of the server takes no more files'}`,
-    "free some space, or move the repository to a larger disk; 'tidemark prune' frees what no snapshot needs",
+    FULL,
   );
 }
 
