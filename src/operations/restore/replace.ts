@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
-import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
 import { entryName } from '../../postgres/archive/entryName.ts';
+import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { isLargeObjectEntry, isRowsAlone, type Selected } from '../../postgres/archive/select.ts';
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';
@@ -211,8 +211,7 @@ export class ReplaceRun {
       }
       const result = await this.#run.tryOut(key);
       if (result instanceof PostgresError) this.#noteMissing(key, result);
-      else if (result === 'done' && !isOwn)
-        reporter.note(`${entryName(key)} was missing and is made again`);
+      else if (result === 'done' && !isOwn) reporter.note(`${entryName(key)} was missing and is made again`);
       if (result === 'done') await this.#run.create(this.#remarksOf(key));
     }
   }
