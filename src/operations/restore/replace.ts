@@ -225,7 +225,7 @@ export class ReplaceRun {
     if (found !== undefined) return;
     const statement = this.#run.statementsOf(key).map(onOneLine).join(' ');
     this.#request.reporter.note(
-      `${describeEntry(key)} is not there, and its table was not named: its statement: ${statement}`,
+      `${entryName(key)} is not there, and its table was not named: its statement: ${statement}`,
     );
   }
 
