@@ -70,7 +70,10 @@ test('a held snapshot stays, says why, and goes once it is released', async t =>
     [['case 17'], [], []],
   );
   assert.match((await site.run('list')).stdout, /held until .*: case 17/);
-  assert.match((await site.run('show', old)).stdout, /^hold +held until .*: case 17, placed .* by .*@/m);
+  assert.match(
+    (await site.run('show', old)).stdout,
+    /^hold +held until .*: case 17, placed .* by .*@.* in \w+\)$/m,
+  );
 
   const planned = await site.run('prune', '--dry-run');
   assert.match(planned.stdout, /shop, plan daily in main: keeps last 1\n/);

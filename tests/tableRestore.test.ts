@@ -315,6 +315,10 @@ test('large objects come whole with rows alone, whether they are there or not', 
   await site.json('restore', 'shop', '--to', target.url, '--schema-only');
   const csv = await site.json<{ leftOut: string[] }>('export', 'shop', '--format', 'csv', '-o', 'csv');
   assert.deepEqual(csv.leftOut, ['definitions, large objects: csv has rows of tables only']);
+  const alone = await site.json<{ leftOut: string[] }>(
+    ...['export', 'shop', '--table', 'docs', '--format', 'plain', '-o', 'docs.sql'],
+  );
+  assert.match(alone.leftOut.join(), /large objects: .* rows of public.docs may name some/);
   for (const state of ['empty', 'there']) {
     await site.json('restore', 'shop', '--to', target.url, '--data-only', '--yes');
     assert.equal(await psql(target.url, ['-At', '-c', sums]), before, state);

@@ -1,6 +1,9 @@
 /** Names can't hide, move or colour what is printed. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { columns, paint, printable } from './output.ts';
 
@@ -48,4 +51,16 @@ test('errors of the command line and JSON show them too', () => {
     assert.doesNotMatch(stdout + stderr + json, /[\x1b\x9b\u202e]/);
     JSON.parse(json);
   }
+});
+
+test('a checkout without its packages says so', async t => {
+  const checkout = await mkdtemp(join(tmpdir(), 'tidemark-bare-'));
+  t.after(() => rm(checkout, { recursive: true }));
+  await mkdir(join(checkout, 'bin'));
+  await mkdir(join(checkout, 'src'));
+  await copyFile('bin/tidemark', join(checkout, 'bin/tidemark'));
+  await copyFile('src/main.ts', join(checkout, 'src/main.ts'));
+  const { status, stderr } = spawnSync(join(checkout, 'bin/tidemark'), ['list'], { encoding: 'utf8' });
+  assert.equal(status, 2);
+  assert.match(stderr, /packages are not installed\n {2}run 'npm ci' in /);
 });

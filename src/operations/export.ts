@@ -9,6 +9,7 @@ import type { PartRecord } from '../repository/manifest.ts';
 import type { ExportFormat } from '../restore/export/format.ts';
 import { exportTo } from '../restore/export/index.ts';
 import { partsByEntry } from '../restore/parts.ts';
+import { holdersOfLargeObjects } from '../restore/table/lost.ts';
 import type { OpenSnapshot } from './restore/snapshot.ts';
 import { requireMatches } from './tablePatterns.ts';
 
@@ -79,6 +80,7 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportResu
     seconds: (performance.now() - started) / 1000,
     leftOut: [
       ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag}: ${reason}`),
+      ...(tables && snapshot.manifest.counts.largeObjects > 0 ? unlikeTables(snapshot, rows) : []),
       ...(format.rowsOnly ? [`${unlikeRows(selected.entries)}: ${format.name} has rows of tables only`] : []),
     ],
   };
@@ -92,6 +94,16 @@ function unlikeRows(entries: readonly ArchiveEntry[]): string {
     ...(has('SEQUENCE SET') ? ['values of sequences'] : []),
     ...(has('BLOBS', 'BLOB', 'BLOB METADATA') ? ['large objects'] : []),
   ].join(', ');
+}
+
+/** What rows may name, and is no part of a table. */
+function unlikeTables({ archive }: OpenSnapshot, rows: readonly ArchiveEntry[]): string[] {
+  const holders = holdersOfLargeObjects(archive, rows);
+  if (holders.length === 0) return [];
+  const names = holders.map(entry => quoteQualified(entry.namespace, entry.tag)).join(', ');
+  return [
+    `large objects: they are not part of a table, and rows of ${names} may name some; a whole export has them`,
+  ];
 }
 
 async function* read(

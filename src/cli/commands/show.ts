@@ -88,9 +88,9 @@ function describeElsewhere({ damagedIn, snapshot }: Shown): [string, string] {
 }
 
 function describeHold(hold: Shown['holds'][number]): string {
-  const { id, since, by, expired } = hold;
+  const { id, since, by, expired, repository } = hold;
   const placed = since === null ? '' : `, placed ${formatTime(since)} by ${by}`;
-  return `${expired ? 'expired, was ' : ''}${holdText(hold)}${placed} (hold ${id})`;
+  return `${expired ? 'expired, was ' : ''}${holdText(hold)}${placed} (hold ${id} in ${repository})`;
 }
 
 function describePlaces({ repository, repositories, copied }: Shown): string {
