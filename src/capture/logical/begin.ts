@@ -76,11 +76,12 @@ export async function beginCapture(request: CaptureRequest): Promise<BegunCaptur
 
 /** What pg_dump says of an object that was dropped under its hands, or whose lock it could not have. */
 const CHANGED =
-  /cache lookup failed|could not find|could not open relation|does not exist|unrecognized|tuple concurrently/;
+  /cache lookup failed|could not find|could not open relation|does not exist|unrecognized|tuple concurrently|appears to be empty|returned no data|rows? instead of one|failed sanity check/;
 
 function isWorthAnotherTry(error: unknown): boolean {
   if (!(error instanceof TidemarkError)) return isLockRefused(error);
-  if (['CATALOG_UNSTEADY', 'LOCK_TIMEOUT', 'TABLE_UNKNOWN'].includes(error.code)) return true;
+  if (['CATALOG_UNSTEADY', 'DEFINITION_INCOMPLETE', 'LOCK_TIMEOUT', 'TABLE_UNKNOWN'].includes(error.code))
+    return true;
   return error.code === 'PG_DUMP_FAILED' && CHANGED.test(error.message);
 }
 

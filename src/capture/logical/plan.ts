@@ -11,6 +11,7 @@ import type { Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { Anchor, ServerFacts, SourceTable } from './anchor.ts';
 import { examineExclusion, type NeedsExcluded } from './excluded.ts';
+import { refuseHoles } from './holes.ts';
 import { largeObjectPart, type PartJob, tableParts } from './partition.ts';
 
 /**
@@ -57,6 +58,7 @@ export async function planCapture(
   scope: CaptureScope,
 ): Promise<CapturePlan> {
   const head = await pgDump.read(anchor.session, PG_DUMP_LOCK_MS);
+  refuseHoles(head.archive);
   const { archive, changed } = narrow(head.archive, scope);
   refuseUnreadable(archive, anchor);
   const exclusion = await examineExclusion(anchor.session, archive, scope.excludeTables);
