@@ -93,7 +93,7 @@ for (const each of CASES) {
     await psql(database.url, [], gone);
     const { notes } = await site.json<{ notes: string[] }>(...whole, '--table', `*."${table}"`);
     assert.deepEqual(notes, [
-      `VIEW ${schema}.v ${table} depends on ${table} and was missing: it is made again`,
+      `VIEW "${schema}"."v ${table}" depends on ${table} and was missing: it is made again`,
       `there already, and kept as it is: TYPE ${schema}.${each.type}`,
     ]);
     assert.equal(await dumpOf(database), before);

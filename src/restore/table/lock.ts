@@ -17,7 +17,10 @@ const LOCK_NOT_AVAILABLE = '55P03';
 export async function lockReplaced(target: TableTarget, replaced: readonly ArchiveEntry[]): Promise<void> {
   if (replaced.length === 0) return;
   const names = replaced.map(entry => `ONLY ${quoteQualified(entry.namespace, entry.tag)}`).join(', ');
-  await target.session.run(`SET LOCAL lock_timeout = '${LOCK_WAIT_S}s'`);
+  const { session } = target;
+  const [before] = await session.query("select pg_catalog.current_setting('client_encoding') as encoding");
+  await session.run(`SET LOCAL lock_timeout = '${LOCK_WAIT_S}s'`);
+  await session.run(`SET LOCAL client_encoding = '${target.encoding}'`);
   try {
     await target.run(`LOCK TABLE ${names} IN SHARE ROW EXCLUSIVE MODE`);
   } catch (error) {
@@ -29,5 +32,5 @@ export async function lockReplaced(target: TableTarget, replaced: readonly Archi
       { cause: error },
     );
   }
-  await target.session.run('SET LOCAL lock_timeout = 0');
+  await session.run(`SET LOCAL lock_timeout = 0; SET LOCAL client_encoding = '${before!.encoding!}'`);
 }
