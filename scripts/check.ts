@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Breach, houseRules, type Project } from './house-rules.ts';
+import { houseRules } from './house-rules.ts';
+import type { Breach, Project } from './rule.ts';
 
 /** npm run check: formatting and lint (biome), types (tsc), house rules. Runs all of them and fails if one does. */
 const TOP = join(import.meta.dirname, '..');

@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import type { Breach, Rule } from './house-rules.ts';
+import type { Breach, Rule } from './rule.ts';
 
 const MAX_FUNCTION_LINES = 70;
 /** What only groups tests is as long as they are. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { houseRules, type Project } from './house-rules.ts';
+import { houseRules } from './house-rules.ts';
+import type { Project } from './rule.ts';
 
 const THERE = [
   'src/base/errors.ts',

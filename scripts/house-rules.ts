@@ -1,36 +1,8 @@
 import { posix } from 'node:path';
 import { functionLengthRule } from './function-length.ts';
 import { importRules } from './import-rules.ts';
+import { type Breach, lineAt, type Project, type Rule } from './rule.ts';
 import { sqlNamesRule } from './sql-names.ts';
-
-/** One file of the project: its path from the top, with slashes, and its text. */
-export interface SourceFile {
-  path: string;
-  text: string;
-}
-
-export interface Project {
-  files: SourceFile[];
-  /** Whether a path from the top is a file or a folder. */
-  has(path: string): boolean;
-  /** Names of the packages that the published program brings along, and of those only its development does. */
-  dependencies: string[];
-  devDependencies: string[];
-}
-
-export interface Breach {
-  rule: string;
-  path: string;
-  /** From 1; 0 where it is about the file as a whole. */
-  line: number;
-  /** What is wrong. */
-  fault: string;
-  /** What to do instead. */
-  instead: string;
-}
-
-/** A rule looks at one file at a time and says what is wrong in it. */
-export type Rule = (file: SourceFile, project: Project) => Breach[];
 
 const MAX_FILE_LINES = 600;
 /** Folders and files that gather whatever has no place: the name says nothing, so everything fits. */
@@ -182,8 +154,4 @@ function perLine(rule: {
       return [{ rule: rule.rule, path, line: index + 1, fault: rule.fault(match[0]), instead: rule.instead }];
     });
   };
-}
-
-export function lineAt(text: string, index: number): number {
-  return text.slice(0, index).split('\n').length;
 }

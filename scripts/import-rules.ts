@@ -1,7 +1,7 @@
 import { builtinModules } from 'node:module';
 import { posix } from 'node:path';
 import ts from 'typescript';
-import { type Breach, lineAt, type Rule, type SourceFile } from './house-rules.ts';
+import { type Breach, lineAt, type Rule, type SourceFile } from './rule.ts';
 
 interface Layer {
   /** Folders of src/ that it may import from, besides itself. */

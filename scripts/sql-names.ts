@@ -1,5 +1,5 @@
 import ts from 'typescript';
-import type { Breach, Rule } from './house-rules.ts';
+import type { Breach, Rule } from './rule.ts';
 
 /**
  * SQL that runs in sessions of ours: what is under src, but for fixtures and what the demo's application sends, which

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { LocalStorage } from '../src/storage/local.ts';
+import { LocalStorage } from '../src/storage/local/storage.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { clientTool, type DatabaseOptions, freshDatabase, query } from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';

@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { parseEnv } from 'node:util';
 import { COMMANDS } from '../src/cli/commands/index.ts';
-import { LocalStorage } from '../src/storage/local.ts';
+import { LocalStorage } from '../src/storage/local/storage.ts';
 import { COMPILED, type Ran, tidemark } from './support/cli.ts';
 import { freshDatabase, psql } from './support/databases.ts';
 import { server } from './support/servers.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { BackupResult, FailedCopy, StoredCopy } from '../src/operations/backup/index.ts';
+import type { BackupResult, FailedCopy, StoredCopy } from '../src/operations/backup/backup.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { type Database, freshDatabase, pgDumpText, query } from './support/databases.ts';
 import { difference } from './support/fingerprint.ts';

@@ -10,21 +10,22 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { TidemarkError } from '../src/base/errors.ts';
 import { SILENT } from '../src/base/progress.ts';
-import { backupDatabase } from '../src/operations/backup/index.ts';
-import { openSnapshot } from '../src/operations/restore/snapshot.ts';
-import { type VerifyResult, verify } from '../src/operations/verify/index.ts';
-import { newKeyText, packName } from '../src/repository/keys.ts';
-import type { Manifest } from '../src/repository/manifest.ts';
+import { backupDatabase } from '../src/operations/backup/backup.ts';
+import { openSnapshot } from '../src/operations/open/openSnapshot.ts';
+import { type VerifyResult, verify } from '../src/operations/verify/verify.ts';
 import {
   openDirectory,
   PACK_TRAILER_BYTES,
   type PlacedSegment,
   parseTrailer,
-} from '../src/repository/pack.ts';
+} from '../src/repository/format/pack.ts';
+import { packName } from '../src/repository/format/packName.ts';
+import { SEGMENT_KIND } from '../src/repository/format/seal.ts';
+import { newKeyText } from '../src/repository/keys/keyText.ts';
+import { plainObject, type Secret, wrapKey } from '../src/repository/keys/slots.ts';
+import type { Manifest } from '../src/repository/manifest.ts';
 import { Repository } from '../src/repository/repository.ts';
-import { random } from '../src/repository/sample.ts';
-import { SEGMENT_KIND } from '../src/repository/seal.ts';
-import { plainObject, type Secret, wrapKey } from '../src/repository/slots.ts';
+import { random } from '../src/repository/testing/sample.ts';
 import { openStorage } from '../src/storage/index.ts';
 import type { Storage } from '../src/storage/storage.ts';
 import { loadStrategy } from '../src/strategy/load.ts';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
-import { newKeyText } from '../src/repository/keys.ts';
+import { newKeyText } from '../src/repository/keys/keyText.ts';
 import { loadStrategy } from '../src/strategy/load.ts';
 import { Calendar, days, hours, months, weeks } from './support/calendar.ts';
 import { tidemark } from './support/cli.ts';

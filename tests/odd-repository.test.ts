@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { ODD_NAMES } from '../src/storage/contract.ts';
+import { ODD_NAMES } from '../src/storage/laws.ts';
 import { makeSite, type Site, tidemark } from './support/cli.ts';
 import { freshDatabase, psql } from './support/databases.ts';
 import { server } from './support/servers.ts';

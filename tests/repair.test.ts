@@ -7,9 +7,9 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HealResult } from '../src/operations/heal/index.ts';
+import type { HealResult } from '../src/operations/heal/heal.ts';
 import type { RepairResult } from '../src/operations/repair/outcome.ts';
-import type { VerifyResult } from '../src/operations/verify/index.ts';
+import type { VerifyResult } from '../src/operations/verify/verify.ts';
 import { makeSite, type Site } from './support/cli.ts';
 import { type Database, freshDatabase, query } from './support/databases.ts';
 import { difference, fingerprint } from './support/fingerprint.ts';

@@ -5,11 +5,11 @@ import { type TestContext, test } from 'node:test';
 import { SILENT } from '../src/base/progress.ts';
 import { addKey } from '../src/operations/key/add.ts';
 import { rotateEpoch } from '../src/operations/key/epoch.ts';
-import { repair } from '../src/operations/repair/index.ts';
 import type { RepairResult } from '../src/operations/repair/outcome.ts';
-import { checkKeys } from '../src/repository/checkKeys.ts';
-import { newKeyText } from '../src/repository/keys.ts';
-import { random } from '../src/repository/sample.ts';
+import { repair } from '../src/operations/repair/repair.ts';
+import { checkKeys } from '../src/repository/keys/checkKeys.ts';
+import { newKeyText } from '../src/repository/keys/keyText.ts';
+import { random } from '../src/repository/testing/sample.ts';
 import { KeySite } from './support/keySite.ts';
 import { readBack, smallBackup } from './support/smallBackup.ts';
 

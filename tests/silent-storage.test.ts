@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TidemarkError } from '../src/base/errors.ts';
-import { newKeyText } from '../src/repository/keys.ts';
+import { newKeyText } from '../src/repository/keys/keyText.ts';
 import { parseStorage } from '../src/storage/address.ts';
 import { openStorage } from '../src/storage/index.ts';
 import { kindOf } from '../src/storage/kinds.ts';

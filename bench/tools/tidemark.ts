@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { newKeyText } from '../../src/repository/keys.ts';
+import { newKeyText } from '../../src/repository/keys/keyText.ts';
 import { Repository } from '../../src/repository/repository.ts';
-import { LocalStorage } from '../../src/storage/local.ts';
+import { LocalStorage } from '../../src/storage/local/storage.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { folderBytes, type Place, type Source, type Tool } from './tool.ts';
 

@@ -134,7 +134,7 @@ function makeContext(
     config,
     version,
     async strategy(uses) {
-      const { readStrategy } = await import('../operations/strategy.ts');
+      const { readStrategy } = await import('../operations/open/strategy.ts');
       const none = { databases: [], repositories: [] };
       return readStrategy(config, environment, { secrets: 'required', uses: uses ?? none }, warn);
     },

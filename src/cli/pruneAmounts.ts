@@ -1,5 +1,5 @@
-import type { PrunedPacks } from '../operations/compaction.ts';
-import type { PrunedRepository } from '../operations/prune.ts';
+import type { PrunedPacks } from '../operations/prune/compaction.ts';
+import type { PrunedRepository } from '../operations/prune/prune.ts';
 import { formatBytes, formatCount, formatTime } from './output.ts';
 
 /** What a prune frees and what that takes, in words. */

@@ -10,8 +10,8 @@ import type { ExportFormat } from '../restore/export/format.ts';
 import { exportTo } from '../restore/export/index.ts';
 import { partsByEntry } from '../restore/parts.ts';
 import { holdersOfLargeObjects } from '../restore/table/lost.ts';
-import type { OpenSnapshot } from './restore/snapshot.ts';
-import { requireMatches } from './tablePatterns.ts';
+import type { OpenSnapshot } from './open/openSnapshot.ts';
+import { requireMatches } from './open/tablePatterns.ts';
 
 export interface ExportRequest {
   snapshot: OpenSnapshot;

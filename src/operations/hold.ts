@@ -1,14 +1,14 @@
 import { hostname, userInfo } from 'node:os';
 import { failureOf, type TidemarkError, usageError } from '../base/errors.ts';
 
-export { holdText, standing } from '../repository/holds.ts';
+export { holdText, standing } from '../repository/guards/holds.ts';
 
-import { type Hold, placeHold, readHolds, releaseHold } from '../repository/holds.ts';
+import { type Hold, placeHold, readHolds, releaseHold } from '../repository/guards/holds.ts';
 import { snapshotOf } from '../repository/manifest.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
-import { openAll } from './open.ts';
-import { meantAnywhere } from './snapshots.ts';
+import { openAll } from './open/open.ts';
+import { meantAnywhere } from './open/snapshots.ts';
 
 /** A hold as commands print it: null where its object can't be read, and then it holds. */
 export type ShownHold = Hold & { repository: string };

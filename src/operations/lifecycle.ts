@@ -2,7 +2,7 @@ import { usageError } from '../base/errors.ts';
 import { kindOf, locationOf } from '../storage/kinds.ts';
 import type { Lifecycle, LifecycleWishes } from '../storage/lifecycle.ts';
 import type { RepositorySpec, Strategy } from '../strategy/spec.ts';
-import { repositoryOf } from './open.ts';
+import { repositoryOf } from './open/open.ts';
 
 /** By then, what a failed backup left has been collected (docs/recovery.md), and costs no least stay of a colder class. */
 const MOVE_AFTER_DAYS = 2;

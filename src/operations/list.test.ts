@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { makeRepository } from '../../tests/support/cli.ts';
 import { smallBackup } from '../../tests/support/smallBackup.ts';
 import { Repository } from '../repository/repository.ts';
-import { LocalStorage } from '../storage/local.ts';
+import { LocalStorage } from '../storage/local/storage.ts';
 import { loadStrategy } from '../strategy/load.ts';
 import { type ListOptions, listSnapshots } from './list.ts';
 

@@ -1,13 +1,13 @@
 import { failureOf, type TidemarkError } from '../base/errors.ts';
 import { isAhead } from '../repository/clock.ts';
-import { type Hold, readHolds } from '../repository/holds.ts';
+import { type Hold, readHolds } from '../repository/guards/holds.ts';
 import { type Manifest, snapshotOf } from '../repository/manifest.ts';
 import { missingPacks, newestFirst, type PackSizes } from '../repository/newest.ts';
-import { PackChecks } from '../repository/packChecks.ts';
+import { PackChecks } from '../repository/packs/packChecks.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Strategy } from '../strategy/spec.ts';
-import { openPlaces, type RepositoryFailure } from './snapshots.ts';
-import { partOf } from './wholeness.ts';
+import { openPlaces, type RepositoryFailure } from './open/snapshots.ts';
+import { partOf } from './open/wholeness.ts';
 
 /** A snapshot, and the repositories that have it: no more of its manifest than is shown, since there may be 100,000. */
 export interface ListedSnapshot {

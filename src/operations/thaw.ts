@@ -3,9 +3,9 @@ import { TidemarkError } from '../base/errors.ts';
 import type { Reporter } from '../base/progress.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { quoteQualified } from '../postgres/archive/quote.ts';
-import { packName } from '../repository/keys.ts';
+import { packName } from '../repository/format/packName.ts';
 import type { Freezer } from '../storage/storage.ts';
-import type { OpenSnapshot } from './restore/snapshot.ts';
+import type { OpenSnapshot } from './open/openSnapshot.ts';
 
 /** Requests under way at once. */
 const REQUESTS_MAX = 8;

@@ -23,8 +23,8 @@ import {
   isWorthOtherTransport,
   summarizeFailures,
 } from './settings/connectionFailure.ts';
+import type { ConnectionSettings, TargetSessionAttrs } from './settings/connectionSettings.ts';
 import type { HostAddress } from './settings/hosts.ts';
-import type { ConnectionSettings, TargetSessionAttrs } from './settings/settings.ts';
 import { tlsOptions, transports } from './settings/tls.ts';
 
 export interface ConnectOptions {

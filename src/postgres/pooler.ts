@@ -2,8 +2,9 @@
 import { isMainThread } from 'node:worker_threads';
 import type { Client } from 'pg';
 import { TidemarkError } from '../base/errors.ts';
+import type { ConnectionSettings } from './settings/connectionSettings.ts';
 import { describeHost, type HostAddress } from './settings/hosts.ts';
-import { type ConnectionSettings, describeSettings } from './settings/settings.ts';
+import { describeSettings } from './settings/settings.ts';
 
 /** Where sessions are known to last, so that each of several does not ask for a second connection to find out. */
 const lasting = new Set<string>();

@@ -3,7 +3,7 @@ import { TidemarkError } from '../base/errors.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import { isTransactionPooled } from './pooler.ts';
 import { connectionLost, PostgresError } from './postgresError.ts';
-import type { ConnectionSettings } from './settings/settings.ts';
+import type { ConnectionSettings } from './settings/connectionSettings.ts';
 import { type CopyReceiver, converse, converseAll, type Outcome, passOn, sendCopyData } from './wire.ts';
 
 export type Row = Record<string, string | null>;

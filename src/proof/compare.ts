@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { Session } from '../postgres/session.ts';
-import type { ConnectionSettings } from '../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../postgres/settings/connectionSettings.ts';
 import { sqlFile } from '../postgres/sqlFile.ts';
 
 /** Rows of a table: how many, and the sum of their hashes, which no order of rows changes. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ListRef } from './chunkWriter.ts';
+import type { ListRef } from './format/chunkList.ts';
 
 /** docs/format.md, "Manifests". */
 export interface Manifest {

@@ -1,7 +1,7 @@
 import { ahead } from '../base/ahead.ts';
 import type { TidemarkError } from '../base/errors.ts';
 import { isAhead } from './clock.ts';
-import { packName } from './keys.ts';
+import { packName } from './format/packName.ts';
 import type { Manifest } from './manifest.ts';
 import type { Repository } from './repository.ts';
 import { listRevisions } from './revisions.ts';

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { LocalStorage } from '../storage/local.ts';
-import { EpochKeys, newKeyText } from './keys.ts';
+import { LocalStorage } from '../storage/local/storage.ts';
+import { EpochKeys } from './keys/keys.ts';
+import { newKeyText } from './keys/keyText.ts';
+import { type KeySlot, parseSlot, plainObject, type Secret, unwrapKey, wrapKey } from './keys/slots.ts';
 import { Repository } from './repository.ts';
-import { newFolder } from './sample.ts';
-import { type KeySlot, parseSlot, plainObject, type Secret, unwrapKey, wrapKey } from './slots.ts';
+import { newFolder } from './testing/sample.ts';
 
 const keySecret = () => ({ kind: 'key', text: newKeyText(), where: 'the test' }) as const;
 const passphrase = { kind: 'passphrase', text: 'correct horse', where: 'the test' } as const;

@@ -3,27 +3,19 @@ import { ahead } from '../base/ahead.ts';
 import { faultError, TidemarkError, usageError } from '../base/errors.ts';
 import { isMissing, unlessMissing } from '../storage/object.ts';
 import type { Storage } from '../storage/storage.ts';
-import { EpochKeys, RepositoryKeys } from './keys.ts';
+import { HEADER, type Header } from './format/header.ts';
+import { isRepositoryObject, listNames } from './format/objectNames.ts';
+import { EpochKeys, RepositoryKeys } from './keys/keys.ts';
+import { openKeys } from './keys/openKeys.ts';
+import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './keys/slots.ts';
 import { type Manifest, manifestName } from './manifest.ts';
-import { isRepositoryObject, listNames } from './objectNames.ts';
-import { openKeys } from './openKeys.ts';
 import { currentRevision, listRevisions, type Revisions, revisionName } from './revisions.ts';
-import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './slots.ts';
 import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
-export const HEADER = 'repository.json';
 /** Manifests asked for at once; they wait sealed until it is their turn, so that one at a time is large in memory. */
 const MANIFESTS_AHEAD = 48;
 /** A revision may be replaced between being listed and being read, but hardly this often. */
 const LOOKS = 5;
-
-/** `repository.json`, docs/format.md ("Objects"). */
-export interface Header {
-  tidemark: 'repository';
-  format: number;
-  id: string;
-  created: string;
-}
 
 export interface ReadOptions {
   /** Takes what can't be read, for whatever reason that lasts, or throws it again. */

@@ -1,5 +1,5 @@
 import type { Storage } from '../storage/storage.ts';
-import { listOwn } from './objectNames.ts';
+import { listOwn } from './format/objectNames.ts';
 
 /** Where compaction moved chunks, manifests are written again: docs/format.md, "Revisions". */
 

@@ -1,5 +1,4 @@
 import type { Lock, PutOptions } from '../storage/storage.ts';
-import type { PackContent } from './packWriter.ts';
 
 /** How the objects of a repository are stored. */
 export interface StoragePolicy {
@@ -18,3 +17,6 @@ export function putOptions({ storageClass, lock }: StoragePolicy, content: PackC
   if (lock) options.lock = { mode: lock.mode, until: new Date(Date.now() + lock.forMs) };
   return options;
 }
+
+/** What a pack holds: rows alone, or anything: chunk lists and the streams that describe a snapshot, which must be read at once. */
+export type PackContent = 'rows' | 'any';

@@ -15,8 +15,8 @@ import { after, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { TidemarkError } from '../base/errors.ts';
 import { type ClaimFiles, claimObject } from './claim.ts';
-import { refuses } from './contract.ts';
-import { CLAIM_FILES } from './localFiles.ts';
+import { refuses } from './laws.ts';
+import { CLAIM_FILES } from './local/files.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tidemark-claim-'));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -1,9 +1,9 @@
 /** All kinds of storages: the one place where they are listed. */
 import { invariant } from '../base/errors.ts';
 import { azureKind } from './azure/kind.ts';
-import { gcsKind } from './gcs/gcs.ts';
+import { gcsKind } from './gcs/kind.ts';
 import type { StorageKind } from './kind.ts';
-import { localKind } from './local.ts';
+import { localKind } from './local/storage.ts';
 import { s3Kind } from './s3/kind.ts';
 import { sftpKind } from './sftp/kind.ts';
 

@@ -1,9 +1,9 @@
 /** The laws of contract.ts as tests; every storage runs them. */
 import { test } from 'node:test';
-import { LAWS } from './contract.ts';
+import { LAWS } from './laws.ts';
 import type { Storage } from './storage.ts';
 
-export { refuses } from './contract.ts';
+export { refuses } from './laws.ts';
 
 type Open = (place: string) => Promise<Storage>;
 

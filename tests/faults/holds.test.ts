@@ -6,10 +6,10 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { Forgetting } from '../../src/repository/forgetting.ts';
-import { placeHold, readHolds } from '../../src/repository/holds.ts';
-import { newKeyText } from '../../src/repository/keys.ts';
-import { LEASE_TTL_MS } from '../../src/repository/lease.ts';
+import { Forgetting } from '../../src/repository/guards/forgetting.ts';
+import { placeHold, readHolds } from '../../src/repository/guards/holds.ts';
+import { LEASE_TTL_MS } from '../../src/repository/guards/lease.ts';
+import { newKeyText } from '../../src/repository/keys/keyText.ts';
 import type { Manifest } from '../../src/repository/manifest.ts';
 import { Repository } from '../../src/repository/repository.ts';
 import type { Storage } from '../../src/storage/storage.ts';

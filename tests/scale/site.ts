@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { mock } from 'node:test';
 import { Repository } from '../../src/repository/repository.ts';
-import { LocalStorage, localKind } from '../../src/storage/local.ts';
+import { LocalStorage, localKind } from '../../src/storage/local/storage.ts';
 import { s3Kind } from '../../src/storage/s3/kind.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { loadStrategy } from '../../src/strategy/load.ts';

@@ -1,6 +1,6 @@
 import { faultError, TidemarkError } from '../../src/base/errors.ts';
-import { packName } from '../../src/repository/keys.ts';
-import { LocalStorage } from '../../src/storage/local.ts';
+import { packName } from '../../src/repository/format/packName.ts';
+import { LocalStorage } from '../../src/storage/local/storage.ts';
 import type { Locks, PutOptions, Storage, StoredObject } from '../../src/storage/storage.ts';
 import type { SealedManifests } from './sealed.ts';
 import type { World } from './world.ts';

@@ -1,4 +1,4 @@
-import { type RetainableSnapshot, retain } from '../../src/operations/retain.ts';
+import { type RetainableSnapshot, retain } from '../../src/operations/prune/retain.ts';
 import { next } from '../../src/strategy/cron.ts';
 import type { PlanSpec, Strategy } from '../../src/strategy/spec.ts';
 

@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { newKeyText } from '../../src/repository/keys.ts';
+import { newKeyText } from '../../src/repository/keys/keyText.ts';
 import { Repository } from '../../src/repository/repository.ts';
-import { LocalStorage } from '../../src/storage/local.ts';
+import { LocalStorage } from '../../src/storage/local/storage.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/tidemark');
 /** Not in HOME, whose contents tests look at; and not made anew for every folder. */

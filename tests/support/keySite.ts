@@ -1,11 +1,11 @@
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newKeyText } from '../../src/repository/keys.ts';
+import { newKeyText } from '../../src/repository/keys/keyText.ts';
+import type { Secret } from '../../src/repository/keys/slots.ts';
 import { Repository } from '../../src/repository/repository.ts';
-import type { Secret } from '../../src/repository/slots.ts';
 import { openStorage } from '../../src/storage/index.ts';
-import { LocalStorage } from '../../src/storage/local.ts';
+import { LocalStorage } from '../../src/storage/local/storage.ts';
 import type { Storage } from '../../src/storage/storage.ts';
 import { loadStrategy } from '../../src/strategy/load.ts';
 import type { Strategy } from '../../src/strategy/spec.ts';

@@ -1,21 +1,21 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
-import { ChunkIndex } from '../../src/repository/chunkIndex.ts';
-import { decodeChunkList } from '../../src/repository/chunkList.ts';
-import { ChunkWriter, type WrittenStream } from '../../src/repository/chunkWriter.ts';
-import { Lease } from '../../src/repository/lease.ts';
+import { decodeChunkList } from '../../src/repository/format/chunkList.ts';
+import { Lease } from '../../src/repository/guards/lease.ts';
 import { type Manifest, manifestName, newSessionId, type PartRecord } from '../../src/repository/manifest.ts';
-import { PackAssembler } from '../../src/repository/packAssembler.ts';
-import { packTable } from '../../src/repository/packTable.ts';
-import { PackWriter } from '../../src/repository/packWriter.ts';
-import { partLines, readParts } from '../../src/repository/parts.ts';
-import { SnapshotReader } from '../../src/repository/reader.ts';
+import { partLines, readParts } from '../../src/repository/read/parts.ts';
+import { SnapshotReader } from '../../src/repository/read/reader.ts';
 import type { Repository } from '../../src/repository/repository.ts';
+import { ChunkIndex } from '../../src/repository/write/chunkIndex.ts';
+import { ChunkWriter, type WrittenStream } from '../../src/repository/write/chunkWriter.ts';
+import { PackAssembler } from '../../src/repository/write/packAssembler.ts';
+import { packTable } from '../../src/repository/write/packTable.ts';
+import { PackWriter } from '../../src/repository/write/packWriter.ts';
 import {
   findUnfinished,
   removeUnfinished,
   type UnfinishedContent,
   writeUnfinished,
-} from '../../src/repository/unfinished.ts';
+} from '../../src/repository/write/unfinished.ts';
 
 /** What a small backup stores: blocks of bytes by name; equal text is equal bytes. */
 export type Blocks = Record<string, string>;
@@ -30,7 +30,7 @@ export interface Pauses {
 }
 
 /**
- * A backup without a database: the same steps in the same order as src/operations/backup/backup.ts, with blocks for
+ * A backup without a database: the same steps in the same order as src/operations/backup/capture.ts, with blocks for
  * parts, each deduplicated against its namesake in the newest snapshot. With `copyOf` it comes as a copy of the snapshot
  * of that id does.
  */

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { explainCaptureError } from './explain.ts';

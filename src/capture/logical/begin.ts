@@ -3,7 +3,7 @@ import { TidemarkError } from '../../base/errors.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import type { StartedPgDump } from '../../postgres/pgDump/archiveHead.ts';
 import type { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { type Anchor, lockAnchor, openCaptureSession, readFacts, type ServerFacts } from './anchor.ts';
 import { changedMeanwhile } from './catalogState.ts';
 import { captureGlobals, type Globals } from './globals.ts';

@@ -1,7 +1,7 @@
 import { usageError } from '../../base/errors.ts';
 import { shellCommand } from '../../base/shell.ts';
-import { type BackupResult, backupDatabase } from '../../operations/backup/index.ts';
-import { databaseOf, planOf } from '../../operations/open.ts';
+import { type BackupResult, backupDatabase } from '../../operations/backup/backup.ts';
+import { databaseOf, planOf } from '../../operations/open/open.ts';
 import { parseDuration } from '../../strategy/duration.ts';
 import type { PlanSpec } from '../../strategy/spec.ts';
 import type { CliCommand } from '../command.ts';

@@ -1,5 +1,5 @@
-import { check } from '../../operations/check.ts';
-import { readStrategy } from '../../operations/strategy.ts';
+import { check } from '../../operations/check/check.ts';
+import { readStrategy } from '../../operations/open/strategy.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { findingLines } from '../findings.ts';

@@ -1,4 +1,4 @@
-import { type CopiedSnapshot, type CopyResult, copy } from '../../operations/copy/index.ts';
+import { type CopiedSnapshot, type CopyResult, copy } from '../../operations/copy/copy.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
@@ -6,7 +6,7 @@ import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatSeconds, formatTime, paint, table } from '../output.ts';
 import { SUMMARIES } from '../summaries.ts';
 
-/** With --json it prints a `CopyResult` (src/operations/copy/index.ts). */
+/** With --json it prints a `CopyResult` (src/operations/copy/copy.ts). */
 export const command: CliCommand = {
   name: 'copy [snapshot...]',
   summary: SUMMARIES.copy,

@@ -1,6 +1,6 @@
 import { usageError } from '../../base/errors.ts';
 import { exportSnapshot } from '../../operations/export.ts';
-import { readGiven, whyChosen } from '../../operations/snapshots.ts';
+import { readGiven, whyChosen } from '../../operations/open/snapshots.ts';
 import { requireReadable } from '../../operations/thaw.ts';
 import { exportFormat, exportFormats } from '../../restore/export/index.ts';
 import type { CliCommand } from '../command.ts';

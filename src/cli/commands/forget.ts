@@ -1,4 +1,4 @@
-import { type ForgetResult, type ForgottenSnapshot, forget } from '../../operations/forget.ts';
+import { type ForgetResult, type ForgottenSnapshot, forget } from '../../operations/prune/forget.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';

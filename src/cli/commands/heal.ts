@@ -1,5 +1,5 @@
 import { usageError } from '../../base/errors.ts';
-import { type HealedSnapshot, type HealResult, heal } from '../../operations/heal/index.ts';
+import { type HealedSnapshot, type HealResult, heal } from '../../operations/heal/heal.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { parseJobs } from '../jobs.ts';
@@ -8,7 +8,7 @@ import { lostLines } from '../lost.ts';
 import { paint } from '../output.ts';
 import { SUMMARIES } from '../summaries.ts';
 
-/** With --json it prints a `HealResult` (src/operations/heal/index.ts). */
+/** With --json it prints a `HealResult` (src/operations/heal/heal.ts). */
 export const command: CliCommand = {
   name: 'heal [snapshot...]',
   summary: SUMMARIES.heal,

@@ -2,8 +2,8 @@ import { type InitResult, ignorePage, init } from '../../operations/init/init.ts
 import type { MadeRepository } from '../../operations/init/repositories.ts';
 import type { Inspection } from '../../operations/inspect/inspect.ts';
 import { keepKit } from '../../operations/key/kit.ts';
-import { programSource } from '../../operations/programSource.ts';
-import { type KitFacts, recoveryKit } from '../../operations/recoveryKit.ts';
+import { programSource } from '../../operations/key/programSource.ts';
+import { type KitFacts, recoveryKit } from '../../operations/key/recoveryKit.ts';
 import type { CliCommand, Context } from '../command.ts';
 import { LEAVES } from '../leaves.ts';
 import { formatBytes, formatCount, hidesKey } from '../output.ts';

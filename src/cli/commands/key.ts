@@ -7,7 +7,7 @@ import { type ListedKeys, listKeys } from '../../operations/key/list.ts';
 import type { OwnerOptions } from '../../operations/key/owner.ts';
 import { removeKey } from '../../operations/key/remove.ts';
 import { type RotatedKey, rotateKey } from '../../operations/key/rotate.ts';
-import { repositoryOf } from '../../operations/open.ts';
+import { repositoryOf } from '../../operations/open/open.ts';
 import type { CliCommand, CliGroup, Context } from '../command.ts';
 import { LEAVES } from '../leaves.ts';
 import { formatTime, hidesKey, paint, table } from '../output.ts';

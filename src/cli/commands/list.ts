@@ -1,8 +1,8 @@
 import { usageError } from '../../base/errors.ts';
 import { holdText, type ShownHold, standing } from '../../operations/hold.ts';
 import { type ListedSnapshot, listSnapshots } from '../../operations/list.ts';
-import { databaseOf } from '../../operations/open.ts';
-import type { RepositoryFailure } from '../../operations/snapshots.ts';
+import { databaseOf } from '../../operations/open/open.ts';
+import type { RepositoryFailure } from '../../operations/open/snapshots.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { formatBytes, formatCount, formatTime, paint, table } from '../output.ts';

@@ -1,5 +1,5 @@
 import { usageError } from '../../base/errors.ts';
-import { type PrunedGroup, type PrunedRepository, prune } from '../../operations/prune.ts';
+import { type PrunedGroup, type PrunedRepository, prune } from '../../operations/prune/prune.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';

@@ -1,6 +1,6 @@
 import { usageError } from '../../base/errors.ts';
-import { repair } from '../../operations/repair/index.ts';
 import type { RepairedObject, RepairedSnapshot, RepairResult } from '../../operations/repair/outcome.ts';
+import { repair } from '../../operations/repair/repair.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';
 import { failureLines } from '../failures.ts';

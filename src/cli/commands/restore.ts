@@ -1,7 +1,7 @@
 import { usageError } from '../../base/errors.ts';
+import { type Found, readGiven } from '../../operations/open/snapshots.ts';
 import { chooseTarget } from '../../operations/restore/chooseTarget.ts';
 import { restore } from '../../operations/restore/restore.ts';
-import { type Found, readGiven } from '../../operations/snapshots.ts';
 import { isAsAsked } from '../../restore/check/result.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { checkLines, parseCheck } from '../check.ts';

@@ -1,4 +1,4 @@
-import { openGiven } from '../../operations/snapshots.ts';
+import { openGiven } from '../../operations/open/snapshots.ts';
 import { thaw } from '../../operations/thaw.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';

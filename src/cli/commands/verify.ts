@@ -1,6 +1,6 @@
 import { parseBudget } from '../../operations/verify/budget.ts';
 import type { VerifyFault } from '../../operations/verify/faults.ts';
-import { type VerifyResult, verify } from '../../operations/verify/index.ts';
+import { type VerifyResult, verify } from '../../operations/verify/verify.ts';
 import { parseDuration } from '../../strategy/duration.ts';
 import type { CliCommand } from '../command.ts';
 import { EXIT } from '../exit.ts';

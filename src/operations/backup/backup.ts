@@ -1,250 +1,312 @@
-import { TidemarkError } from '../../base/errors.ts';
+import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import { type PostedError, receiveError, workerFile } from '../../base/worker.ts';
-import { CAPTURE_SETTINGS, type ServerFacts } from '../../capture/logical/anchor.ts';
-import { type BegunCapture, beginCapture } from '../../capture/logical/begin.ts';
-import { explainCaptureError } from '../../capture/logical/explain.ts';
-import { Keeper } from '../../capture/logical/keeper.ts';
-import { type PartJob, partsAtMost } from '../../capture/logical/partition.ts';
-import { LOCK_WAIT_MS } from '../../capture/logical/tableLocks.ts';
-import { quoteQualified } from '../../postgres/archive/quote.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
-import { describeSettings } from '../../postgres/settings/settings.ts';
-import type { WrittenStream } from '../../repository/chunkWriter.ts';
-import { Lease } from '../../repository/lease.ts';
-import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
-import { partLines } from '../../repository/parts.ts';
-import type { Repository } from '../../repository/repository.ts';
-import { Crew } from '../writing/crew.ts';
-import { commitUnder, total, WritingSession, type WrittenStreams } from '../writing/session.ts';
-import type { CaptureWorkerData } from './worker.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { requireClock } from '../../repository/clock.ts';
+import { DEFAULT_LEVEL } from '../../repository/format/seal.ts';
+import { Lease } from '../../repository/guards/lease.ts';
+import { type Manifest, newSessionId } from '../../repository/manifest.ts';
+import type { PlanSpec, Strategy } from '../../strategy/spec.ts';
+import { copySnapshot } from '../copy/copySnapshot.ts';
+import {
+  connectionOf,
+  databaseOf,
+  isFrozen,
+  type OpenPlace,
+  openPlace,
+  repositoryOf,
+  storesOf,
+} from '../open/open.ts';
+import { allFailed } from '../open/snapshots.ts';
+import { backup } from './capture.ts';
+import { catchUp } from './catchUp.ts';
 
-export interface BackupRequest {
-  repository: Repository;
-  database: string;
-  settings: ConnectionSettings;
-  plan: string | null;
-  scope: Omit<Scope, 'rolePasswords'> & { rolePasswords: boolean | null };
+export interface BackupOptions {
+  tables?: string[];
+  excludeTables?: string[];
+  schemaOnly: boolean;
+  dataOnly: boolean;
+  rolePasswords: boolean | null;
   jobs: number | null;
-  /** How long is waited for tables that others keep locked; ten minutes unless said otherwise. */
+  /** How long is waited for tables that others keep locked; null: as the plan says. */
   lockWaitMs?: number | null;
-  level: number;
-  /** Instead of the repository's. */
-  storageClass?: string | null;
-  /** Between two checkpoints; half a minute unless said otherwise. */
-  checkpointMs?: number;
+  /** Where the database is, if not where the strategy says; the snapshot names the strategy's all the same. */
+  connection?: ConnectionSettings;
+  /** Into the first repository that can be written, and no other. */
+  once?: boolean;
   version: string;
   reporter: Reporter;
   signal: AbortSignal;
 }
 
-/** One backup of one database into one repository. When it returns, the snapshot exists and everything it needs is stored. */
-export async function backup(request: BackupRequest): Promise<Manifest> {
-  const started = new Date();
-  const { repository, signal } = request;
-  const id = newSessionId(started);
-  const lease = await Lease.take(repository.storage, id, 'backup');
-  let session: WritingSession | undefined;
-  let run: BackupRun | undefined;
-  try {
-    session = await WritingSession.begin({ ...request, id, started });
-    const backup = new BackupRun(request, session, started);
-    run = backup;
-    const { scope, settings, lockWaitMs, reporter } = request;
-    const note = (line: string) => reporter.note(line);
-    const begun = await beginCapture({
-      settings,
-      scope,
-      lockWaitMs: lockWaitMs ?? LOCK_WAIT_MS,
-      note,
-      ready: facts => backup.ready(facts),
-      signal,
-    });
-    for (const warning of warningsOf(request, begun)) note(`warning: ${warning}`);
-    const written = await backup.captureParts(begun);
-    const streams = await backup.writeStreams(begun, written);
-    await session.assembler.finish();
-    await lease.hold();
-    signal.throwIfAborted();
-    const manifest = backup.manifest(begun, streams);
-    await commitUnder(lease, repository, manifest);
-    await session.checkpoints.finish();
-    return manifest;
-  } catch (error) {
-    await session?.checkpoints.abandon();
-    signal.throwIfAborted();
-    throw explainCaptureError(error, describeSettings(request.settings));
-  } finally {
-    await run?.dismiss();
-    await lease.release();
-  }
+/** What `tidemark backup --json` prints; sizes in bytes, times ISO 8601. */
+export interface BackupResult {
+  snapshot: string;
+  database: string;
+  plan: string | null;
+  started: string;
+  finished: string;
+  seconds: number;
+  tables: number;
+  rows: number;
+  largeObjects: number;
+  bytesRead: number;
+  bytesAdded: number;
+  /** One for each repository the plan stores to, in its order; the fields above are those of the capture. */
+  copies: (StoredCopy | FailedCopy)[];
 }
 
-interface Streams extends WrittenStreams {
-  parts: PartRecord[];
+export interface StoredCopy {
+  repository: string;
+  state: 'stored';
+  snapshot: string;
+  bytesAdded: number;
+  /** Earlier snapshots that were brought there too, since it had missed them. */
+  caughtUp: string[];
+  /** Those that it still lacks. */
+  missing: string[];
 }
 
-class BackupRun {
-  readonly #request: BackupRequest;
-  readonly #session: WritingSession;
-  readonly #started: Date;
-  #crew: Crew<PartJob, string> | undefined;
+export interface FailedCopy {
+  repository: string;
+  state: 'failed';
+  error: TidemarkError;
+}
 
-  constructor(request: BackupRequest, session: WritingSession, started: Date) {
-    this.#request = request;
-    this.#session = session;
-    this.#started = started;
+/**
+ * Carries out a plan: captures the database once, into the first of its repositories that can be written (and read again
+ * at once, if there is such a one), and copies the snapshot from there into the others. A repository that fails does not stop the others; the call fails only where the
+ * database does, or where no repository could be written.
+ */
+export async function backupDatabase(
+  strategy: Strategy,
+  database: string,
+  plan: PlanSpec | null,
+  options: BackupOptions,
+): Promise<BackupResult> {
+  const settings = options.connection ?? (await connectionOf(strategy, databaseOf(strategy, database)));
+  const run = new PlanRun(strategy, database, plan, options);
+  const captured = await run.capture(settings);
+  if (!options.once) await run.catchUp(await run.copy(captured, settings), captured.manifest);
+  return result(captured.manifest, run.copies());
+}
+
+/**
+ * Fails where no repository of the plan could be opened and written now: a lease is taken in the first that can, and given
+ * back. What it throws is what a backup would.
+ */
+export async function requireWritable(
+  strategy: Strategy,
+  database: string,
+  plan: PlanSpec,
+  options: BackupOptions,
+): Promise<void> {
+  await new PlanRun(strategy, database, plan, options).probe();
+}
+
+interface Captured {
+  place: OpenPlace;
+  manifest: Manifest;
+}
+
+class PlanRun {
+  readonly #strategy: Strategy;
+  readonly #database: string;
+  readonly #plan: PlanSpec | null;
+  readonly #options: BackupOptions;
+  readonly #stores: string[];
+  /** The same, in the order in which they are written. */
+  readonly #inTurn: string[];
+  readonly #copies = new Map<string, StoredCopy | FailedCopy>();
+
+  constructor(strategy: Strategy, database: string, plan: PlanSpec | null, options: BackupOptions) {
+    this.#strategy = strategy;
+    this.#database = database;
+    this.#plan = plan;
+    this.#options = options;
+    this.#stores = storesOf(strategy, plan);
+    this.#inTurn = [...this.#stores].sort((a, b) => Number(this.#isFrozen(a)) - Number(this.#isFrozen(b)));
   }
 
-  /** The workers are there, with their connections; not more than there can be parts. */
-  async ready(facts: ServerFacts): Promise<void> {
-    const parts = this.#request.scope.schemaOnly ? 0 : partsAtMost(facts);
-    if (parts === 0) return;
-    this.#crew ??= this.#hire(parts);
-    await this.#crew.opened();
+  #isFrozen(name: string): boolean {
+    const spec = repositoryOf(this.#strategy, name);
+    return isFrozen(spec, this.#plan?.storageClass ?? spec.storageClass);
   }
 
-  #hire(parts: number): Crew<PartJob, string> {
-    const { settings, reporter, signal } = this.#request;
-    const workers: CaptureWorkerData[] = this.#session
-      .workerData(parts)
-      .map(data => ({ ...data, settings, sessionSettings: CAPTURE_SETTINGS }));
-    return new Crew({
-      file: workerFile('./worker', import.meta.url),
-      workers,
-      assembler: this.#session.assembler,
-      progress: bytes => reporter.advance(bytes),
-      signal,
-      explain: (error, job) => explainWorker(error, job, describeSettings(settings)),
-    });
+  copies(): (StoredCopy | FailedCopy)[] {
+    return this.#stores.flatMap(name => this.#copies.get(name) ?? []);
   }
 
-  async dismiss(): Promise<void> {
-    await this.#crew?.dismiss();
+  async probe(): Promise<void> {
+    for (const name of this.#inTurn) {
+      const place = await this.#open(name);
+      if (!place) continue;
+      try {
+        const lease = await Lease.take(place.repository.storage, newSessionId(new Date()), 'backup');
+        await lease.release();
+        return;
+      } catch (error) {
+        this.#options.signal.throwIfAborted();
+        this.#failed(name, error);
+      }
+    }
+    throw allFailed('no repository of the plan can be written', this.copies() as FailedCopy[]);
   }
 
-  /** Every row, under locks that are given back as soon as they are read; no lock is held afterwards. */
-  async captureParts({ anchor, spare, plan: { jobs } }: BegunCapture): Promise<WrittenStream[]> {
-    const { reporter, signal } = this.#request;
-    const keeper = new Keeper(anchor, spare, jobs, signal);
-    try {
-      if (jobs.length === 0) return [];
-      reporter.begin(
-        'reading',
-        jobs.reduce((sum, job) => sum + job.weightBytes, 0),
-      );
-      this.#crew ??= this.#hire(jobs.length); // where the first table was made meanwhile
-      const written = await this.#crew.run({
-        jobs,
-        start: anchor.snapshot,
-        previous: job => this.#session.listsOf(job),
-        started: (hurry, failed) =>
-          keeper.watch({ hurry: oids => hurry(({ oid }) => rankOf(oid, oids)), failed }),
-        begun: job => keeper.begun(job),
-        read: (job, give) => keeper.read(job, give),
-        done: (job, written) => {
-          keeper.done(job);
-          this.#session.checkpoints.add(partRecord(job, written), written);
-        },
-      });
-      await keeper.confirm();
-      reporter.end();
-      return written;
-    } finally {
-      await keeper.close();
+  /** Into the first repository that can be opened and written to the end. */
+  async capture(settings: ConnectionSettings): Promise<Captured> {
+    for (const name of this.#inTurn) {
+      const place = await this.#open(name);
+      if (!place) continue;
+      try {
+        const manifest = await this.#backup(place, settings);
+        this.#stored(name, manifest);
+        return { place, manifest };
+      } catch (error) {
+        this.#options.signal.throwIfAborted();
+        if (!place.failed(error)) throw error; // the database's failure would be the same elsewhere
+        this.#failed(name, error);
+      }
+    }
+    throw allFailed('no repository of the plan could be written', this.copies() as FailedCopy[]);
+  }
+
+  /**
+   * From the repository that has it, or from another that has it by then, into the others; all that have it at the end.
+   * What is frozen wherever it is can't be copied: then the database is captured once more.
+   */
+  async copy(captured: Captured, settings: ConnectionSettings): Promise<OpenPlace[]> {
+    const sources = [captured];
+    for (const name of this.#inTurn) {
+      if (this.#copies.has(name)) continue;
+      const to = await this.#open(name);
+      if (!to) continue;
+      const manifest = this.#isFrozen(captured.place.name)
+        ? await this.#captureAgain(to, settings)
+        : await this.#copyFrom(sources, to);
+      if (!manifest) continue;
+      this.#stored(name, manifest);
+      sources.push({ place: to, manifest });
+    }
+    return sources.map(each => each.place);
+  }
+
+  /** Each from the others, now that all have the newest. */
+  async catchUp(places: OpenPlace[], latest: Manifest): Promise<void> {
+    const { jobs, version, reporter, signal } = this.#options;
+    const run = { strategy: this.#strategy, jobs, version, reporter, signal };
+    for (const to of places) {
+      const others = places.filter(each => each !== to && !this.#isFrozen(each.name));
+      Object.assign(this.#copies.get(to.name)!, await catchUp(run, others, to, latest));
     }
   }
 
-  /** The archive, the globals and the list of parts, which are streams like any other. */
-  async writeStreams({ plan, globals }: BegunCapture, written: WrittenStream[]): Promise<Streams> {
-    const parts = plan.jobs.map((job, i) => partRecord(job, written[i]!));
-    const streams = await this.#session.writeStreams({
-      archive: plan.archive,
-      globals: Buffer.from(JSON.stringify(globals)),
-      parts: partLines(parts),
-    });
-    return { refs: streams.refs, written: [...written, ...streams.written], parts };
+  async #captureAgain(to: OpenPlace, settings: ConnectionSettings): Promise<Manifest | undefined> {
+    try {
+      return await this.#backup(to, settings);
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      this.#failed(to.name, error);
+      return undefined;
+    }
   }
 
-  manifest({ anchor, plan, globals }: BegunCapture, streams: Streams): Manifest {
-    const { database, settings, scope, version } = this.#request;
-    const { id, previous, assembler } = this.#session;
-    const { facts } = anchor;
-    return {
-      format: 1,
-      snapshot: id,
-      database,
-      plan: this.#request.plan,
-      kind: 'logical',
-      started: this.#started.toISOString(),
-      finished: new Date().toISOString(),
-      base: previous?.manifest.snapshot ?? null,
-      tool: version,
-      pgDump: plan.pgDump,
-      source: {
-        database: facts.database,
-        host: settings.hosts.map(host => `${host.host}:${host.port}`).join(','),
-        serverVersion: facts.serverVersion,
-        serverVersionNum: facts.serverVersionNum,
-        encoding: facts.encoding,
-        collate: facts.collate,
-        ctype: facts.ctype,
-        localeProvider: facts.localeProvider,
-        icuLocale: facts.icuLocale,
-        sizeBytes: facts.sizeBytes,
-      },
+  async #open(name: string): Promise<OpenPlace | undefined> {
+    try {
+      const place = await openPlace(this.#strategy, name, this.#options.signal);
+      place.repository.keys.current; // throws where they may not be written with
+      await requireClock(place.repository.storage);
+      return place;
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      this.#failed(name, error);
+      return undefined;
+    }
+  }
+
+  #backup({ repository }: OpenPlace, settings: ConnectionSettings): Promise<Manifest> {
+    const { tables, excludeTables, schemaOnly, dataOnly, rolePasswords, jobs, lockWaitMs } = this.#options;
+    const { version, reporter, signal } = this.#options;
+    const plan = this.#plan;
+    return backup({
+      repository,
+      database: this.#database,
+      settings,
+      plan: plan?.name ?? null,
       scope: {
-        ...scope,
-        rolePasswords: globals.passwords,
-        ...(plan.needsExcluded.length > 0 ? { needsExcluded: plan.needsExcluded } : {}),
+        tables: tables ?? plan?.tables.include ?? [],
+        excludeTables: excludeTables ?? plan?.tables.exclude ?? [],
+        schemaOnly: schemaOnly || (plan?.schemaOnly ?? false),
+        dataOnly: dataOnly || (plan?.dataOnly ?? false),
+        rolePasswords: rolePasswords ?? plan?.rolePasswords ?? null,
+        ...(this.#isNarrowed ? { narrowed: true as const } : {}),
       },
-      counts: {
-        tables: plan.tables,
-        rows: streams.parts.reduce((sum, part) => sum + (part.kind === 'rows' ? part.rows : 0), 0),
-        largeObjects: plan.largeObjects,
-        bytesRead: total(streams.written, stream => stream.bytes),
-        bytesAdded: assembler.storedBytes,
-        chunks: total(streams.written, stream => stream.chunks),
-        chunksAdded: total(streams.written, stream => stream.chunksAdded),
-      },
-      ...this.#session.packTable(streams.written),
-      streams: streams.refs,
-    };
+      jobs: jobs ?? plan?.jobs ?? null,
+      lockWaitMs: lockWaitMs ?? plan?.lockWaitMs ?? null,
+      ...this.#how,
+      version,
+      reporter,
+      signal,
+    });
+  }
+
+  /** Less was asked for by hand than the plan captures. */
+  get #isNarrowed(): boolean {
+    const { tables, excludeTables, schemaOnly, dataOnly } = this.#options;
+    const only = (schemaOnly && !this.#plan?.schemaOnly) || (dataOnly && !this.#plan?.dataOnly);
+    return tables !== undefined || excludeTables !== undefined || only;
+  }
+
+  get #how(): { level: number; storageClass: string | null } {
+    const { compression = DEFAULT_LEVEL, storageClass = null } = this.#plan ?? {};
+    return { level: compression, storageClass };
+  }
+
+  /** Undefined where it failed, which is noted then. */
+  async #copyFrom(sources: readonly Captured[], to: OpenPlace): Promise<Manifest | undefined> {
+    const { jobs, version, reporter, signal } = this.#options;
+    let failure: unknown;
+    for (const { place: from, manifest } of sources) {
+      try {
+        const request = { from, to, manifest, jobs, ...this.#how, version, reporter, signal };
+        return (await copySnapshot(request)) ?? manifest;
+      } catch (error) {
+        signal.throwIfAborted();
+        failure ??= error;
+        if (to.failed(error)) break;
+      } finally {
+        reporter.end();
+      }
+    }
+    this.#failed(to.name, failure);
+    return undefined;
+  }
+
+  #stored(repository: string, { snapshot, counts: { bytesAdded } }: Manifest): void {
+    const copy: StoredCopy = { repository, state: 'stored', snapshot, bytesAdded, caughtUp: [], missing: [] };
+    this.#copies.set(repository, copy);
+  }
+
+  #failed(repository: string, error: unknown): void {
+    const found = asTidemarkError(error);
+    this.#options.reporter.note(`warning: repository ${repository} failed: ${found.message} [${found.code}]`);
+    this.#copies.set(repository, { repository, state: 'failed', error: found });
   }
 }
 
-/** The place in the list; what is not there comes last. */
-function rankOf(oid: string, list: readonly string[]): number {
-  const at = list.indexOf(oid);
-  return at < 0 ? list.length : at;
-}
-
-/** What does not stop the backup but somebody should know. */
-function warningsOf({ settings }: BackupRequest, { anchor: { facts }, plan }: BegunCapture): string[] {
-  const standby = 'this is a standby: rows of unlogged tables are not there to be read';
-  return [...(settings.warnings ?? []), ...plan.warnings, ...(facts.inRecovery ? [standby] : [])];
-}
-
-function partRecord(job: PartJob, written: WrittenStream): PartRecord {
-  const { kind, oid, schema, table, from, to } = job;
-  return { kind, oid, schema, table, from, to, rows: written.rows, bytes: written.bytes, ...written.ref };
-}
-
-/** What the error of a worker means, which was at this job. */
-function explainWorker(posted: PostedError, job: PartJob | undefined, database: string): unknown {
-  const what =
-    job?.kind === 'rows'
-      ? `table ${quoteQualified(job.schema, job.table)}`
-      : job
-        ? 'large objects'
-        : 'a worker';
-  const where = `${database}, ${what}`;
-  const error = explainCaptureError(receiveError(posted), where);
-  if (error instanceof TidemarkError) return error;
-  return new TidemarkError(
-    'CAPTURE_FAILED',
-    `${where}: ${posted.message}`,
-    'nothing was stored; run the backup again',
-    { cause: error },
-  );
+function result(manifest: Manifest, copies: BackupResult['copies']): BackupResult {
+  const { counts } = manifest;
+  return {
+    snapshot: manifest.snapshot,
+    database: manifest.database,
+    plan: manifest.plan,
+    started: manifest.started,
+    finished: manifest.finished,
+    seconds: (Date.parse(manifest.finished) - Date.parse(manifest.started)) / 1000,
+    tables: counts.tables,
+    rows: counts.rows,
+    largeObjects: counts.largeObjects,
+    bytesRead: counts.bytesRead,
+    bytesAdded: counts.bytesAdded,
+    copies,
+  };
 }

@@ -1,15 +1,15 @@
 import { asTidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import type { Hold } from '../../repository/holds.ts';
+import type { Hold } from '../../repository/guards/holds.ts';
 import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { chooseCopies, type KeptManifest } from '../copy/choose.ts';
+import { storedAs } from '../copy/copy.ts';
+import { copySnapshot } from '../copy/copySnapshot.ts';
 import { takeHoldsAlong } from '../copy/holds.ts';
-import { storedAs } from '../copy/index.ts';
-import { copySnapshot } from '../copy/snapshot.ts';
-import type { OpenPlace } from '../open.ts';
+import type { OpenPlace } from '../open/open.ts';
 
 export interface CatchUpRun {
   strategy: Strategy;

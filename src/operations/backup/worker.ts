@@ -5,9 +5,9 @@ import { beginUnder } from '../../capture/logical/keeper.ts';
 import type { PartJob } from '../../capture/logical/partition.ts';
 import { isLockRefused } from '../../capture/logical/tableLocks.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
-import type { WriterData } from '../writing/protocol.ts';
-import { type Fed, type PartReader, type PartSink, writeParts } from '../writing/thread.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import type { WriterData } from '../../repository/write/protocol.ts';
+import { type Fed, type PartReader, type PartSink, writeParts } from '../../repository/write/thread.ts';
 
 export interface CaptureWorkerData extends WriterData {
   settings: ConnectionSettings;

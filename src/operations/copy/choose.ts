@@ -1,11 +1,11 @@
 import type { TidemarkError } from '../../base/errors.ts';
-import { type Hold, readHolds, standing } from '../../repository/holds.ts';
+import { type Hold, readHolds, standing } from '../../repository/guards/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import type { OpenPlace } from '../open.ts';
-import { retain } from '../retain.ts';
-import { snapshotMeant } from '../snapshots.ts';
+import type { OpenPlace } from '../open/open.ts';
+import { snapshotMeant } from '../open/snapshots.ts';
+import { retain } from '../prune/retain.ts';
 
 export interface Wanted {
   /** Starts or ends of snapshots' ids; empty for all. */

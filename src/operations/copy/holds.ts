@@ -1,6 +1,6 @@
 import { asTidemarkError } from '../../base/errors.ts';
-import { type Hold, placeHold } from '../../repository/holds.ts';
-import type { OpenPlace } from '../open.ts';
+import { type Hold, placeHold } from '../../repository/guards/holds.ts';
+import type { OpenPlace } from '../open/open.ts';
 
 /**
  * Places what holds a snapshot in the repository that it was copied from in the one that it was copied to. The copy is there

@@ -1,10 +1,11 @@
-import { type ChunkList, decodeChunkList } from '../../repository/chunkList.ts';
-import type { ListRef, UsedPack, WrittenStream } from '../../repository/chunkWriter.ts';
+import type { ListRef, UsedPack } from '../../repository/format/chunkList.ts';
+import { type ChunkList, decodeChunkList } from '../../repository/format/chunkList.ts';
 import { type PartRecord, snapshotOf } from '../../repository/manifest.ts';
-import { readParts } from '../../repository/parts.ts';
-import { SnapshotReader } from '../../repository/reader.ts';
+import { readParts } from '../../repository/read/parts.ts';
+import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { type PreviousSnapshot, partName } from '../writing/previous.ts';
+import type { WrittenStream } from '../../repository/write/chunkWriter.ts';
+import { type PreviousSnapshot, partName } from '../../repository/write/previous.ts';
 
 /**
  * Parts that need not be read to be copied. Both repositories hold one snapshot, the `previous` of the target: where the

@@ -3,12 +3,12 @@
 import { workerData } from 'node:worker_threads';
 import { faultError } from '../../base/errors.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import { type KeyRing, RepositoryKeys } from '../../repository/keys.ts';
+import { type KeyRing, RepositoryKeys } from '../../repository/keys/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
-import { type PackTable, SnapshotReader } from '../../repository/reader.ts';
+import { type PackTable, SnapshotReader } from '../../repository/read/reader.ts';
+import type { WriterData } from '../../repository/write/protocol.ts';
+import { type PartReader, type PartSink, writeParts } from '../../repository/write/thread.ts';
 import { openStorage, type StoragePlace } from '../../storage/index.ts';
-import type { WriterData } from '../writing/protocol.ts';
-import { type PartReader, type PartSink, writeParts } from '../writing/thread.ts';
 
 export interface CopyWorkerData extends WriterData {
   from: { storage: StoragePlace; keys: KeyRing; packs: PackTable };

@@ -7,18 +7,19 @@ import { SILENT } from '../../base/progress.ts';
 import { embeddedPrograms } from '../../postgres/server/embedded.ts';
 import { type Server, startServer } from '../../postgres/server/throwaway.ts';
 import { Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, resolveSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { resolveSettings, withDatabase } from '../../postgres/settings/settings.ts';
 import { compareDigests, digestDatabase, type TableDigest } from '../../proof/compare.ts';
-import { newKeyText } from '../../repository/keys.ts';
+import { DEFAULT_LEVEL } from '../../repository/format/seal.ts';
+import { newKeyText } from '../../repository/keys/keyText.ts';
 import type { Manifest } from '../../repository/manifest.ts';
 import { Repository } from '../../repository/repository.ts';
-import { DEFAULT_LEVEL } from '../../repository/seal.ts';
 import { RestoreDiffers } from '../../restore/check/result.ts';
-import { LocalStorage } from '../../storage/local.ts';
-import { backup } from '../backup/backup.ts';
+import { LocalStorage } from '../../storage/local/storage.ts';
+import { backup } from '../backup/capture.ts';
+import { openSnapshot } from '../open/openSnapshot.ts';
 import type { RestoreResult } from '../restore/request.ts';
 import { restore } from '../restore/restore.ts';
-import { openSnapshot } from '../restore/snapshot.ts';
 
 /** How the demo is told: a step begins, and ends with what came of it. */
 export interface Narrator {

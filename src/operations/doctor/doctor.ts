@@ -5,7 +5,7 @@ import { kindOf, locationOf } from '../../storage/kinds.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { Measure } from '../../storage/wrap/measure.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { repositoryOf, storagePlace } from '../open.ts';
+import { repositoryOf, storagePlace } from '../open/open.ts';
 import { CONDITIONAL_LAWS, type LawResult, tryLaws } from './laws.ts';
 import { measureSpeed, type Speed } from './speed.ts';
 import { Traces } from './traces.ts';

@@ -1,9 +1,9 @@
 import { AssertionError } from 'node:assert';
 import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
-import { LAWS } from '../../storage/contract.ts';
+import { LAWS } from '../../storage/laws.ts';
 import type { Storage } from '../../storage/storage.ts';
 
-/** One law of src/storage/contract.ts, as a storage keeps it. */
+/** One law of src/storage/laws.ts, as a storage keeps it. */
 export interface LawResult {
   law: string;
   ok: boolean;

@@ -1,9 +1,9 @@
 import type { TidemarkError } from '../../base/errors.ts';
-import { packName } from '../../repository/keys.ts';
+import { packName } from '../../repository/format/packName.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
-import { PackCatalog } from '../../repository/packCatalog.ts';
-import { PackChecks } from '../../repository/packChecks.ts';
-import type { OpenPlace } from '../open.ts';
+import { PackCatalog } from '../../repository/packs/packCatalog.ts';
+import { PackChecks } from '../../repository/packs/packChecks.ts';
+import type { OpenPlace } from '../open/open.ts';
 import { ALL_LOST, type Lost } from '../verify/lost.ts';
 import { type RunOptions, VerifyRun } from '../verify/run.ts';
 

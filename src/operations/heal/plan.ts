@@ -1,7 +1,7 @@
 import { usageError } from '../../base/errors.ts';
 import { snapshotOf } from '../../repository/manifest.ts';
-import type { OpenPlace } from '../open.ts';
-import { snapshotMeant } from '../snapshots.ts';
+import type { OpenPlace } from '../open/open.ts';
+import { snapshotMeant } from '../open/snapshots.ts';
 import { type Health, lookForDamage, type SickCopy } from './damage.ts';
 
 /** A repository and what it holds. */

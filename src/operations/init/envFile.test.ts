@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { parseEnv } from 'node:util';
 import fc from 'fast-check';
+import { Undo } from '../key/undo.ts';
 import { addVariable, chooseVariable } from './envFile.ts';
-import { Undo } from './undo.ts';
 
 const URL_A = 'postgresql://u:p\'#$ä "x@h/db?a=b&c=d';
 

@@ -5,7 +5,7 @@ import { fileTrouble } from '../../base/errno.ts';
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import { readSmallFile } from '../../base/smallFile.ts';
 import type { Environment } from '../../strategy/environment.ts';
-import type { Undo } from './undo.ts';
+import type { Undo } from '../key/undo.ts';
 
 /** Tried in turn; a name that means something else already is passed over. */
 const NAMES_MAX = 100;

@@ -4,8 +4,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Undo } from '../key/undo.ts';
 import { ignoreInGit, isTracked } from './gitIgnore.ts';
-import { Undo } from './undo.ts';
 
 async function workTree(t: TestContext): Promise<string> {
   const made = await mkdtemp(join(tmpdir(), 'tidemark-git-'));

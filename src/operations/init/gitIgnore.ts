@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { fileTrouble } from '../../base/errno.ts';
 import { usageError } from '../../base/errors.ts';
 import { readSmallFile } from '../../base/smallFile.ts';
-import type { Undo } from './undo.ts';
+import type { Undo } from '../key/undo.ts';
 
 const GIT_TIMEOUT_MS = 10_000;
 const run = promisify(execFile);

@@ -12,15 +12,15 @@ import { entryName, literal, renderStrategy } from '../../strategy/template.ts';
 import type { Finding } from '../finding.ts';
 import { type Inspection, inspectDatabase } from '../inspect/inspect.ts';
 import { judge } from '../inspect/judge.ts';
-import { planOf } from '../open.ts';
-import { readStrategy } from '../strategy.ts';
+import { Undo } from '../key/undo.ts';
+import { planOf } from '../open/open.ts';
+import { readStrategy } from '../open/strategy.ts';
 import { addVariable } from './envFile.ts';
 import { ignoreInGit, isTracked } from './gitIgnore.ts';
 import { lockFolder } from './lock.ts';
 import { type MadeRepository, openOrMakeRepository } from './repositories.ts';
 import { type DatabaseSource, findSource } from './source.ts';
 import { StrategyFile } from './strategyFile.ts';
-import { Undo } from './undo.ts';
 
 const DEFAULT_STORAGE = './tidemark-backups';
 

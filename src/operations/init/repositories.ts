@@ -2,15 +2,15 @@ import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { TidemarkError, usageError } from '../../base/errors.ts';
+import type { Secret } from '../../repository/keys/slots.ts';
 import { Repository } from '../../repository/repository.ts';
-import type { Secret } from '../../repository/slots.ts';
 import { openStorage } from '../../storage/index.ts';
 import { folderOf, locationOf } from '../../storage/kinds.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { KeySource, RepositorySpec, Strategy } from '../../strategy/spec.ts';
-import { readSecret, storagePlace } from '../open.ts';
-import { readOrMakeKey } from './keyFile.ts';
-import { removeEmptyFolders, type Undo } from './undo.ts';
+import { readOrMakeKey } from '../key/keyFile.ts';
+import { removeEmptyFolders, type Undo } from '../key/undo.ts';
+import { readSecret, storagePlace } from '../open/open.ts';
 
 /** docs/format.md, "Objects": what makes a storage a repository, and its first key. */
 const HEADER = 'repository.json';

@@ -1,5 +1,6 @@
 import { usageError } from '../../base/errors.ts';
-import { type ConnectionSettings, resolveSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { resolveSettings } from '../../postgres/settings/settings.ts';
 import type { Environment } from '../../strategy/environment.ts';
 import { literal, reference } from '../../strategy/template.ts';
 import { chooseVariable } from './envFile.ts';

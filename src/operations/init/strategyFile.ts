@@ -8,7 +8,7 @@ import type { Environment } from '../../strategy/environment.ts';
 import { StrategyError } from '../../strategy/faults.ts';
 import { loadStrategy } from '../../strategy/load.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import type { Undo } from './undo.ts';
+import type { Undo } from '../key/undo.ts';
 
 /** A strategy that is being made: whole beside its place first, and in its place in one step at the end. */
 export class StrategyFile {

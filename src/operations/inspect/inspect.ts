@@ -5,7 +5,8 @@ import { type Environment, findPgDump, type PgDumpTool } from '../../postgres/pg
 import { transactionPoolerError } from '../../postgres/pooler.ts';
 import { type Row, Session } from '../../postgres/session.ts';
 import { setForTransaction } from '../../postgres/sessionStart.ts';
-import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { detect, MARKS, poolerWarning } from '../../providers/index.ts';
 import type { PoolerWarning, Provider, ServerMarks } from '../../providers/provider.ts';

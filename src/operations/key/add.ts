@@ -1,9 +1,9 @@
-import type { SlotOwner } from '../../repository/slots.ts';
+import type { SlotOwner } from '../../repository/keys/slots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { Undo } from '../init/undo.ts';
 import { changingKeys, slotOpenedBy } from './opened.ts';
 import { findOwner, type OwnerOptions } from './owner.ts';
 import { storeSlot } from './storeSlot.ts';
+import { Undo } from './undo.ts';
 
 export interface AddKeyRequest {
   strategy: Strategy;

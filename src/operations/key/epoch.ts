@@ -1,7 +1,7 @@
 import { usageError } from '../../base/errors.ts';
-import { beginEpoch, type Carried, type JudgedSlot } from '../../repository/changeSlots.ts';
-import type { KeySlot, Secret, SlotOwner } from '../../repository/slots.ts';
-import { ownerOf } from '../../repository/slots.ts';
+import { beginEpoch, type Carried, type JudgedSlot } from '../../repository/keys/changeSlots.ts';
+import type { KeySlot, Secret, SlotOwner } from '../../repository/keys/slots.ts';
+import { ownerOf } from '../../repository/keys/slots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { kindOf } from './add.ts';
 import { changingKeys, type OpenedKeys, opensWith } from './opened.ts';

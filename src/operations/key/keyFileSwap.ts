@@ -1,8 +1,8 @@
 import { open, realpath, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { usageError } from '../../base/errors.ts';
-import { readOrMakeKey } from '../init/keyFile.ts';
-import type { Undo } from '../init/undo.ts';
+import { readOrMakeKey } from './keyFile.ts';
+import type { Undo } from './undo.ts';
 
 /** A new key that waits beside the old one until it opens the repository. */
 export interface WaitingKey {

@@ -6,10 +6,10 @@ import { TidemarkError, usageError } from '../../base/errors.ts';
 import { makeFolders } from '../../base/makeFolders.ts';
 import { locationOf } from '../../storage/kinds.ts';
 import type { KeySource, Strategy } from '../../strategy/spec.ts';
-import { readSecret, repositoryOf } from '../open.ts';
-import { programSource } from '../programSource.ts';
-import { recoveryKit } from '../recoveryKit.ts';
+import { readSecret, repositoryOf } from '../open/open.ts';
 import { listKeys } from './list.ts';
+import { programSource } from './programSource.ts';
+import { recoveryKit } from './recoveryKit.ts';
 
 export interface KitRequest {
   strategy: Strategy;

@@ -1,12 +1,12 @@
 import { asTidemarkError } from '../../base/errors.ts';
-import { type JudgedSlot, judgeSlots, type SlotState } from '../../repository/changeSlots.ts';
-import { newestEpoch } from '../../repository/epochs.ts';
+import { type JudgedSlot, judgeSlots, type SlotState } from '../../repository/keys/changeSlots.ts';
+import { newestEpoch } from '../../repository/keys/epochs.ts';
+import type { KeySlot, Secret } from '../../repository/keys/slots.ts';
 import { Repository, readHeader } from '../../repository/repository.ts';
-import type { KeySlot, Secret } from '../../repository/slots.ts';
 import { openStorage } from '../../storage/index.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { readSecret, repositoryOf, storagePlace } from '../open.ts';
+import { readSecret, repositoryOf, storagePlace } from '../open/open.ts';
 import { slotOpenedBy } from './opened.ts';
 
 /** What `tidemark key list --json` prints. */

@@ -1,13 +1,13 @@
 import { TidemarkError } from '../../base/errors.ts';
-import { finishReplacing, type JudgedSlot, judgeSlots } from '../../repository/changeSlots.ts';
-import { newestEpoch } from '../../repository/epochs.ts';
-import { Lease } from '../../repository/lease.ts';
+import { Lease } from '../../repository/guards/lease.ts';
+import { finishReplacing, type JudgedSlot, judgeSlots } from '../../repository/keys/changeSlots.ts';
+import { newestEpoch } from '../../repository/keys/epochs.ts';
+import { type KeySlot, type Secret, unwrapKey } from '../../repository/keys/slots.ts';
 import { Repository } from '../../repository/repository.ts';
-import { type KeySlot, type Secret, unwrapKey } from '../../repository/slots.ts';
 import { openStorage } from '../../storage/index.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { RepositorySpec, Strategy } from '../../strategy/spec.ts';
-import { readSecret, repositoryOf, storagePlace } from '../open.ts';
+import { readSecret, repositoryOf, storagePlace } from '../open/open.ts';
 
 /** A repository whose keys may be changed, by nobody else meanwhile. */
 export interface OpenedKeys {

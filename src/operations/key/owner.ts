@@ -1,12 +1,12 @@
 import { usageError } from '../../base/errors.ts';
-import { parseKeyText } from '../../repository/keys.ts';
-import type { Secret, SlotOwner } from '../../repository/slots.ts';
+import { parseKeyText } from '../../repository/keys/keyText.ts';
+import type { Secret, SlotOwner } from '../../repository/keys/slots.ts';
 import { parseServiceKey, SERVICE_KEY_FORMS } from '../../strategy/kms.ts';
 import type { KeySource, RepositorySpec, Strategy } from '../../strategy/spec.ts';
-import { readOrMakeKey } from '../init/keyFile.ts';
 import { requireOutside } from '../init/repositories.ts';
-import type { Undo } from '../init/undo.ts';
-import { PASSPHRASE_LENGTH_MIN, readSecret } from '../open.ts';
+import { PASSPHRASE_LENGTH_MIN, readSecret } from '../open/open.ts';
+import { readOrMakeKey } from './keyFile.ts';
+import type { Undo } from './undo.ts';
 
 /** Whom a slot is to be made for, as a command line says it; one of these. Paths are absolute. */
 export interface OwnerOptions {

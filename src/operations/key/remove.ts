@@ -1,5 +1,5 @@
 import { usageError } from '../../base/errors.ts';
-import { type JudgedSlot, removeSlot } from '../../repository/changeSlots.ts';
+import { type JudgedSlot, removeSlot } from '../../repository/keys/changeSlots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { changingKeys, type OpenedKeys, slotOpenedBy } from './opened.ts';
 

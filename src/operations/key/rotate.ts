@@ -1,14 +1,14 @@
 import { usageError } from '../../base/errors.ts';
-import { type JudgedSlot, removeSlot } from '../../repository/changeSlots.ts';
-import type { KeySlot, Secret, SlotOwner } from '../../repository/slots.ts';
+import { type JudgedSlot, removeSlot } from '../../repository/keys/changeSlots.ts';
+import type { KeySlot, Secret, SlotOwner } from '../../repository/keys/slots.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { Undo } from '../init/undo.ts';
-import { readSecret } from '../open.ts';
+import { readSecret } from '../open/open.ts';
 import { makeKeyBeside, swapKeyFile, type WaitingKey } from './keyFileSwap.ts';
 import { changingKeys, type OpenedKeys, opensWith, slotOpenedBy } from './opened.ts';
 import { findOwner, isOwnerGiven, type OwnerOptions } from './owner.ts';
 import { unknownSlot } from './remove.ts';
 import { storeSlot } from './storeSlot.ts';
+import { Undo } from './undo.ts';
 
 export interface RotateKeyRequest {
   strategy: Strategy;

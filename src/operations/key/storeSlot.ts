@@ -1,8 +1,8 @@
-import { addSlot, judgeSlots, type NewSlot } from '../../repository/changeSlots.ts';
+import { addSlot, judgeSlots, type NewSlot } from '../../repository/keys/changeSlots.ts';
+import type { KeySlot, Secret } from '../../repository/keys/slots.ts';
 import type { Repository } from '../../repository/repository.ts';
-import type { KeySlot, Secret } from '../../repository/slots.ts';
-import type { Undo } from '../init/undo.ts';
 import { slotOpenedBy } from './opened.ts';
+import type { Undo } from './undo.ts';
 
 /**
  * Adds a slot, whose key file `undo` may have been told to take back. Where the slot is stored, or may be, although this

@@ -1,9 +1,9 @@
 import type { Reporter } from '../../base/progress.ts';
-import { packName } from '../../repository/keys.ts';
+import { packName } from '../../repository/format/packName.ts';
 import { type DamagedHold, findDamagedHolds } from '../../repository/repair/damagedHolds.ts';
 import { findUnreadable, type UnreadableManifest } from '../../repository/repair/rebuildManifests.ts';
 import { type Health, lookForDamage, type SickCopy } from '../heal/damage.ts';
-import type { OpenPlace } from '../open.ts';
+import type { OpenPlace } from '../open/open.ts';
 import { ALL_LOST, type Lost } from '../verify/lost.ts';
 import { VerifyRun } from '../verify/run.ts';
 

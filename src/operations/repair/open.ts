@@ -1,7 +1,7 @@
 import { asTidemarkError } from '../../base/errors.ts';
-import { Lease } from '../../repository/lease.ts';
+import { Lease } from '../../repository/guards/lease.ts';
 import { type KeyRepair, reopen, writeRepairs } from '../../repository/repair/reopen.ts';
-import { isLoss } from '../../repository/rewrite.ts';
+import { isLoss } from '../../repository/rewrite/rewrite.ts';
 import { openStorage } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import {
@@ -12,8 +12,8 @@ import {
   readSecret,
   repositoryOf,
   storagePlace,
-} from '../open.ts';
-import { requireResidency } from '../residency.ts';
+} from '../open/open.ts';
+import { requireResidency } from '../open/residency.ts';
 import type { RepairedObject } from './outcome.ts';
 
 /** A repository, opened in spite of damage, and what of that can be repaired. */

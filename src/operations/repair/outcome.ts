@@ -1,7 +1,7 @@
 import { faultError, type TidemarkError } from '../../base/errors.ts';
 import type { UnreadableManifest } from '../../repository/repair/rebuildManifests.ts';
-import type { HealedSnapshot } from '../heal/index.ts';
-import type { RepositoryFailure } from '../snapshots.ts';
+import type { HealedSnapshot } from '../heal/heal.ts';
+import type { RepositoryFailure } from '../open/snapshots.ts';
 import type { Lost } from '../verify/lost.ts';
 import type { Diagnosis, SickSnapshot } from './diagnose.ts';
 

@@ -3,7 +3,7 @@ import { captureGlobals } from '../../capture/logical/globals.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import {
   checkDatabase,
   compareAccess,

@@ -3,10 +3,10 @@ import { usageError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
 import { resolveNamed } from '../../postgres/settings/named.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { backupDatabase, requireWritable } from '../backup/index.ts';
-import { connectionOf, databaseOf, targetConnectionOf } from '../open.ts';
+import { backupDatabase, requireWritable } from '../backup/backup.ts';
+import { safetyPlan } from '../backup/safetySnapshot.ts';
+import { connectionOf, databaseOf, targetConnectionOf } from '../open/open.ts';
 import type { RestoreTarget } from './request.ts';
-import { safetyPlan } from './safety.ts';
 
 /** What was said about where to restore: exactly one of `new`, `to` and `inPlace`. */
 export interface TargetChoice {

@@ -5,7 +5,7 @@ import { describeSettings } from '../../postgres/settings/settings.ts';
 import type { CleanPlan } from '../../restore/database/clean.ts';
 import type { DatabaseUses } from '../../restore/database/replaced.ts';
 import { isReplacedName } from '../../restore/database/workingName.ts';
-import { partOf, passedOverText } from '../wholeness.ts';
+import { partOf, passedOverText } from '../open/wholeness.ts';
 import type { Examined } from './examine.ts';
 import { isTableRestore, type RestoreRequest } from './request.ts';
 

@@ -1,5 +1,5 @@
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { type CleanPlan, planClean } from '../../restore/database/clean.ts';
 import { requireEmpty } from '../../restore/database/empty.ts';
 import { createdbMissing, openMaintenance, requireFree } from '../../restore/database/maintenance.ts';

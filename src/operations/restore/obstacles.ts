@@ -23,10 +23,10 @@ import {
   superuserNeeded,
   Tried,
 } from '../../restore/superuser.ts';
+import type { OpenSnapshot } from '../open/openSnapshot.ts';
 import { DEFINITIONS } from './check.ts';
 import type { RestoreRequest } from './request.ts';
 import { readProfile, requireOwners, requireRoles } from './roles.ts';
-import type { OpenSnapshot } from './snapshot.ts';
 import { ownEntries } from './whole.ts';
 
 /** A selection without what this role can't make, each with its reason; and what else is announced. */

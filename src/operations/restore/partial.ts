@@ -2,7 +2,7 @@ import { usageError } from '../../base/errors.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { RestoreRequest } from './request.ts';
 

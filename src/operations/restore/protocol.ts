@@ -1,8 +1,8 @@
 import type { PostedError } from '../../base/worker.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
-import type { KeyRing } from '../../repository/keys.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import type { KeyRing } from '../../repository/keys/keys.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
-import type { PackTable } from '../../repository/reader.ts';
+import type { PackTable } from '../../repository/read/reader.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 
 /** What the main thread and a restore worker say to each other. */

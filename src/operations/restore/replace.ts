@@ -1,7 +1,8 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { entryName } from '../../postgres/archive/entryName.ts';
-import { loadsViaPartitionRoot, restorePlan } from '../../postgres/archive/passes.ts';
+import { restorePlan } from '../../postgres/archive/passes.ts';
+import { loadsViaPartitionRoot } from '../../postgres/archive/planStep.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { isLargeObjectEntry, isRowsAlone, type Selected } from '../../postgres/archive/select.ts';
 import { largeObjectsOf } from '../../postgres/archive/statements.ts';

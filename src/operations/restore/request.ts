@@ -1,12 +1,12 @@
 import type { Reporter } from '../../base/progress.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import type { CheckLevel, CheckResult } from '../../restore/check/result.ts';
 import { type Deviation, deviationNotes } from '../../restore/deviation.ts';
 import type { Tried } from '../../restore/superuser.ts';
 import type { StoragePlace } from '../../storage/index.ts';
+import type { OpenSnapshot } from '../open/openSnapshot.ts';
+import type { PassedOver } from '../open/wholeness.ts';
 import type { ThawOptions } from '../thaw.ts';
-import type { PassedOver } from '../wholeness.ts';
-import type { OpenSnapshot } from './snapshot.ts';
 
 export type RestoreTarget =
   | { kind: 'new'; name: string; server: ConnectionSettings }

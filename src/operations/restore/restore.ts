@@ -4,7 +4,7 @@ import { isRemark } from '../../postgres/archive/belongs.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import { isData, type Selected, selectEntries } from '../../postgres/archive/select.ts';
 import { Tried } from '../../restore/superuser.ts';
-import { requireMatches } from '../tablePatterns.ts';
+import { requireMatches } from '../open/tablePatterns.ts';
 import { requireReadable } from '../thaw.ts';
 import { describePlan } from './describe.ts';
 import { examine } from './examine.ts';

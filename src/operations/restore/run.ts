@@ -4,12 +4,8 @@ import type { Reporter } from '../../base/progress.ts';
 import { errorAt } from '../../base/worker.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { entryName } from '../../postgres/archive/entryName.ts';
-import {
-  type PlanStep,
-  postponeReader,
-  type RestorePlan,
-  restorePlan,
-} from '../../postgres/archive/passes.ts';
+import { postponeReader, type RestorePlan, restorePlan } from '../../postgres/archive/passes.ts';
+import type { PlanStep } from '../../postgres/archive/planStep.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import {
   entryStatements,
@@ -18,7 +14,7 @@ import {
 } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteName, Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
 import { batches, type EntryStatements, joined } from '../../restore/database/batches.ts';
 import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';

@@ -4,7 +4,8 @@ import { isLargeObjectEntry, type Selected } from '../../postgres/archive/select
 import { sessionPreamble } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
 import type { CheckResult } from '../../restore/check/result.ts';
 import {
   type SuspendedDefaults,

@@ -1,7 +1,8 @@
 import { asTidemarkError, invariant, TidemarkError } from '../../base/errors.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { quoteName } from '../../postgres/session.ts';
-import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
 import { type CheckResult, RestoreDiffers, restoreUnchecked } from '../../restore/check/result.ts';
 import { cleanDatabase } from '../../restore/database/clean.ts';
 import { createDatabase } from '../../restore/database/create.ts';

@@ -2,7 +2,7 @@ import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import type { Selected } from '../../postgres/archive/select.ts';
 import { isDatabaseEntry } from '../../postgres/archive/statements.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import {
   resumeDefaultPrivileges,
   suspendDefaultPrivileges,

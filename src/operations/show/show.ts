@@ -1,15 +1,15 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { detect } from '../../providers/index.ts';
-import { packName } from '../../repository/keys.ts';
+import { packName } from '../../repository/format/packName.ts';
 import type { Manifest, PartRecord } from '../../repository/manifest.ts';
 import { missingPacks } from '../../repository/newest.ts';
-import { PackChecks } from '../../repository/packChecks.ts';
+import { PackChecks } from '../../repository/packs/packChecks.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { holdsOf, type ShownHold } from '../hold.ts';
-import type { OpenPlace } from '../open.ts';
-import type { OpenSnapshot } from '../restore/snapshot.ts';
-import { type Located, type LocateOptions, openGiven } from '../snapshots.ts';
+import type { OpenPlace } from '../open/open.ts';
+import type { OpenSnapshot } from '../open/openSnapshot.ts';
+import { type Located, type LocateOptions, openGiven } from '../open/snapshots.ts';
 import { type StoredBytesBy, storedBytes } from './storedBytes.ts';
 
 /** What a snapshot holds; sizes in bytes, times ISO 8601. It is what `tidemark show --json` prints. */

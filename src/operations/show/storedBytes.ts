@@ -1,11 +1,11 @@
 import { faultError } from '../../base/errors.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import { decodeChunkList } from '../../repository/chunkList.ts';
-import { packName } from '../../repository/keys.ts';
+import { decodeChunkList } from '../../repository/format/chunkList.ts';
+import { packName } from '../../repository/format/packName.ts';
 import type { PartRecord } from '../../repository/manifest.ts';
-import { readPackSegments } from '../../repository/packSegments.ts';
+import { readPackSegments } from '../../repository/read/packSegments.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
-import type { OpenSnapshot } from '../restore/snapshot.ts';
+import type { OpenSnapshot } from '../open/openSnapshot.ts';
 
 /** Above so many chunks (about 30 GB), reading every chunk list takes longer than anybody waits for an estimate. */
 const CHUNKS_MAX = 5_000_000;

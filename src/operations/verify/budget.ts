@@ -1,9 +1,9 @@
 import { usageError } from '../../base/errors.ts';
 import { readSize } from '../../base/size.ts';
-import type { PackJob } from '../../repository/check.ts';
-import type { PackChecks } from '../../repository/packChecks.ts';
-import { byTime } from '../../repository/packTimes.ts';
-import { PlacesBuilder } from '../../repository/places.ts';
+import type { PackJob } from '../../repository/check/check.ts';
+import { PlacesBuilder } from '../../repository/check/chunkPlaces.ts';
+import type { PackChecks } from '../../repository/packs/packChecks.ts';
+import { byTime } from '../../repository/packs/packTimes.ts';
 import { readDuration } from '../../strategy/duration.ts';
 import type { PackRoster } from './roster.ts';
 

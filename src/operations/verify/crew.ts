@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { receiveError, workerFile } from '../../base/worker.ts';
-import type { PackFindings, PackJob } from '../../repository/check.ts';
+import type { PackFindings, PackJob } from '../../repository/check/check.ts';
 import type { FromVerifyWorker, ToVerifyWorker, VerifyWorkerData } from './protocol.ts';
 
 /** Packs a worker has at a time: one that is checked, one that is read meanwhile. */

@@ -1,8 +1,8 @@
 import { asTidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import type { PackFault } from '../../repository/check.ts';
-import { packName } from '../../repository/keys.ts';
-import { type PackLook, recordLooks } from '../../repository/packChecks.ts';
+import type { PackFault } from '../../repository/check/check.ts';
+import { packName } from '../../repository/format/packName.ts';
+import { type PackLook, recordLooks } from '../../repository/packs/packChecks.ts';
 import type { Repository } from '../../repository/repository.ts';
 
 /** So much is done again at most after a kill. */

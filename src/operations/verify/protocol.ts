@@ -1,6 +1,6 @@
 import type { PostedError } from '../../base/worker.ts';
-import type { PackFindings, PackJob } from '../../repository/check.ts';
-import type { KeyRing } from '../../repository/keys.ts';
+import type { PackFindings, PackJob } from '../../repository/check/check.ts';
+import type { KeyRing } from '../../repository/keys/keys.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 
 /** What the main thread and a verify worker say to each other. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Manifest } from '../../repository/manifest.ts';
-import { PackChecks } from '../../repository/packChecks.ts';
+import { PackChecks } from '../../repository/packs/packChecks.ts';
 import { oldestFirst, Spending } from './budget.ts';
 import { PackRoster } from './roster.ts';
 

@@ -1,7 +1,7 @@
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
-import { PackCatalog } from '../../repository/packCatalog.ts';
-import type { PackChecks } from '../../repository/packChecks.ts';
-import { RunPool, runsOf } from '../../repository/packRuns.ts';
+import { PackCatalog } from '../../repository/packs/packCatalog.ts';
+import type { PackChecks } from '../../repository/packs/packChecks.ts';
+import { RunPool, runsOf } from '../../repository/packs/packRuns.ts';
 
 /** A pack, as manifests describe it. */
 export interface RosterPack {

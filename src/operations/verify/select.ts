@@ -4,9 +4,9 @@ import { newestFirst } from '../../repository/newest.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 import type { Strategy } from '../../strategy/spec.ts';
-import { openRepository, repositoryOf, storagePlace } from '../open.ts';
-import { noneWhole, snapshotMeant } from '../snapshots.ts';
-import { type PassedOver, partOf } from '../wholeness.ts';
+import { openRepository, repositoryOf, storagePlace } from '../open/open.ts';
+import { noneWhole, snapshotMeant } from '../open/snapshots.ts';
+import { type PassedOver, partOf } from '../open/wholeness.ts';
 import type { Faults } from './faults.ts';
 
 /** A repository, and those of its snapshots that are to be verified, by the names of their manifests, oldest first. */

@@ -3,10 +3,10 @@ import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import type { CheckPlan } from '../../repository/checkPlan.ts';
+import type { CheckPlan } from '../../repository/check/checkPlan.ts';
 import { type Counts, type Manifest, manifestName, type PartRecord } from '../../repository/manifest.ts';
-import { readParts } from '../../repository/parts.ts';
-import { SnapshotReader } from '../../repository/reader.ts';
+import { readParts } from '../../repository/read/parts.ts';
+import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { type Lost, lostOf, nameOfPart, STREAM_NAMES } from './lost.ts';
 

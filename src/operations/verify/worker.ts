@@ -1,8 +1,8 @@
 /** A verify worker: checks one pack after another, while the next is being read. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { postError } from '../../base/worker.ts';
-import { checkPack } from '../../repository/check.ts';
-import { RepositoryKeys } from '../../repository/keys.ts';
+import { checkPack } from '../../repository/check/check.ts';
+import { RepositoryKeys } from '../../repository/keys/keys.ts';
 import { openStorage } from '../../storage/index.ts';
 import type { FromVerifyWorker, ToVerifyWorker, VerifyWorkerData } from './protocol.ts';
 

@@ -1,6 +1,6 @@
 import { Belongings } from './belongs.ts';
 import type { Archive } from './entry.ts';
-import { loadsViaPartitionRoot, type PlanStep } from './passes.ts';
+import { loadsViaPartitionRoot, type PlanStep } from './planStep.ts';
 
 /**
  * What is done to a partitioned table is done to its partitions: a foreign key or a trigger made on it works on rows in

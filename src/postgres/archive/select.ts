@@ -20,8 +20,8 @@
 import { usageError } from '../../base/errors.ts';
 import { Belongings, isIdentitySequence, isRelation, isRemark } from './belongs.ts';
 import type { Archive, ArchiveEntry, Section } from './entry.ts';
-import { loadsViaPartitionRoot } from './passes.ts';
 import type { NamePredicate } from './pattern.ts';
+import { loadsViaPartitionRoot } from './planStep.ts';
 import { quoteQualified } from './quote.ts';
 import { isDatabaseEntry, isSettingsEntry } from './statements.ts';
 

@@ -25,7 +25,8 @@ import { parseArchive } from '../archive/parse.ts';
 import { writeArchive } from '../archive/write.ts';
 import { connect } from '../connect.ts';
 import { Session } from '../session.ts';
-import { type ConnectionSettings, resolveSettings } from '../settings/settings.ts';
+import type { ConnectionSettings } from '../settings/connectionSettings.ts';
+import { resolveSettings } from '../settings/settings.ts';
 import { readArchiveHead } from './archiveHead.ts';
 import { builtIn, installedPgDumps, type PgDumpTool } from './tool.ts';
 

@@ -1,11 +1,7 @@
-/**
- * A database's schema as pg_dump says it: the header and table of contents of a custom-format archive, without data.
- * pg_dump writes them before the first data byte, so it is stopped there.
- */
-import type { Archive } from '../archive/entry.ts';
 import { withoutInternalOptions } from '../archive/internalOptions.ts';
 import { writeArchive } from '../archive/write.ts';
 import type { Session } from '../session.ts';
+import type { ArchiveHead, ArchiveRequest } from './head.ts';
 import { readNativeHead } from './nativeHead.ts';
 import { Relay } from './relay.ts';
 import { clientTooOld, type Environment, findPgDump, type PgDumpTool } from './tool.ts';
@@ -24,25 +20,6 @@ export interface PgDumpRequest {
   older?: boolean;
   /** Where to look for a pg_dump; the process's own environment if left out. */
   environment?: Environment;
-}
-
-export interface ArchiveRequest extends PgDumpRequest {
-  /**
-   * In a transaction of the caller, whose snapshot pg_dump reads under and who holds the locks of the tables: pg_dump
-   * takes none. It may have written.
-   */
-  session: Session;
-  /** How long one statement of pg_dump waits for a lock (of a view, or of a catalog); without an end if left out. */
-  lockTimeoutMs?: number;
-}
-
-export interface ArchiveHead {
-  /** Header and table of contents, no data: byte for byte, but for what only this server knows (internalOptions.ts). */
-  bytes: Buffer;
-  archive: Archive;
-  tool: PgDumpTool;
-  /** What pg_dump warned of on stderr. */
-  warnings: string[];
 }
 
 /**

@@ -7,7 +7,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { connect } from '../connect.ts';
 import type { Session } from '../session.ts';
-import type { ConnectionSettings } from '../settings/settings.ts';
+import type { ConnectionSettings } from '../settings/connectionSettings.ts';
 
 /** Takes bytes for pg_dump, null where the connection ends; a promise says when there is room for more. */
 export type RelayOutput = (bytes: Uint8Array | null) => Promise<void> | undefined;

@@ -8,8 +8,8 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { TidemarkError } from '../../base/errors.ts';
 import { parseArchive } from '../archive/parse.ts';
-import type { ArchiveHead } from './archiveHead.ts';
 import { pgDumpFailure, pgDumpWarnings } from './failure.ts';
+import type { ArchiveHead } from './head.ts';
 import type { HeadRequest } from './nativeHead.ts';
 import type { Relay } from './relay.ts';
 

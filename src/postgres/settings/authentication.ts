@@ -5,8 +5,9 @@
 import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { TidemarkError } from '../../base/errors.ts';
+import type { ConnectionSettings } from './connectionSettings.ts';
 import type { HostAddress } from './hosts.ts';
-import { type ConnectionSettings, passwordFor } from './settings.ts';
+import { passwordFor } from './settings.ts';
 
 /** The part of pg's Connection that is relied on (pg 8.23, lib/connection.js). */
 export type PgConnection = EventEmitter & { stream: Socket };

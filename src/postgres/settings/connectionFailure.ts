@@ -4,8 +4,9 @@
  */
 import { asTidemarkError, TidemarkError } from '../../base/errors.ts';
 import { PostgresError } from '../postgresError.ts';
+import type { ConnectionSettings } from './connectionSettings.ts';
 import { describeHost, type HostAddress, isSocketDirectory } from './hosts.ts';
-import { type ConnectionSettings, describeSettings } from './settings.ts';
+import { describeSettings } from './settings.ts';
 
 interface Meaning {
   code: string;

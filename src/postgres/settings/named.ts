@@ -1,8 +1,9 @@
 import { usageError } from '../../base/errors.ts';
+import type { ConnectionSettings } from './connectionSettings.ts';
 import { DEFAULT_PORT } from './hosts.ts';
 import { KEYWORD_VARIABLES } from './keywords.ts';
 import { readService } from './serviceFile.ts';
-import { type ConnectionSettings, givenKeywords, resolveSettings, type SettingsSource } from './settings.ts';
+import { givenKeywords, resolveSettings, type SettingsSource } from './settings.ts';
 
 /** Keywords that decide which database is meant. */
 const DECIDING = ['host', 'hostaddr', 'port', 'dbname', 'service'] as const;

@@ -4,10 +4,10 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
+import type { ConnectionSettings } from './connectionSettings.ts';
 import { formatKeyValue, parseKeyValue } from './keyValue.ts';
 import { parsePasswordFile } from './passwordFile.ts';
 import {
-  type ConnectionSettings,
   describeSettings,
   passwordFor,
   resolveSettings,

@@ -5,26 +5,16 @@
  */
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
+import { type ConnectionSettings, SESSION_ATTRIBUTES } from './connectionSettings.ts';
 import { describeHost, type HostAddress, parseHosts } from './hosts.ts';
 import { parseKeyValue } from './keyValue.ts';
 import { environmentKeywords, type Keywords, requireKnownKeyword, settingsError } from './keywords.ts';
-import { findPassword, type PasswordEntry, readPasswordFile } from './passwordFile.ts';
+import { findPassword, readPasswordFile } from './passwordFile.ts';
 import { readService } from './serviceFile.ts';
 import { oneOf, resolveTls } from './tls.ts';
 import { isUrl, parseUrl } from './url.ts';
 
-export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
-
-const SESSION_ATTRIBUTES = [
-  'any',
-  'read-write',
-  'read-only',
-  'primary',
-  'standby',
-  'prefer-standby',
-] as const;
 const CHANNEL_BINDINGS = ['disable', 'prefer', 'require'] as const;
-export type TargetSessionAttrs = (typeof SESSION_ATTRIBUTES)[number];
 
 const AUTHENTICATION_METHODS = ['password', 'md5', 'gss', 'sspi', 'scram-sha-256', 'oauth', 'none'];
 
@@ -32,41 +22,6 @@ const AUTHENTICATION_METHODS = ['password', 'md5', 'gss', 'sspi', 'scram-sha-256
 const DEFAULT_CONNECT_TIMEOUT_MS = 30_000;
 /** Node's timers end at once where they are given more. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
-
-/** Everything needed to connect; plain data that can be posted to a worker thread. Holds secrets: never print it. */
-export interface ConnectionSettings {
-  /** Tried in order, unless loadBalanceHosts says otherwise. */
-  hosts: HostAddress[];
-  database: string;
-  user: string;
-  password?: string;
-  /** Lines of the password file that can matter for these hosts and this user, for any database. */
-  passwordEntries?: PasswordEntry[];
-  passfile?: string;
-  sslmode: SslMode;
-  /** A file, or `system` for the authorities that the machine trusts. */
-  sslrootcert?: string;
-  sslcrl?: string;
-  sslcert?: string;
-  sslkey?: string;
-  sslpassword?: string;
-  sslnegotiation?: 'postgres' | 'direct';
-  sslMinVersion?: string;
-  sslMaxVersion?: string;
-  channelBinding?: 'disable' | 'prefer' | 'require';
-  /** Authentication methods that may be used, or with `!` may not; all of them when it is missing. */
-  requireAuth?: string[];
-  targetSessionAttrs: TargetSessionAttrs;
-  loadBalanceHosts?: 'disable' | 'random';
-  /** For each host; 0 waits for ever. */
-  connectTimeoutMs: number;
-  options?: string;
-  applicationName?: string;
-  keepalives?: boolean;
-  keepalivesIdleMs?: number;
-  /** What was found but not used, in words for the user. */
-  warnings?: string[];
-}
 
 /** A connection string, or libpq keywords one by one, or both: then a keyword replaces the same one of the string. */
 export interface SettingsSource {

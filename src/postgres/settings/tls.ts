@@ -9,9 +9,9 @@ import { join, resolve } from 'node:path';
 import { type ConnectionOptions, getCACertificates, rootCertificates, type SecureVersion } from 'node:tls';
 import { TidemarkError } from '../../base/errors.ts';
 import { readSmallFile } from '../../base/smallFile.ts';
+import type { ConnectionSettings, SslMode } from './connectionSettings.ts';
 import { type HostAddress, isLocal, isSocketDirectory } from './hosts.ts';
 import { type Keywords, settingsError } from './keywords.ts';
-import type { ConnectionSettings, SslMode } from './settings.ts';
 
 export const SSL_MODES: readonly SslMode[] = [
   'disable',

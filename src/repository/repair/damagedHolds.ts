@@ -1,6 +1,6 @@
-import { placeHold, readHolds, releaseHold } from '../holds.ts';
+import { placeHold, readHolds, releaseHold } from '../guards/holds.ts';
 import type { Repository } from '../repository.ts';
-import { isLoss } from '../rewrite.ts';
+import { isLoss } from '../rewrite/rewrite.ts';
 
 /** A hold that goes on holding, though nobody knows any more why, or until when. */
 export interface DamagedHold {

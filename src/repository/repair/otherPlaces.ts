@@ -1,13 +1,13 @@
 import { ahead } from '../../base/ahead.ts';
-import { ChunkIndex } from '../chunkIndex.ts';
-import { type ChunkList, ChunkListBuilder, decodeChunkList, ID_BYTES } from '../chunkList.ts';
-import type { ListRef } from '../chunkWriter.ts';
+import type { ListRef } from '../format/chunkList.ts';
+import { type ChunkList, ChunkListBuilder, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
 import type { Manifest } from '../manifest.ts';
-import type { IdentifiedPlace } from '../movedChunks.ts';
-import { readParts } from '../parts.ts';
-import { type PackTable, SnapshotReader } from '../reader.ts';
+import type { IdentifiedPlace } from '../read/packContents.ts';
+import { readParts } from '../read/parts.ts';
+import { type PackTable, SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
-import { isLoss } from '../rewrite.ts';
+import { isLoss } from '../rewrite/rewrite.ts';
+import { ChunkIndex } from '../write/chunkIndex.ts';
 
 /** Lists that were looked through, by where they lie: snapshots share them. Of more, some are looked through twice. */
 const LISTS_KNOWN_MAX = 500_000;

@@ -1,7 +1,5 @@
 import { isMissing } from '../../storage/object.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { packName, type RepositoryKeys } from '../keys.ts';
-import type { Manifest } from '../manifest.ts';
 import {
   openDirectory,
   PACK_HEADER_BYTES,
@@ -9,11 +7,14 @@ import {
   type PlacedSegment,
   parsePackHeader,
   parseTrailer,
-} from '../pack.ts';
-import type { PackRef } from '../packCatalog.ts';
-import { PACK_BYTES } from '../packWriter.ts';
-import { isLoss } from '../rewrite.ts';
-import { MAX_SEGMENT_BYTES, openSegment, type SegmentKind } from '../seal.ts';
+} from '../format/pack.ts';
+import { packName } from '../format/packName.ts';
+import { MAX_SEGMENT_BYTES, openSegment, type SegmentKind } from '../format/seal.ts';
+import type { RepositoryKeys } from '../keys/keys.ts';
+import type { Manifest } from '../manifest.ts';
+import type { PackRef } from '../packs/packCatalog.ts';
+import { isLoss } from '../rewrite/rewrite.ts';
+import { PACK_BYTES } from '../write/packWriter.ts';
 import { Salvage } from './salvage.ts';
 
 /** No pack is longer; of an object that is, the rest is not looked at. */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ClockedStorage } from '../../../tests/support/clockedStorage.ts';
 import { readBack, smallBackup } from '../../../tests/support/smallBackup.ts';
-import { LocalStorage } from '../../storage/local.ts';
-import { newKeyText } from '../keys.ts';
-import { Lease } from '../lease.ts';
+import { LocalStorage } from '../../storage/local/storage.ts';
+import { Lease } from '../guards/lease.ts';
+import { newKeyText } from '../keys/keyText.ts';
 import { type Manifest, manifestName } from '../manifest.ts';
 import { Repository } from '../repository.ts';
 import { listRevisions, revisionName } from '../revisions.ts';
-import { newFolder } from '../sample.ts';
+import { newFolder } from '../testing/sample.ts';
 import { findUnreadable, rebuildManifests } from './rebuildManifests.ts';
 import { rebuildPacks } from './rebuildPacks.ts';
 

@@ -3,14 +3,14 @@
  * earlier revision, the manifest as it was committed, or the same in `forgotten/`. docs/recovery.md, "Repair".
  */
 import type { TidemarkError } from '../../base/errors.ts';
-import { announce, withdraw } from '../compactions.ts';
-import { Lease } from '../lease.ts';
+import { Lease } from '../guards/lease.ts';
 import { type Manifest, newSessionId } from '../manifest.ts';
 import { hasAllPacks } from '../newest.ts';
 import type { Repository } from '../repository.ts';
-import { writeRevisions } from '../revise.ts';
 import { currentRevision, listRevisions, nextRevision, revisionName } from '../revisions.ts';
-import { isLoss } from '../rewrite.ts';
+import { announce, withdraw } from '../rewrite/compactions.ts';
+import { writeRevisions } from '../rewrite/revise.ts';
+import { isLoss } from '../rewrite/rewrite.ts';
 
 export interface UnreadableManifest {
   name: string;

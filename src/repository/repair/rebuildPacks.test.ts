@@ -3,16 +3,17 @@ import { test } from 'node:test';
 import { ClockedStorage } from '../../../tests/support/clockedStorage.ts';
 import { type Blocks, readBack, smallBackup } from '../../../tests/support/smallBackup.ts';
 import { TidemarkError } from '../../base/errors.ts';
-import { LocalStorage } from '../../storage/local.ts';
+import { LocalStorage } from '../../storage/local/storage.ts';
 import { type Call, WrappedStorage } from '../../storage/wrap/wrapped.ts';
-import { endDeadCompactions } from '../compactions.ts';
-import { newKeyText, packName } from '../keys.ts';
-import { Lease } from '../lease.ts';
+import { PACK_TRAILER_BYTES, parseTrailer } from '../format/pack.ts';
+import { packName } from '../format/packName.ts';
+import { Lease } from '../guards/lease.ts';
+import { newKeyText } from '../keys/keyText.ts';
 import { type Manifest, manifestName } from '../manifest.ts';
 import { hasAllPacks } from '../newest.ts';
-import { PACK_TRAILER_BYTES, parseTrailer } from '../pack.ts';
 import { Repository } from '../repository.ts';
-import { newFolder, random } from '../sample.ts';
+import { endDeadCompactions } from '../rewrite/compactions.ts';
+import { newFolder, random } from '../testing/sample.ts';
 import { foreseeRebuild, rebuildPacks } from './rebuildPacks.ts';
 
 const START = new Date('2026-11-21T02:00:00Z');
@@ -271,8 +272,8 @@ async function damage(site: Site, object: string, all: readonly string[], next: 
 }
 
 async function blocksThatCanBeRead({ repository, clock }: Site, manifest: Manifest): Promise<string[]> {
-  const { SnapshotReader } = await import('../reader.ts');
-  const { readParts } = await import('../parts.ts');
+  const { SnapshotReader } = await import('../read/reader.ts');
+  const { readParts } = await import('../read/parts.ts');
   const reader = new SnapshotReader(clock, repository.keys, manifest, { verifyIds: true });
   const found: string[] = [];
   for (const part of await readParts(reader, manifest).catch(() => [])) {

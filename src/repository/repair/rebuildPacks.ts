@@ -3,21 +3,22 @@
  * snapshots get revisions with the new places, as compaction does it (compact.ts). Nothing that is there is touched. What is
  * lost stays named where it was. docs/recovery.md, "Repair".
  */
-import { decodeChunkList, ID_BYTES } from '../chunkList.ts';
-import type { ListRef } from '../chunkWriter.ts';
-import { announce, withdraw } from '../compactions.ts';
-import { packName } from '../keys.ts';
-import { Lease } from '../lease.ts';
+
+import type { ListRef } from '../format/chunkList.ts';
+import { decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { packName } from '../format/packName.ts';
+import { DEFAULT_LEVEL, SEGMENT_KIND } from '../format/seal.ts';
+import { Lease } from '../guards/lease.ts';
 import { type Manifest, manifestName, newSessionId, type PartRecord } from '../manifest.ts';
-import { MovedChunks } from '../movedChunks.ts';
-import { parsePartLines } from '../parts.ts';
-import type { SnapshotReader } from '../reader.ts';
+import { parsePartLines } from '../read/parts.ts';
+import type { SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
-import { REVISIONS_AT_ONCE, type Revision, writeRevisions } from '../revise.ts';
 import { currentRevision, listRevisions, nextRevision } from '../revisions.ts';
-import { isLoss, Rewrite, type Rewritten } from '../rewrite.ts';
-import { RewriteSession } from '../rewriteSession.ts';
-import { DEFAULT_LEVEL, SEGMENT_KIND } from '../seal.ts';
+import { announce, withdraw } from '../rewrite/compactions.ts';
+import { MovedChunks } from '../rewrite/movedChunks.ts';
+import { REVISIONS_AT_ONCE, type Revision, writeRevisions } from '../rewrite/revise.ts';
+import { isLoss, Rewrite, type Rewritten } from '../rewrite/rewrite.ts';
+import { RewriteSession } from '../rewrite/rewriteSession.ts';
 import { type OtherPlace, OtherPlaces } from './otherPlaces.ts';
 import { type DamagedPack, findDamaged } from './packRescue.ts';
 import { RescueSource } from './rescueSource.ts';

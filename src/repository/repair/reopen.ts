@@ -4,15 +4,24 @@
  */
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { checkKeys } from '../checkKeys.ts';
-import { epochName, newEpochObject, openOlder, sealOlder } from '../epochs.ts';
-import { EpochKeys, RepositoryKeys } from '../keys.ts';
-import { listOwn } from '../objectNames.ts';
-import { openKeys, readSlots } from '../openKeys.ts';
-import { HEADER, type Header, Repository, readHeader } from '../repository.ts';
-import { isLoss } from '../rewrite.ts';
-import { objectEpoch } from '../seal.ts';
-import { epochOf, type KeySlot, macHolds, parseSlot, plainObject, type Secret, unwrapKey } from '../slots.ts';
+import { HEADER, type Header } from '../format/header.ts';
+import { listOwn } from '../format/objectNames.ts';
+import { objectEpoch } from '../format/seal.ts';
+import { checkKeys } from '../keys/checkKeys.ts';
+import { epochName, newEpochObject, openOlder, sealOlder } from '../keys/epochs.ts';
+import { EpochKeys, RepositoryKeys } from '../keys/keys.ts';
+import { openKeys, readSlots } from '../keys/openKeys.ts';
+import {
+  epochOf,
+  type KeySlot,
+  macHolds,
+  parseSlot,
+  plainObject,
+  type Secret,
+  unwrapKey,
+} from '../keys/slots.ts';
+import { Repository, readHeader } from '../repository.ts';
+import { isLoss } from '../rewrite/rewrite.ts';
 
 /** What keeps a repository from being opened though its key is right, or from being found. */
 const OPENING_FAULTS = new Set([

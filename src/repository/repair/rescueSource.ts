@@ -1,16 +1,16 @@
 import { hash } from 'node:crypto';
 import { faultError } from '../../base/errors.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
-import { type ChunkList, decodeChunkList, ID_BYTES } from '../chunkList.ts';
-import type { ListRef } from '../chunkWriter.ts';
-import { packName } from '../keys.ts';
+import type { ListRef } from '../format/chunkList.ts';
+import { type ChunkList, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { packName } from '../format/packName.ts';
+import { SEGMENT_KIND, type SegmentKind } from '../format/seal.ts';
 import type { Manifest } from '../manifest.ts';
-import type { IdentifiedPlace } from '../movedChunks.ts';
-import type { PackRef } from '../packCatalog.ts';
-import { type PackTable, SnapshotReader } from '../reader.ts';
+import type { PackRef } from '../packs/packCatalog.ts';
+import type { IdentifiedPlace } from '../read/packContents.ts';
+import { type PackTable, SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
-import { isLoss, type RewriteSource } from '../rewrite.ts';
-import { SEGMENT_KIND, type SegmentKind } from '../seal.ts';
+import { isLoss, type RewriteSource } from '../rewrite/rewrite.ts';
 import { type OtherPlace, type OtherPlaces, oneOf } from './otherPlaces.ts';
 import { type DamagedPack, PackRescue } from './packRescue.ts';
 

@@ -1,7 +1,7 @@
 import { createDecipheriv } from 'node:crypto';
-import { chunkListBytes } from '../chunkList.ts';
-import { PACK_HEADER_BYTES } from '../pack.ts';
-import { MAX_SEGMENT_BYTES, openSegment, SEGMENT_KIND, type SegmentKind } from '../seal.ts';
+import { chunkListBytes } from '../format/chunkList.ts';
+import { PACK_HEADER_BYTES } from '../format/pack.ts';
+import { MAX_SEGMENT_BYTES, openSegment, SEGMENT_KIND, type SegmentKind } from '../format/seal.ts';
 import { type FrameExtent, frameExtent, ZSTD_MAGIC } from './zstdFrame.ts';
 
 const TAG_BYTES = 16;

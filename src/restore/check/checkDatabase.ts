@@ -7,7 +7,7 @@ import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { archiveEncoding, type StatementOptions } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import type { DatabaseStatement } from '../database/definition.ts';
 import { type Deviation, deviatingEntries, refusedStatements } from '../deviation.ts';
 import type { TargetProfile } from '../profile.ts';

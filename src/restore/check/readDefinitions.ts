@@ -2,7 +2,7 @@ import type { Archive } from '../../postgres/archive/entry.ts';
 import { readArchiveHead } from '../../postgres/pgDump/archiveHead.ts';
 import { clientTooOld, type PgDumpTool, pgDumpsAtHand } from '../../postgres/pgDump/tool.ts';
 import { Session } from '../../postgres/session.ts';
-import type { ConnectionSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 
 export interface Definitions {
   archive: Archive;

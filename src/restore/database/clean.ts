@@ -2,7 +2,8 @@
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { type DatabaseUses, list, readUses, refusePrepared } from './replaced.ts';
 

@@ -4,7 +4,8 @@ import { encodingStatement } from '../../postgres/archive/statements.ts';
 import { encodeText } from '../../postgres/encoding.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { withDatabase } from '../../postgres/settings/settings.ts';
 import type { DatabaseDefinition } from './definition.ts';
 
 /** What a manifest says of its source, for snapshots whose archive has no CREATE DATABASE. */

@@ -1,6 +1,7 @@
 import { usageError } from '../../base/errors.ts';
 import { Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 
 /** Things named before the rest is left to an ellipsis. */

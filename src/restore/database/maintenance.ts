@@ -1,7 +1,8 @@
 import { type TidemarkError, usageError } from '../../base/errors.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteName, Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings, withDatabase } from '../../postgres/settings/settings.ts';
 
 /** Databases that every server has; the first that lets us in is where databases are created, renamed and dropped from. */
 const MAINTENANCE = ['postgres', 'template1'];

@@ -1,6 +1,7 @@
 import { type TidemarkError, usageError } from '../../base/errors.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
-import { type ConnectionSettings, describeSettings } from '../../postgres/settings/settings.ts';
+import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
+import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { createdbMissing } from './maintenance.ts';
 import { leftoverPattern } from './workingName.ts';

@@ -1,4 +1,5 @@
-import { type PlanStep, stepsConflict } from '../../postgres/archive/passes.ts';
+import { stepsConflict } from '../../postgres/archive/passes.ts';
+import type { PlanStep } from '../../postgres/archive/planStep.ts';
 
 /** One piece of work of a step: a part of a table's rows, or the step's statements. */
 export interface Task<T> {

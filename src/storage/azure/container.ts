@@ -2,7 +2,7 @@ import type { BlobGetPropertiesResponse, BlockBlobClient, ContainerClient } from
 import { TidemarkError } from '../../base/errors.ts';
 import { checkName } from '../object.ts';
 import { type Attempt, attempt, SILENCE_MS } from './call.ts';
-import { azureError } from './errors.ts';
+import { azureError } from './failure.ts';
 import { type AzureSpec, locationOfAzure } from './spec.ts';
 
 /** Of a list, in one answer: as many as the service gives. */

@@ -2,7 +2,7 @@ import type { BlobDownloadResponseParsed } from '@azure/storage-blob';
 import { TidemarkError } from '../../base/errors.ts';
 import { checkWholeSize, missing, truncated } from '../object.ts';
 import { type AzureContainer, isFolder } from './container.ts';
-import { serviceCode } from './errors.ts';
+import { serviceCode } from './failure.ts';
 
 interface Range {
   offset: number;

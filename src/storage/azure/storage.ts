@@ -3,7 +3,7 @@ import { existing, isObjectName, OTHER_NAME } from '../object.ts';
 import type { Freezer, Lock, Locks, PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { repeated } from '../wrap/repeat.ts';
 import { type AzureContainer, isFolder } from './container.ts';
-import { isMissing } from './errors.ts';
+import { isMissing } from './failure.ts';
 import { AzureFreezer } from './freezer.ts';
 import { AzureLocks, lockedUntil, policyOf } from './locks.ts';
 import { lengthOf, md5Of, type Pieces } from './pieces.ts';

@@ -5,7 +5,7 @@ import { TidemarkError } from '../../base/errors.ts';
 import { parseStorage } from '../address.ts';
 import type { StorageSettings } from '../kind.ts';
 import { locationOf } from '../kinds.ts';
-import { gcsKind } from './gcs.ts';
+import { gcsKind } from './kind.ts';
 
 const GOOGLE = 'https://storage.googleapis.com';
 const KEY = 'projects/p/locations/europe-west1/keyRings/r/cryptoKeys/k';

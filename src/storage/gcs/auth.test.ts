@@ -12,8 +12,8 @@ import { GcsServer } from '../../../tests/support/gcsServer.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { parseStorage } from '../address.ts';
 import { refuses } from '../storage.contract.ts';
-import type { GcsSpec } from './gcs.ts';
 import { openGcs } from './open.ts';
+import type { GcsSpec } from './spec.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-gcs-'));
 const server = await GcsServer.start();

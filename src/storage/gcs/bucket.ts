@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { checkName } from '../object.ts';
-import type { Answer, GcsClient, Request } from './client.ts';
+import type { Answer } from './answer.ts';
+import type { GcsClient, Request } from './client.ts';
 import { answerFailure, isOfBucket } from './failure.ts';
 
 /** The part of a bucket that a storage lies in, and requests about it. */

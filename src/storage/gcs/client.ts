@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { TidemarkError } from '../../base/errors.ts';
+import type { Answer } from './answer.ts';
 import type { Auth } from './auth.ts';
 import { networkFailure } from './failure.ts';
 
@@ -17,12 +18,6 @@ export interface Request {
   body?: { type: string; pieces: readonly Uint8Array[] };
   /** The answer's body may have at most so many; default: LONGEST_BODY_BYTES. */
   bytesMax?: number;
-}
-
-export interface Answer {
-  status: number;
-  headers: Headers;
-  body: Buffer;
 }
 
 export interface ClientOptions {

@@ -1,6 +1,6 @@
 /** What went wrong, in our words: https://docs.cloud.google.com/storage/docs/json_api/v1/status-codes */
 import { TidemarkError } from '../../base/errors.ts';
-import type { Answer } from './client.ts';
+import type { Answer } from './answer.ts';
 
 /** What an answer says of itself. */
 export interface Complaint {

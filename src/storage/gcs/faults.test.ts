@@ -7,8 +7,8 @@ import { parseStorage } from '../address.ts';
 import { refuses } from '../storage.contract.ts';
 import type { Storage } from '../storage.ts';
 import { RetriedStorage } from '../wrap/retry.ts';
-import type { GcsSpec } from './gcs.ts';
 import { openGcs } from './open.ts';
+import type { GcsSpec } from './spec.ts';
 
 const MB = 1024 * 1024;
 const GRAIN = 256 * 1024;

@@ -7,7 +7,7 @@ import {
   replacesAll,
   UNFINISHED_DAYS,
 } from '../lifecycle.ts';
-import type { GcsSpec } from './gcs.ts';
+import type { GcsSpec } from './spec.ts';
 
 /** Objects only ever move to the right. */
 const COLDER = ['STANDARD', 'NEARLINE', 'COLDLINE', 'ARCHIVE'];

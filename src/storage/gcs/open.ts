@@ -2,8 +2,8 @@ import type { Storage } from '../storage.ts';
 import { openAuth } from './auth.ts';
 import { GcsBucket } from './bucket.ts';
 import { GcsClient } from './client.ts';
-import { type GcsSpec, placeOf } from './gcs.ts';
-import { GcsStorage } from './gcsStorage.ts';
+import { type GcsSpec, placeOf } from './spec.ts';
+import { GcsStorage } from './storage.ts';
 
 /** A connection on which nothing moves for so long is given up; what lies in the kernel's buffers is not seen moving. */
 const SILENCE_MS = 120_000;

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { missing, truncated, wholeBytesMax } from '../object.ts';
+import type { Answer } from './answer.ts';
 import type { GcsBucket } from './bucket.ts';
-import type { Answer } from './client.ts';
 
 /** Decimal digits. */
 interface Sized {

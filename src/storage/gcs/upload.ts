@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { TidemarkError } from '../../base/errors.ts';
+import type { Answer } from './answer.ts';
 import type { GcsBucket } from './bucket.ts';
-import type { Answer } from './client.ts';
 
 /** Up to here one request does it; what is larger can go on where it was cut. */
 const SINGLE_BYTES = 8 * 1024 * 1024;

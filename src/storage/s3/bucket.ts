@@ -3,7 +3,8 @@ import type { HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { TidemarkError } from '../../base/errors.ts';
 import { missing } from '../object.ts';
 import type { S3Sdk } from './client.ts';
-import { type Doing, isUnexplained, type S3Error, s3Failure } from './failure.ts';
+import type { S3Error } from './error.ts';
+import { type Doing, isUnexplained, s3Failure } from './failure.ts';
 import { type S3Spec, s3Location } from './spec.ts';
 
 /** What everything that asks an S3 server shares: where the objects are, and errors in our words. */

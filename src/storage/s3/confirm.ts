@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
+import type { Attributes } from './attributes.ts';
 import type { Bucket } from './bucket.ts';
-import type { Attributes } from './put.ts';
 
 /**
  * Looks whether the server did what was asked for besides storing the bytes: some take any header and pass over it. Once

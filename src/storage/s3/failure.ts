@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { missing } from '../object.ts';
 import { BodyLengthError } from './body.ts';
+import type { S3Error } from './error.ts';
 import { networkFailure } from './network.ts';
 import type { S3Spec } from './spec.ts';
 
@@ -20,20 +21,6 @@ export interface Doing {
 interface Where {
   spec: S3Spec;
   place: string;
-}
-
-/** An error of the SDK. */
-export interface S3Error {
-  /** The server's code, such as `NoSuchKey`. */
-  name: string;
-  /** The same, where the answer had one. */
-  Code?: string;
-  message: string;
-  /** Of the system, where nothing was answered. */
-  code?: string;
-  Region?: string;
-  $metadata?: { httpStatusCode?: number };
-  $response?: { headers?: Record<string, string>; body?: unknown };
 }
 
 /** An answer without a body says nothing but its status, which the SDK makes a name of. */

@@ -1,8 +1,8 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
 import { repeated } from '../wrap/repeat.ts';
+import { type Attributes, writing } from './attributes.ts';
 import { outgoingBody, signBody, sizeOf, sliceOf } from './body.ts';
 import type { Bucket } from './bucket.ts';
-import { type Attributes, writing } from './put.ts';
 
 /** Of one object, on their way at once. */
 const PARTS_AT_ONCE = 4;

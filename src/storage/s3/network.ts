@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../base/errors.ts';
-import type { S3Error } from './failure.ts';
+import type { S3Error } from './error.ts';
 import type { S3Spec } from './spec.ts';
 
 /** Errors that came without an answer: no connection, a cut one, no credentials to ask with. */

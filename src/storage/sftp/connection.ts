@@ -3,18 +3,8 @@ import type { SftpChannel } from './channel.ts';
 import { logIn } from './login.ts';
 import { SftpSession } from './session.ts';
 import type { SftpSpec } from './spec.ts';
+import { TIMING, type Timing } from './timing.ts';
 
-/** How long to wait for a server. */
-export interface Timing {
-  /** For the connection, for the login, and for a channel: each. */
-  connectMs: number;
-  /** While something is asked and nothing comes. */
-  silenceMs: number;
-  /** Of rest, after which it is asked whether it is still there. */
-  keepAliveMs: number;
-}
-
-const TIMING: Timing = { connectMs: 20_000, silenceMs: 60_000, keepAliveMs: 30_000 };
 /** Operations at once; each has at most 2 MiB on their way. */
 const OPERATIONS = 32;
 

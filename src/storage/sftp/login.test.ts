@@ -9,7 +9,7 @@ import { after, beforeEach, test } from 'node:test';
 import { afterEnd } from '../../../tests/support/afterEnd.ts';
 import { freePort, makeKey, startSshd } from '../../../tests/support/sshd.ts';
 import { TidemarkError } from '../../base/errors.ts';
-import { refuses } from '../contract.ts';
+import { refuses } from '../laws.ts';
 import { fingerprint } from './knownHosts.ts';
 import type { SftpCredentials, SftpSpec } from './spec.ts';
 import { SftpStorage } from './storage.ts';

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { Sftp } from 'ssh2';
 import { TidemarkError } from '../../base/errors.ts';
 import { LostError, SftpChannel } from './channel.ts';
-import type { Timing } from './connection.ts';
 import type { Login } from './login.ts';
 import { type SftpSpec, sftpLocation } from './spec.ts';
+import type { Timing } from './timing.ts';
 
 /** A server works on one request of a channel at a time, and an fsync takes long. sshd allows 10 (MaxSessions). */
 const CHANNELS = 4;

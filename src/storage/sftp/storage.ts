@@ -12,11 +12,12 @@ import {
 import type { PassedOver, PutOptions, Storage, StoredObject } from '../storage.ts';
 import { UNFINISHED } from '../unfinished.ts';
 import type { SftpChannel } from './channel.ts';
-import { SftpConnection, type Timing } from './connection.ts';
+import { SftpConnection } from './connection.ts';
 import { sftpError } from './failure.ts';
 import { entriesOf, ifThere, isFile, isFolder, type ReadFile, readFile, removeFolder } from './files.ts';
 import { SftpRoot, typeOf } from './root.ts';
 import { type SftpSpec, sftpLocation } from './spec.ts';
+import type { Timing } from './timing.ts';
 import { SftpWriter } from './writer.ts';
 
 /** Folders that are read at once while a tree is listed. */

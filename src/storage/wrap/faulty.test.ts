@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { TidemarkError } from '../../base/errors.ts';
-import { LocalStorage } from '../local.ts';
+import { LocalStorage } from '../local/storage.ts';
 import { FAULTS, type Fault, type FaultPlan, FaultyStorage, RecentWrites } from './faulty.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-faulty-'));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { TidemarkError } from '../../base/errors.ts';
 import { openStorage } from '../index.ts';
-import { LocalStorage } from '../local.ts';
+import { LocalStorage } from '../local/storage.ts';
 import type { StoredObject } from '../storage.ts';
 import { LimitedStorage } from './limit.ts';
 import { RetriedStorage } from './retry.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { shareOf } from '../index.ts';
-import { LocalStorage } from '../local.ts';
+import { LocalStorage } from '../local/storage.ts';
 import { storageContract } from '../storage.contract.ts';
 import type { StoredObject } from '../storage.ts';
 import { FaultyStorage } from './faulty.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openStorage } from '../index.ts';
-import { LocalStorage } from '../local.ts';
+import { LocalStorage } from '../local/storage.ts';
 import { FaultyStorage } from './faulty.ts';
 import { Measure, MeasuredStorage } from './measure.ts';
 import { RetriedStorage } from './retry.ts';

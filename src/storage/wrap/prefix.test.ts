@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { LocalStorage } from '../local.ts';
+import { LocalStorage } from '../local/storage.ts';
 import { storageContract } from '../storage.contract.ts';
 import { PrefixedStorage } from './prefix.ts';
 

@@ -5,12 +5,12 @@ import { rotateEpoch } from '../../../src/operations/key/epoch.ts';
 import { slotOpenedBy } from '../../../src/operations/key/opened.ts';
 import { removeKey } from '../../../src/operations/key/remove.ts';
 import { rotateKey } from '../../../src/operations/key/rotate.ts';
-import { judgeSlots } from '../../../src/repository/changeSlots.ts';
-import { newestEpoch } from '../../../src/repository/epochs.ts';
-import { newKeyText } from '../../../src/repository/keys.ts';
+import { judgeSlots } from '../../../src/repository/keys/changeSlots.ts';
+import { newestEpoch } from '../../../src/repository/keys/epochs.ts';
+import { newKeyText } from '../../../src/repository/keys/keyText.ts';
+import type { Secret } from '../../../src/repository/keys/slots.ts';
 import { Repository } from '../../../src/repository/repository.ts';
-import type { Secret } from '../../../src/repository/slots.ts';
-import { localKind } from '../../../src/storage/local.ts';
+import { localKind } from '../../../src/storage/local/storage.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
 import type { RepositorySpec, Strategy } from '../../../src/strategy/spec.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, link, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
-import type { PruneResult } from '../../../src/operations/prune.ts';
+import type { PruneResult } from '../../../src/operations/prune/prune.ts';
 import type { Server } from '../../../src/postgres/server/throwaway.ts';
 import { makeSite, type Site, tidemark } from '../../support/cli.ts';
 import { query } from '../../support/databases.ts';

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lookForDamage } from '../../../src/operations/heal/damage.ts';
-import { openSnapshot } from '../../../src/operations/restore/snapshot.ts';
-import { planCollection } from '../../../src/repository/collectionPlan.ts';
-import { readHoldings } from '../../../src/repository/holdings.ts';
-import { packName } from '../../../src/repository/keys.ts';
+import { openSnapshot } from '../../../src/operations/open/openSnapshot.ts';
+import { planCollection } from '../../../src/repository/collect/collectionPlan.ts';
+import { readHoldings } from '../../../src/repository/collect/contents.ts';
+import { packName } from '../../../src/repository/format/packName.ts';
 import { snapshotOf } from '../../../src/repository/manifest.ts';
-import { PackChecks } from '../../../src/repository/packChecks.ts';
+import { PackChecks } from '../../../src/repository/packs/packChecks.ts';
 import { Repository } from '../../../src/repository/repository.ts';
-import { LocalStorage } from '../../../src/storage/local.ts';
+import { LocalStorage } from '../../../src/storage/local/storage.ts';
 
 const HOUR_S = 3600;
 

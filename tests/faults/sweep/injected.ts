@@ -1,5 +1,5 @@
 import { mock } from 'node:test';
-import { LocalStorage, localKind } from '../../../src/storage/local.ts';
+import { LocalStorage, localKind } from '../../../src/storage/local/storage.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
 import { type FaultPlan, FaultyStorage, RecentWrites } from '../../../src/storage/wrap/faulty.ts';
 import { RetriedStorage } from '../../../src/storage/wrap/retry.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { SILENT } from '../../../src/base/progress.ts';
-import { type BackupResult, backupDatabase } from '../../../src/operations/backup/index.ts';
-import { type CopyResult, copy } from '../../../src/operations/copy/index.ts';
-import { openRepository, planOf } from '../../../src/operations/open.ts';
-import { type PruneResult, prune } from '../../../src/operations/prune.ts';
+import { type BackupResult, backupDatabase } from '../../../src/operations/backup/backup.ts';
+import { type CopyResult, copy } from '../../../src/operations/copy/copy.ts';
+import { openRepository, planOf } from '../../../src/operations/open/open.ts';
+import { type PruneResult, prune } from '../../../src/operations/prune/prune.ts';
 import type { Manifest } from '../../../src/repository/manifest.ts';
 import { freshDatabase, query } from '../../support/databases.ts';
 import { server } from '../../support/servers.ts';

@@ -1,0 +1,183 @@
+/**
+ * Holds: while there is one on a snapshot, nothing ends that snapshot. docs/format.md ("Holds") says what they are,
+ * docs/recovery.md ("Holds") why a hold that was placed can't be overtaken by a forgetting.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { TidemarkError, usageError } from '../../base/errors.ts';
+import { unlessMissing } from '../../storage/object.ts';
+import { listNames } from '../format/objectNames.ts';
+import { newSessionId, snapshotOf } from '../manifest.ts';
+import type { Repository } from '../repository.ts';
+import { runningSessions } from './lease.ts';
+
+/** What somebody said when they placed a hold. */
+export interface HoldText {
+  reason: string;
+  /** ISO 8601; null: until it is released. */
+  until: string | null;
+  /** Who, as the machine knew. */
+  by: string;
+}
+
+/** One hold on one snapshot; what it says is null where its object can't be read. */
+export interface Hold {
+  id: string;
+  reason: string | null;
+  /** ISO 8601, the storage's clock. */
+  since: string | null;
+  until: string | null;
+  by: string | null;
+  /** It no longer holds, by the storage's clock. One that can't be read never expires. */
+  expired: boolean;
+}
+
+/** The JSON of `holds/<snapshot>/<id>`. */
+interface HoldContent extends HoldText {
+  format: 1;
+  since: string;
+}
+
+/** The lease that is held while snapshots are forgotten. */
+export const FORGET_LEASE = 'forget';
+
+/** How long whoever places a hold waits for a forgetting that is under way. */
+export interface Patience {
+  tries: number;
+  pause(): Promise<unknown>;
+}
+
+const PATIENT: Patience = { tries: 120, pause: () => delay(500) };
+
+/** All holds by snapshot, oldest first; or those of one snapshot. */
+export async function readHolds(
+  repository: Repository,
+  now: Date,
+  snapshot?: string,
+): Promise<Map<string, Hold[]>> {
+  const { storage } = repository;
+  const prefix = snapshot === undefined ? 'holds/' : `holds/${snapshot}/`;
+  const holds = new Map<string, Hold[]>();
+  for (const name of await listNames(storage, prefix)) {
+    const [, of = '', id = ''] = name.split('/');
+    const hold = await readHold(repository, name, id, now);
+    if (hold) holds.set(of, [...(holds.get(of) ?? []), hold]);
+  }
+  return holds;
+}
+
+/** Undefined where it was released meanwhile. */
+async function readHold(
+  repository: Repository,
+  name: string,
+  id: string,
+  now: Date,
+): Promise<Hold | undefined> {
+  const sealed = await repository.storage.get(name).catch(unlessMissing).catch(unlessFault);
+  const content = sealed && opened(repository, name, sealed);
+  // Damaged, of a later version, or under a newer key: whoever placed it meant the snapshot to stay.
+  if (content === null) return { id, reason: null, since: null, until: null, by: null, expired: false };
+  if (content === undefined) return undefined;
+  const { reason, since, until, by } = content;
+  // A date that is none compares false: it holds.
+  const expired = until !== null && Date.parse(until) <= now.getTime();
+  return { id, reason, since, until, by, expired };
+}
+
+/** For a `catch`: what is wrong with the object itself is null. */
+function unlessFault(error: unknown): null {
+  if (error instanceof TidemarkError && error.kind === 'fault') return null;
+  throw error;
+}
+
+/** Null where it can't be opened, or is not understood. */
+function opened({ keys, storage }: Repository, name: string, sealed: Buffer): HoldContent | null {
+  try {
+    const content = keys.open(name, sealed, `${name} in ${storage.place}`) as HoldContent;
+    return content.format === 1 && typeof content.reason === 'string' ? content : null;
+  } catch (error) {
+    if (error instanceof TidemarkError) return null;
+    throw error;
+  }
+}
+
+/** Those that hold. */
+export function standing(holds: readonly Hold[] | undefined): Hold[] {
+  return (holds ?? []).filter(hold => !hold.expired);
+}
+
+/**
+ * Places a hold. When this returns, nothing that keeps to docs/recovery.md ends the snapshot before the hold is released
+ * or expires. Throws SNAPSHOT_GONE where the snapshot was forgotten meanwhile, UNTIL_PAST, and HOLD_UNCERTAIN where a
+ * forgetting is under way that takes too long: then the hold stands, but may have come too late.
+ */
+export async function placeHold(
+  repository: Repository,
+  snapshot: string,
+  text: HoldText,
+  patience: Patience = PATIENT,
+): Promise<Hold> {
+  const { storage, keys } = repository;
+  const now = await storage.now();
+  if (text.until !== null && !(Date.parse(text.until) > now.getTime())) {
+    throw usageError('UNTIL_PAST', `${text.until} has gone by`, 'name a later date, or none');
+  }
+  const id = newSessionId(now);
+  const name = `holds/${snapshot}/${id}`;
+  const content: HoldContent = { format: 1, ...text, since: now.toISOString() };
+  await storage.put(name, [keys.seal(name, content)]);
+  await outwait(repository, snapshot, patience);
+  if (!(await isThere(repository, snapshot))) {
+    await storage.remove(name);
+    throw usageError(
+      'SNAPSHOT_GONE',
+      `snapshot ${snapshot} is not in ${storage.place} any more`,
+      "'tidemark list' shows the snapshots",
+    );
+  }
+  return { id, ...text, since: content.since, expired: false };
+}
+
+/** Until no forgetting is under way that may have looked for holds before this one was there. */
+async function outwait(repository: Repository, snapshot: string, patience: Patience): Promise<void> {
+  const { storage } = repository;
+  const started = new Set(await runningSessions(storage, FORGET_LEASE));
+  for (let tried = 0; started.size > 0; tried++) {
+    if (tried === patience.tries) {
+      throw new TidemarkError(
+        'HOLD_UNCERTAIN',
+        `snapshot ${snapshot} is held in ${storage.place}, but a 'tidemark forget' or prune that started earlier is still running and may still remove it`,
+        `wait for it to finish, then run 'tidemark show ${snapshot}'; the lease of a run that was killed expires within 30 minutes`,
+      );
+    }
+    await patience.pause();
+    const running = new Set(await runningSessions(storage, FORGET_LEASE));
+    for (const session of started) if (!running.has(session)) started.delete(session);
+  }
+}
+
+async function isThere(repository: Repository, snapshot: string): Promise<boolean> {
+  return (await repository.snapshotNames()).some(name => snapshotOf(name) === snapshot);
+}
+
+/** Releases one hold. From then on it no longer holds, also where it could not be read. */
+export async function releaseHold(repository: Repository, snapshot: string, id: string): Promise<void> {
+  await repository.storage.remove(`holds/${snapshot}/${id}`);
+}
+
+/** Throws SNAPSHOT_HELD where one of these holds. */
+export function refuseHeld(snapshot: string, holds: readonly Hold[] | undefined, place: string): void {
+  const [hold, ...more] = standing(holds);
+  if (!hold) return;
+  const others = more.length > 0 ? `, and ${more.length} more` : '';
+  throw usageError(
+    'SNAPSHOT_HELD',
+    `snapshot ${snapshot} in ${place} is ${holdText(hold)}${others}`,
+    `it stays until it is released: tidemark release ${snapshot}`,
+  );
+}
+
+/** `held until 2027-01-31: case 17`. */
+export function holdText({ id, reason, until }: Hold): string {
+  if (reason === null) return `held by ${id}, which can't be read`;
+  return `held${until === null ? '' : ` until ${until.slice(0, 16).replace('T', ' ')}`}: ${reason}`;
+}

@@ -1,0 +1,215 @@
+import { hash } from 'node:crypto';
+import { faultError } from '../../base/errors.ts';
+import { release } from '../../base/release.ts';
+import { DAMAGE_HINT } from '../../storage/damage.ts';
+import type { Storage } from '../../storage/storage.ts';
+import type { ListRef } from '../format/chunkList.ts';
+import { type ChunkList, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } from '../format/pack.ts';
+import { packName } from '../format/packName.ts';
+import { openSegment, SEGMENT_KIND, type SegmentKind } from '../format/seal.ts';
+import type { RepositoryKeys } from '../keys/keys.ts';
+import type { Manifest } from '../manifest.ts';
+
+/** Opened segments kept, so that chunks from a few places in turn don't open each segment again and again. */
+const SEGMENTS_KEPT = 4;
+/** Of the key that is hashed behind each chunk. */
+const KEY_BYTES = 32;
+/** Pack directories kept (a few KiB each). */
+const DIRECTORIES_KEPT = 256;
+/** Read at the end of a pack in one go: trailer and, nearly always, the whole directory. */
+const TAIL_BYTES = 8192;
+
+/** What is needed to read a snapshot's packs; plain data, for worker threads. */
+export interface PackTable {
+  sessions: Manifest['sessions'];
+  epochs?: Manifest['epochs'];
+  packs: Manifest['packs'];
+}
+
+interface OpenPack {
+  key: Buffer;
+  segments: PlacedSegment[];
+}
+
+/** Reads streams of one snapshot. What it gives was unsealed, and each chunk's id recomputed if `verifyIds`. */
+export class SnapshotReader {
+  readonly #storage: Storage;
+  readonly #keys: RepositoryKeys;
+  readonly #table: PackTable;
+  readonly #sizes = new Map<string, number>();
+  readonly #packs = new Map<string, Promise<OpenPack>>();
+  readonly #segments = new Map<string, Promise<Buffer>>();
+  /** Chunk id keys by epoch. */
+  readonly #idKeys = new Map<number, Buffer>();
+  readonly #verifyIds: boolean;
+  readonly #behind = Buffer.alloc(KEY_BYTES);
+  /** Bytes read from the storage. */
+  bytesRead = 0;
+
+  constructor(storage: Storage, keys: RepositoryKeys, table: PackTable, options: { verifyIds: boolean }) {
+    this.#storage = storage;
+    this.#keys = keys;
+    this.#table = table;
+    for (const [session, number, sizeBytes] of table.packs)
+      this.#sizes.set(packName(session, number), sizeBytes);
+    this.#verifyIds = options.verifyIds;
+  }
+
+  async list(ref: ListRef, where: string): Promise<ChunkList> {
+    return decodeChunkList(await this.encodedList(ref), where);
+  }
+
+  async encodedList(ref: ListRef): Promise<Buffer> {
+    if ('list' in ref) return Buffer.from(ref.list, 'base64url');
+    return this.#segment(ref.at[0], ref.at[1], ref.at[2], SEGMENT_KIND.list);
+  }
+
+  /** A short stream as one buffer. */
+  async whole(ref: ListRef, where: string): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.stream(await this.list(ref, where), where)) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  /** The stream's bytes, in pieces that may be views of a segment: use them before asking for the next. */
+  async *stream(list: ChunkList, where: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    for (let at = 0; at < list.count; ) {
+      signal?.throwIfAborted();
+      const end = runEnd(list, at);
+      this.#prefetch(list, end);
+      const pack = list.packs[list.pack[at]!]!;
+      const segment = await this.#segment(pack.session, pack.number, list.segment[at]!, SEGMENT_KIND.data);
+      const from = list.offset[at]!;
+      const to = list.offset[end - 1]! + list.length[end - 1]!;
+      if (to > segment.length) throw outside(where);
+      if (this.#verifyIds) this.#verify(list, at, end, segment, where);
+      yield segment.subarray(from, to);
+      at = end;
+    }
+  }
+
+  /** Starts to read the next run's segment; its error, if any, comes when it is asked for. */
+  #prefetch(list: ChunkList, at: number): void {
+    if (at >= list.count) return;
+    const pack = list.packs[list.pack[at]!]!;
+    this.#segment(pack.session, pack.number, list.segment[at]!, SEGMENT_KIND.data).catch(() => {});
+  }
+
+  #idKey(session: string): Buffer {
+    const keys = this.#keys.of(this.#table, session);
+    let key = this.#idKeys.get(keys.epoch);
+    if (!key) {
+      key = keys.chunkIdKey();
+      this.#idKeys.set(keys.epoch, key);
+    }
+    return key;
+  }
+
+  #verify(list: ChunkList, at: number, end: number, segment: Buffer, where: string): void {
+    const room = withRoom(segment);
+    const idKey = this.#idKey(list.packs[list.pack[at]!]!.session);
+    for (let i = at; i < end; i++) {
+      const from = list.offset[i]!;
+      const to = from + list.length[i]!;
+      // The key is hashed behind the chunk: written over what follows there, which is put back at once.
+      room.copy(this.#behind, 0, to, to + KEY_BYTES);
+      idKey.copy(room, to);
+      const id = hash('sha256', room.subarray(from, to + KEY_BYTES), 'latin1' as 'hex');
+      this.#behind.copy(room, to);
+      if (!isId(list.ids, i, id)) {
+        throw faultError('CHUNK_WRONG', `chunk ${i} of ${where} is not the one that was stored`, DAMAGE_HINT);
+      }
+    }
+  }
+
+  #segment(session: string, number: number, index: number, kind: SegmentKind): Promise<Buffer> {
+    const name = `${packName(session, number)}#${index}`;
+    const known = this.#segments.get(name);
+    if (known) {
+      this.#segments.delete(name);
+      this.#segments.set(name, known);
+      return known;
+    }
+    const reading = this.#readSegment(session, number, index, kind);
+    this.#segments.set(name, reading);
+    if (this.#segments.size > SEGMENTS_KEPT) this.#segments.delete(this.#segments.keys().next().value!);
+    return reading;
+  }
+
+  async #readSegment(session: string, number: number, index: number, kind: SegmentKind): Promise<Buffer> {
+    const name = packName(session, number);
+    const pack = await this.#openPack(session, number);
+    const where = `segment ${index} of packs/${name}`;
+    const placed = pack.segments[index];
+    if (!placed || placed.kind !== kind) throw outside(where);
+    const sealed = await this.#get(name, placed.offset, placed.storedBytes);
+    const content = openSegment(pack.key, index, kind, sealed, placed.plainBytes, where);
+    release(sealed);
+    return content;
+  }
+
+  #openPack(session: string, number: number): Promise<OpenPack> {
+    const name = packName(session, number);
+    let pack = this.#packs.get(name);
+    if (!pack) {
+      pack = this.#readDirectory(session, number);
+      this.#packs.set(name, pack);
+      if (this.#packs.size > DIRECTORIES_KEPT) this.#packs.delete(this.#packs.keys().next().value!);
+    }
+    return pack;
+  }
+
+  async #readDirectory(session: string, number: number): Promise<OpenPack> {
+    const name = packName(session, number);
+    const salt = this.#table.sessions[session];
+    const sizeBytes = this.#sizes.get(name);
+    if (salt === undefined || sizeBytes === undefined) throw outside(`packs/${name}`);
+    const key = this.#keys.of(this.#table, session).pack(session, number, Buffer.from(salt, 'hex'));
+    const tailBytes = Math.min(TAIL_BYTES, sizeBytes);
+    let tail = await this.#get(name, sizeBytes - tailBytes, tailBytes);
+    const { storedBytes, plainBytes } = parseTrailer(tail, `packs/${name}`);
+    const needed = storedBytes + PACK_TRAILER_BYTES;
+    if (needed > sizeBytes) throw outside(`packs/${name}`);
+    if (needed > tailBytes) tail = await this.#get(name, sizeBytes - needed, needed);
+    const sealed = tail.subarray(tail.length - needed, tail.length - PACK_TRAILER_BYTES);
+    return { key, segments: openDirectory(key, sealed, plainBytes, sizeBytes, `packs/${name}`) };
+  }
+
+  async #get(name: string, offset: number, length: number): Promise<Buffer> {
+    const bytes = await this.#storage.get(`packs/${name}`, { offset, length });
+    this.bytesRead += length;
+    return bytes;
+  }
+}
+
+/** The segment with room for a key behind it: its own memory where that is longer, else a copy. */
+function withRoom(segment: Buffer): Buffer {
+  const needed = segment.length + KEY_BYTES;
+  if (segment.byteOffset + needed > segment.buffer.byteLength) return Buffer.concat([segment], needed);
+  return Buffer.from(segment.buffer, segment.byteOffset, needed);
+}
+
+function isId(ids: Uint8Array, index: number, id: string): boolean {
+  const from = index * ID_BYTES;
+  for (let i = 0; i < ID_BYTES; i++) if (ids[from + i] !== id.charCodeAt(i)) return false;
+  return true;
+}
+
+/** Chunks [at, end) lie one behind the other in one segment. */
+function runEnd(list: ChunkList, at: number): number {
+  let end = at + 1;
+  while (
+    end < list.count &&
+    list.pack[end] === list.pack[at] &&
+    list.segment[end] === list.segment[at] &&
+    list.offset[end] === list.offset[end - 1]! + list.length[end - 1]!
+  ) {
+    end++;
+  }
+  return end;
+}
+
+function outside(where: string): Error {
+  return faultError('PLACE_WRONG', `${where} is named by a snapshot but is not there`, DAMAGE_HINT);
+}
