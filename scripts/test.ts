@@ -16,11 +16,11 @@ const FILE_LIMIT_MS = 420_000;
 const SLOWEST = [
   'tests/faults/sweep.test.ts',
   'tests/faults/kill.test.ts',
-  'tests/databaseProperties.test.ts',
-  'tests/loadOrder.test.ts',
-  'tests/versions.test.ts',
-  'tests/roundtrip.test.ts',
-  'tests/cli.test.ts',
+  'tests/restore/databaseProperties.test.ts',
+  'tests/restore/loadOrder.test.ts',
+  'tests/restore/versions.test.ts',
+  'tests/restore/roundtrip.test.ts',
+  'tests/cli/cli.test.ts',
 ];
 /** Each file has servers of its own beside it. */
 const FILES_AT_ONCE = Math.max(1, Math.min(4, availableParallelism()));
