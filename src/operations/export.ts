@@ -1,14 +1,14 @@
 import type { Writable } from 'node:stream';
 import type { Reporter } from '../base/progress.ts';
-import type { Part } from '../capture/part.ts';
+import { describePart } from '../capture/logical/part.ts';
 import type { ArchiveEntry } from '../postgres/archive/entry.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
 import { quoteQualified } from '../postgres/archive/quote.ts';
 import { selectEntries } from '../postgres/archive/select.ts';
-import type { PartRecord } from '../repository/manifest.ts';
+import { readPart } from '../repository/read/partReader.ts';
 import type { ExportFormat } from '../restore/export/format.ts';
 import { exportTo } from '../restore/export/index.ts';
-import { partsByEntry } from '../restore/parts.ts';
+import { partsByEntry, type StoredPart } from '../restore/parts.ts';
 import { holdersOfLargeObjects } from '../restore/table/lost.ts';
 import type { OpenSnapshot } from './open/openSnapshot.ts';
 import { requireMatches } from './open/tablePatterns.ts';
@@ -63,7 +63,9 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportResu
       archive: snapshot.archive,
       select: new Set(entries.map(entry => entry.dumpId)),
       parts: entry => partsOf(entry) ?? [],
-      source: { read: (part, abort) => read(snapshot, part as PartRecord, abort) },
+      source: {
+        read: (part, abort) => readPart(snapshot.reader, part as StoredPart, describePart(part), abort),
+      },
       signal,
       progress: bytes => reporter.advance(bytes),
     },
@@ -80,7 +82,7 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportResu
     seconds: (performance.now() - started) / 1000,
     leftOut: [
       ...leftOut.map(({ entry, reason }) => `${entry.desc} ${entry.tag}: ${reason}`),
-      ...(tables && snapshot.manifest.counts.largeObjects > 0 ? unlikeTables(snapshot, rows) : []),
+      ...(tables && snapshot.manifest.source.largeObjects > 0 ? unlikeTables(snapshot, rows) : []),
       ...(format.rowsOnly ? [`${unlikeRows(selected.entries)}: ${format.name} has rows of tables only`] : []),
     ],
   };
@@ -104,14 +106,4 @@ function unlikeTables({ archive }: OpenSnapshot, rows: readonly ArchiveEntry[]):
   return [
     `large objects: they are not part of a table, and rows of ${names} may name some; a whole export has them`,
   ];
-}
-
-async function* read(
-  { reader }: OpenSnapshot,
-  part: Part & PartRecord,
-  signal?: AbortSignal,
-): AsyncGenerator<Buffer> {
-  const where =
-    part.kind === 'rows' ? `table ${quoteQualified(part.schema, part.table)}` : 'the large objects';
-  yield* reader.stream(await reader.list(part, where), where, signal);
 }

@@ -1,4 +1,5 @@
 import { failureOf, type TidemarkError } from '../base/errors.ts';
+import { logicalFacts } from '../capture/logical/part.ts';
 import { isAhead } from '../repository/clock.ts';
 import { type Hold, readHolds } from '../repository/guards/holds.ts';
 import { type Manifest, snapshotOf } from '../repository/manifest.ts';
@@ -154,7 +155,8 @@ class Listing {
     if (known !== undefined) return known;
     const { database: only } = this.#options;
     const part = partOf(manifest);
-    const { tables, rows, bytesRead, bytesAdded } = counts;
+    const { bytesRead, bytesAdded } = counts;
+    const { tables, rows } = logicalFacts(manifest).source;
     const fresh: ListedSnapshot | null =
       only !== undefined && database !== only
         ? null

@@ -1,31 +1,39 @@
 import { randomBytes } from 'node:crypto';
 import type { ListRef } from './format/chunkList.ts';
 
-/** docs/format.md, "Manifests". */
+/** docs/format.md, "Manifests". What a kind of capture says in `scope`, `source` and its parts' `facts` means nothing here. */
 export interface Manifest {
   format: 1;
+  /** How it was captured. */
+  kind: string;
   snapshot: string;
   database: string;
   plan: string | null;
-  kind: 'logical';
   started: string;
   finished: string;
   base: string | null;
   tool: string;
-  pgDump: string;
-  source: SourceFacts;
-  scope: Scope;
+  scope: object;
+  source: object;
   counts: Counts;
   sessions: Record<string, string>;
   /** Of sessions whose epoch is not 0. */
   epochs?: Record<string, number>;
   packs: [session: string, number: number, sizeBytes: number][];
   usage?: Usage;
-  streams: { archive: ListRef; globals: ListRef; parts: ListRef };
+  streams: Streams;
   /** Only where another session than the snapshot's own wrote it: it was copied from another repository. */
   copied?: CopyFacts;
   /** Only in revisions. */
   revised?: RevisionFacts;
+}
+
+/** By name: the list of parts, and the kind's own. */
+export type Streams = { parts: ListRef } & Record<string, ListRef>;
+
+/** The names of a manifest's streams but the list of parts. */
+export function ownStreams({ streams }: Pick<Manifest, 'streams'>): string[] {
+  return Object.keys(streams).filter(name => name !== 'parts');
 }
 
 /** What a revision says of itself. docs/format.md, "Revisions". */
@@ -50,35 +58,8 @@ export interface CopyFacts {
   tool: string;
 }
 
-export interface SourceFacts {
-  database: string;
-  host: string;
-  serverVersion: string;
-  serverVersionNum: number;
-  encoding: string;
-  collate: string;
-  ctype: string;
-  localeProvider: string;
-  icuLocale: string | null;
-  sizeBytes: number;
-}
-
-export interface Scope {
-  tables: string[];
-  excludeTables: string[];
-  schemaOnly: boolean;
-  dataOnly: boolean;
-  rolePasswords: boolean;
-  /** Only where less was asked for by hand than the plan captures. */
-  narrowed?: true;
-  /** Entries of the archive (dumpIds) that need a table that was left out, each with its name; a restore leaves them out. */
-  needsExcluded?: [dumpId: number, needs: string][];
-}
-
 export interface Counts {
-  tables: number;
-  rows: number;
-  largeObjects: number;
+  parts: number;
   bytesRead: number;
   bytesAdded: number;
   chunks: number;
@@ -92,17 +73,26 @@ export interface Usage {
   packs: [usedBytes: number, plainBytes: number][];
 }
 
-/** One line of the `parts` stream: what the capture said of a part, and where its bytes are. */
-export type PartRecord = {
-  kind: 'rows' | 'largeObjects';
-  oid: string;
-  schema: string;
-  table: string;
+/** What a part is called; no two of a snapshot have one name. Of one group, those that overlap are likely to share chunks. */
+export interface PartName {
+  group: string;
   from: number;
+  /** Null: to the end. */
   to: number | null;
-  rows: number;
-  bytes: number;
-} & ListRef;
+}
+
+/** A part's name as one text. */
+export function partKey({ group, from, to }: PartName): string {
+  return JSON.stringify([group, from, to]);
+}
+
+/** One line of the `parts` stream: what the capture said of a part, and where its bytes are. */
+export type PartRecord = PartName & { rows: number; bytes: number; facts: object } & ListRef;
+
+/** Where the bytes of a part are. */
+export function refOf(part: ListRef): ListRef {
+  return 'at' in part ? { at: part.at } : { list: part.list };
+}
 
 /** `20261121-095747123-3f9c2a7b`: sorts by time to the millisecond; two runs in the same one still differ. */
 export function newSessionId(now: Date): string {

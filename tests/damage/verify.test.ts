@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { SILENT } from '../../src/base/progress.ts';
+import type { SourceFacts } from '../../src/capture/logical/part.ts';
 import { backupDatabase } from '../../src/operations/backup/backup.ts';
 import { type VerifyResult, verify } from '../../src/operations/verify/verify.ts';
 import { newKeyText } from '../../src/repository/keys/keyText.ts';
@@ -116,9 +117,10 @@ async function faultsOf(id: string): Promise<[code: string, tables: string[]][]>
   return faults.map(({ code, tables }) => [code, tables]);
 }
 
-const table = (name: string) => parts.find(part => part.table === name)!;
+const isOf = ({ group }: PartRecord, name: string) => group === `rows public.${name}`;
+const table = (name: string) => parts.find(part => isOf(part, name))!;
 const changed = (name: string, change: Partial<PartRecord>) =>
-  parts.map(part => (part.table === name ? ({ ...part, ...change } as PartRecord) : part));
+  parts.map(part => (isOf(part, name) ? ({ ...part, ...change } as PartRecord) : part));
 
 test('rows are counted, line ends in values are none', async () => {
   const { ok, snapshots } = await verified();
@@ -135,15 +137,21 @@ test('the same parts in another order are the same', async () => {
 
 test('rows and bytes that are not there', async () => {
   const { rows, bytes } = table('items');
+  const facts = sound.source as SourceFacts;
   const counts = (change: object) => ({ counts: { ...sound.counts, ...change } });
-  const more = await fabricate(changed('items', { rows: rows + 1 }), counts({ rows: sound.counts.rows + 1 }));
+  const source = (change: object) => ({ source: { ...sound.source, ...change } });
+  const more = await fabricate(changed('items', { rows: rows + 1 }), source({ rows: facts.rows + 1 }));
   assert.deepEqual(await faultsOf(more), [['ROWS_WRONG', ['public.items']]]);
   const shorter = (await faultsOf(await fabricate(changed('items', { bytes: bytes - 1 })))).map(
     ([code]) => code,
   );
   assert.ok(shorter.includes('BYTES_WRONG'));
-  for (const name of ['rows', 'tables', 'largeObjects', 'bytesRead', 'chunks'] as const) {
+  for (const name of ['parts', 'bytesRead', 'chunks'] as const) {
     const id = await fabricate(parts, counts({ [name]: sound.counts[name] + 1 }));
+    assert.deepEqual(await faultsOf(id), [['COUNTS_WRONG', []]], name);
+  }
+  for (const name of ['rows', 'tables', 'largeObjects'] as const) {
+    const id = await fabricate(parts, source({ [name]: facts[name] + 1 }));
     assert.deepEqual(await faultsOf(id), [['COUNTS_WRONG', []]], name);
   }
 });
@@ -151,13 +159,13 @@ test('rows and bytes that are not there', async () => {
 test('tables without parts, parts without tables, and page ranges with gaps', async () => {
   const codes = async (lines: PartRecord[]) =>
     (await faultsOf(await fabricate(lines))).filter(([code]) => code !== 'COUNTS_WRONG');
-  assert.deepEqual(await codes(parts.filter(part => part.table !== 'none')), [
+  assert.deepEqual(await codes(parts.filter(part => !isOf(part, 'none'))), [
     ['ROWS_MISSING', ['public.none']],
   ]);
-  assert.deepEqual(await codes(parts.filter(part => part.kind === 'rows')), [
+  assert.deepEqual(await codes(parts.filter(part => part.group !== 'large objects')), [
     ['ROWS_MISSING', ['large objects']],
   ]);
-  assert.deepEqual(await codes(changed('orders', { oid: '1' })), [
+  assert.deepEqual(await codes(changed('orders', { facts: { ...table('orders').facts, oid: '1' } })), [
     ['PART_STRAY', ['public.orders']],
     ['ROWS_MISSING', ['public.orders']],
   ]);
@@ -167,7 +175,7 @@ test('tables without parts, parts without tables, and page ranges with gaps', as
 });
 
 test('a chunk list of one table in place of another’s', async () => {
-  const { kind: _, ...other } = table('orders');
+  const other = table('orders');
   const ref = 'at' in other ? { at: other.at, list: undefined } : { list: other.list, at: undefined };
   const lines = changed('items', ref as Partial<PartRecord>);
   const tables = new Map(await faultsOf(await fabricate(lines)));

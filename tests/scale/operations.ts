@@ -8,6 +8,7 @@ import { hold } from '../../src/operations/hold.ts';
 import { listKeys } from '../../src/operations/key/list.ts';
 import { openRepository } from '../../src/operations/open/open.ts';
 import { openPlaces, readGiven } from '../../src/operations/open/snapshots.ts';
+import { isWhole } from '../../src/operations/open/wholeness.ts';
 import { forget } from '../../src/operations/prune/forget.ts';
 import { type PruneResult, prune } from '../../src/operations/prune/prune.ts';
 import { show } from '../../src/operations/show/show.ts';
@@ -59,7 +60,9 @@ async function look(strategy: Strategy, database: string): Promise<{ found: numb
   const started = await storage.now();
   const id = newSessionId(started);
   const lease = await Lease.take(storage, id, 'backup');
-  const session = await WritingSession.begin({ repository, id, database, started, jobs: 2, level: 2 });
+  const session = await WritingSession.begin({
+    ...{ repository, id, database, started, isWhole, jobs: 2, level: 2 },
+  });
   await lease.hold();
   await lease.release();
   return { found: session.previous ? 1 : 0 };

@@ -20,7 +20,7 @@ const DATABASES = 50;
 export const REAL_DATABASE = 'db';
 const EVERY_MS = 72_000;
 const PACK_BYTES = 16_777_216;
-const GOLDEN = join(import.meta.dirname, '../compat/2026-11-format-1');
+const GOLDEN = join(import.meta.dirname, '../compat/2026-12-format-1');
 /** When the first real snapshot was taken; the two lie within seconds. */
 const REAL_AT = Date.parse('2026-11-21T14:49:06.256Z');
 /** Snapshots of other databases that are newer than the real ones. */
@@ -99,7 +99,7 @@ export class World {
       ...{ format: 1, snapshot: of(i), database, plan: `hourly-${database}`, kind: 'logical' },
       ...{ started: this.time(i).toISOString(), finished: new Date(this.#time(i) + 60_000).toISOString() },
       base: i >= DATABASES ? of(i - DATABASES) : null,
-      ...{ tool: '0.1.0', pgDump: '18.1' },
+      tool: '0.1.0',
       source: {
         ...{ database, host: 'db.example.com:5432', serverVersion: '18.1', serverVersionNum: 180001 },
         ...{
@@ -110,12 +110,11 @@ export class World {
           icuLocale: null,
         },
         sizeBytes: bytes * 2,
+        ...{ pgDump: 'native 18.1', tables, rows, largeObjects: 0 },
       },
       scope: { tables: [], excludeTables: [], schemaOnly: false, dataOnly: false, rolePasswords: true },
       counts: {
-        tables,
-        rows,
-        largeObjects: 0,
+        parts: tables,
         bytesRead: bytes,
         bytesAdded: 9_000_000,
         chunks,

@@ -1,7 +1,13 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { decodeChunkList } from '../../src/repository/format/chunkList.ts';
 import { Lease } from '../../src/repository/guards/lease.ts';
-import { type Manifest, manifestName, newSessionId, type PartRecord } from '../../src/repository/manifest.ts';
+import {
+  type Manifest,
+  manifestName,
+  newSessionId,
+  ownStreams,
+  type PartRecord,
+} from '../../src/repository/manifest.ts';
 import { partLines, readParts } from '../../src/repository/read/parts.ts';
 import { SnapshotReader } from '../../src/repository/read/reader.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -68,13 +74,13 @@ export async function readBack(repository: Repository, manifest: Manifest): Prom
   const reader = new SnapshotReader(storage, keys, manifest, { verifyIds: true });
   const blocks: Blocks = {};
   for (const part of await readParts(reader, manifest)) {
-    const name = part.table;
+    const name = part.group;
     const bytes = await reader.whole(part, name);
     blocks[name] = bytes.toString('latin1', 0, bytes.indexOf(0));
     if (!bytes.equals(bytesOf(blocks[name]))) throw new Error(`block ${name} came back changed`);
   }
-  for (const name of ['archive', 'globals'] as const)
-    if (!(await reader.whole(manifest.streams[name], name)).equals(ARCHIVE))
+  for (const name of ownStreams(manifest))
+    if (!(await reader.whole(manifest.streams[name]!, name)).equals(ARCHIVE))
       throw new Error(`the ${name} came back changed`);
   return blocks;
 }
@@ -105,7 +111,7 @@ async function knownParts(
   const known = new Map<string, (() => Promise<Buffer>)[]>();
   const add = (reader: SnapshotReader, parts: readonly PartRecord[]) => {
     for (const part of parts)
-      known.set(part.table, [...(known.get(part.table) ?? []), () => reader.encodedList(part)]);
+      known.set(part.group, [...(known.get(part.group) ?? []), () => reader.encodedList(part)]);
   };
   const readerOf = (table: Manifest | UnfinishedContent) =>
     new SnapshotReader(storage, keys, table, { verifyIds: false });
@@ -153,11 +159,7 @@ async function write(
   for (const [name, text] of Object.entries(blocks)) {
     const bytes = bytesOf(text);
     const ref = await put(name, bytes);
-    lines.push({
-      ...{ kind: 'rows', oid: '1', schema: 's', table: name, from: 0, to: null, rows: 0 },
-      bytes: bytes.length,
-      ...ref,
-    });
+    lines.push({ group: name, from: 0, to: null, rows: 0, bytes: bytes.length, facts: {}, ...ref });
     writer.flush(); // a pack for each block, so that snapshots share some and not others
   }
   const ownPacks = { session, salt, epoch: own.epoch };
@@ -180,6 +182,7 @@ async function write(
     database: DATABASE,
     plan: null,
     kind: 'logical',
+    source: {},
     started,
     scope: { tables: [], excludeTables: [], schemaOnly: false, dataOnly: false, rolePasswords: false },
     base: previous?.snapshot ?? null,

@@ -1,6 +1,6 @@
 import { quoteLiteral, quoteName } from '../../postgres/session.ts';
-import type { PartName } from '../part.ts';
 import type { ServerFacts, SourceTable } from './anchor.ts';
+import type { PartSubject } from './part.ts';
 import { lockName } from './tableLocks.ts';
 
 /** A part of a big table has about this many bytes on the server, TOAST included. */
@@ -11,9 +11,7 @@ const PART_PAGES_MIN = 64;
 const PIECE_BYTES = 256 << 10;
 
 /** A part and the statement that reads it. */
-export interface PartJob extends PartName {
-  /** Of the table; the archive's TABLE DATA entry has it too. Empty for large objects. */
-  oid: string;
+export interface PartJob extends PartSubject {
   sql: string;
   /** What LOCK TABLE names, for rows. */
   lock?: string;
@@ -91,7 +89,7 @@ function rangeStatement(table: SourceTable, from: number, to: number | null): st
   return `COPY (SELECT ${table.columns} FROM ONLY ${nameOf(table)} WHERE ctid >= '(${from},0)'${end}) TO STDOUT`;
 }
 
-/** The part of one batch of large objects; src/capture/part.ts describes its bytes. */
+/** The part of one batch of large objects; src/capture/logical/part.ts describes its bytes. */
 export function largeObjectPart(oids: string[], batch: number): PartJob {
   const list = quoteLiteral(`{${oids.join(',')}}`);
   return {

@@ -1,5 +1,6 @@
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import { logicalFacts } from '../../capture/logical/part.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { requireClock } from '../../repository/clock.ts';
 import { DEFAULT_LEVEL } from '../../repository/format/seal.ts';
@@ -295,6 +296,7 @@ class PlanRun {
 
 function result(manifest: Manifest, copies: BackupResult['copies']): BackupResult {
   const { counts } = manifest;
+  const { source } = logicalFacts(manifest);
   return {
     snapshot: manifest.snapshot,
     database: manifest.database,
@@ -302,9 +304,9 @@ function result(manifest: Manifest, copies: BackupResult['copies']): BackupResul
     started: manifest.started,
     finished: manifest.finished,
     seconds: (Date.parse(manifest.finished) - Date.parse(manifest.started)) / 1000,
-    tables: counts.tables,
-    rows: counts.rows,
-    largeObjects: counts.largeObjects,
+    tables: source.tables,
+    rows: source.rows,
+    largeObjects: source.largeObjects,
     bytesRead: counts.bytesRead,
     bytesAdded: counts.bytesAdded,
     copies,

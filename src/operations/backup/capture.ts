@@ -5,18 +5,20 @@ import { CAPTURE_SETTINGS, type ServerFacts } from '../../capture/logical/anchor
 import { type BegunCapture, beginCapture } from '../../capture/logical/begin.ts';
 import { explainCaptureError } from '../../capture/logical/explain.ts';
 import { Keeper } from '../../capture/logical/keeper.ts';
+import { describePart, partFacts, partName, type Scope } from '../../capture/logical/part.ts';
 import { type PartJob, partsAtMost } from '../../capture/logical/partition.ts';
 import { LOCK_WAIT_MS } from '../../capture/logical/tableLocks.ts';
-import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { Lease } from '../../repository/guards/lease.ts';
-import { type Manifest, newSessionId, type PartRecord, type Scope } from '../../repository/manifest.ts';
+import { newSessionId, type PartRecord } from '../../repository/manifest.ts';
 import { partLines } from '../../repository/read/parts.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { WrittenStream } from '../../repository/write/chunkWriter.ts';
 import { Crew } from '../../repository/write/crew.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../../repository/write/session.ts';
+import type { LogicalManifest } from '../../restore/manifest.ts';
+import { isWhole } from '../open/wholeness.ts';
 import type { CaptureWorkerData } from './worker.ts';
 
 export interface BackupRequest {
@@ -39,7 +41,7 @@ export interface BackupRequest {
 }
 
 /** One backup of one database into one repository. When it returns, the snapshot exists and everything it needs is stored. */
-export async function backup(request: BackupRequest): Promise<Manifest> {
+export async function backup(request: BackupRequest): Promise<LogicalManifest> {
   const started = new Date();
   const { repository, signal } = request;
   const id = newSessionId(started);
@@ -47,7 +49,7 @@ export async function backup(request: BackupRequest): Promise<Manifest> {
   let session: WritingSession | undefined;
   let run: BackupRun | undefined;
   try {
-    session = await WritingSession.begin({ ...request, id, started });
+    session = await WritingSession.begin({ ...request, isWhole, id, started });
     const backup = new BackupRun(request, session, started);
     run = backup;
     const { scope, settings, lockWaitMs, reporter } = request;
@@ -137,7 +139,7 @@ class BackupRun {
       const written = await this.#crew.run({
         jobs,
         start: anchor.snapshot,
-        previous: job => this.#session.listsOf(job),
+        previous: job => this.#session.listsOf(partName(job)),
         started: (hurry, failed) =>
           keeper.watch({ hurry: oids => hurry(({ oid }) => rankOf(oid, oids)), failed }),
         begun: job => keeper.begun(job),
@@ -166,7 +168,7 @@ class BackupRun {
     return { refs: streams.refs, written: [...written, ...streams.written], parts };
   }
 
-  manifest({ anchor, plan, globals }: BegunCapture, streams: Streams): Manifest {
+  manifest({ anchor, plan, globals }: BegunCapture, streams: Streams): LogicalManifest {
     const { database, settings, scope, version } = this.#request;
     const { id, previous, assembler } = this.#session;
     const { facts } = anchor;
@@ -180,7 +182,6 @@ class BackupRun {
       finished: new Date().toISOString(),
       base: previous?.manifest.snapshot ?? null,
       tool: version,
-      pgDump: plan.pgDump,
       source: {
         database: facts.database,
         host: settings.hosts.map(host => `${host.host}:${host.port}`).join(','),
@@ -192,25 +193,32 @@ class BackupRun {
         localeProvider: facts.localeProvider,
         icuLocale: facts.icuLocale,
         sizeBytes: facts.sizeBytes,
+        pgDump: plan.pgDump,
+        tables: plan.tables,
+        rows: rowsOf(plan.jobs, streams.parts),
+        largeObjects: plan.largeObjects,
+        ...(plan.needsExcluded.length > 0 ? { needsExcluded: plan.needsExcluded } : {}),
       },
       scope: {
         ...scope,
         rolePasswords: globals.passwords,
-        ...(plan.needsExcluded.length > 0 ? { needsExcluded: plan.needsExcluded } : {}),
       },
       counts: {
-        tables: plan.tables,
-        rows: streams.parts.reduce((sum, part) => sum + (part.kind === 'rows' ? part.rows : 0), 0),
-        largeObjects: plan.largeObjects,
+        parts: streams.parts.length,
         bytesRead: total(streams.written, stream => stream.bytes),
         bytesAdded: assembler.storedBytes,
         chunks: total(streams.written, stream => stream.chunks),
         chunksAdded: total(streams.written, stream => stream.chunksAdded),
       },
       ...this.#session.packTable(streams.written),
-      streams: streams.refs,
+      streams: streams.refs as LogicalManifest['streams'],
     };
   }
+}
+
+/** Rows of tables. */
+function rowsOf(jobs: readonly PartJob[], parts: readonly PartRecord[]): number {
+  return jobs.reduce((sum, { kind }, i) => sum + (kind === 'rows' ? parts[i]!.rows : 0), 0);
 }
 
 /** The place in the list; what is not there comes last. */
@@ -226,18 +234,13 @@ function warningsOf({ settings }: BackupRequest, { anchor: { facts }, plan }: Be
 }
 
 function partRecord(job: PartJob, written: WrittenStream): PartRecord {
-  const { kind, oid, schema, table, from, to } = job;
-  return { kind, oid, schema, table, from, to, rows: written.rows, bytes: written.bytes, ...written.ref };
+  const { rows, bytes, ref } = written;
+  return { ...partName(job), rows, bytes, facts: partFacts(job), ...ref };
 }
 
 /** What the error of a worker means, which was at this job. */
 function explainWorker(posted: PostedError, job: PartJob | undefined, database: string): unknown {
-  const what =
-    job?.kind === 'rows'
-      ? `table ${quoteQualified(job.schema, job.table)}`
-      : job
-        ? 'large objects'
-        : 'a worker';
+  const what = job ? describePart(job) : 'a worker';
   const where = `${database}, ${what}`;
   const error = explainCaptureError(receiveError(posted), where);
   if (error instanceof TidemarkError) return error;

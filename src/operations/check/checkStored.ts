@@ -6,12 +6,11 @@ import { missingPacks, newestFirst, type PackSizes } from '../../repository/newe
 import { PackChecks } from '../../repository/packs/packChecks.ts';
 import { OTHER_NAME } from '../../storage/object.ts';
 import type { PassedOver } from '../../storage/storage.ts';
-import { isWhole } from '../../strategy/coverage.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import type { StoredFacts } from '../../watch/newest.ts';
 import { type Finding, Findings, nameSome } from '../finding.ts';
 import type { OpenPlace } from '../open/open.ts';
-import { partOf } from '../open/wholeness.ts';
+import { isWhole, partOf } from '../open/wholeness.ts';
 
 /** What is really in a repository, as far as can be said at little cost: nothing is called right that was not looked at. */
 
@@ -94,7 +93,7 @@ async function lookAtNewest(
           'packs',
           `${snapshot}, the newest of ${database}: its ${manifest.packs.length} packs are there`,
         );
-        if (isWhole(manifest.scope)) newest.set(database, { snapshot, started: new Date(started), plan });
+        if (isWhole(manifest)) newest.set(database, { snapshot, started: new Date(started), plan });
       }
       if (!fault || tried.get(database) === DAMAGED_MAX)
         for (const set of [planned, unplanned]) set.delete(database);

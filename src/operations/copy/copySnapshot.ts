@@ -7,6 +7,7 @@ import {
   type Manifest,
   manifestName,
   newSessionId,
+  ownStreams,
   type PartRecord,
   snapshotOf,
 } from '../../repository/manifest.ts';
@@ -20,6 +21,7 @@ import { shareOf } from '../../storage/index.ts';
 import { unlessMissing } from '../../storage/object.ts';
 import type { OpenPlace } from '../open/open.ts';
 import { whileReading } from '../open/reading.ts';
+import { isWhole } from '../open/wholeness.ts';
 import { UnchangedParts } from './unchanged.ts';
 import type { CopyWorkerData } from './worker.ts';
 
@@ -82,6 +84,7 @@ async function copyInto(request: CopyRequest): Promise<Manifest | undefined> {
       repository,
       id,
       database: manifest.database,
+      isWhole,
       started,
     });
     const run = new CopyRun(request, session);
@@ -107,17 +110,16 @@ async function copyInto(request: CopyRequest): Promise<Manifest | undefined> {
 
 /** What the source says of the snapshot, read and checked; its parts are still where they are. */
 interface Source {
-  archive: Buffer;
-  globals: Buffer;
+  /** By name, those that are no parts. */
+  streams: Record<string, Buffer>;
   parts: PartRecord[];
   /** Bytes of the list of parts, which is another in every repository. */
   partsBytes: number;
 }
 
 /** The part, where it lies in this repository. */
-function recordOf(part: PartRecord, { rows, bytes, ref }: WrittenStream): PartRecord {
-  const { kind, oid, schema, table, from, to } = part;
-  return { kind, oid, schema, table, from, to, rows, bytes, ...ref };
+function recordOf({ group, from, to, facts }: PartRecord, { rows, bytes, ref }: WrittenStream): PartRecord {
+  return { group, from, to, rows, bytes, facts, ...ref };
 }
 
 class CopyRun {
@@ -133,12 +135,13 @@ class CopyRun {
     const { from, manifest } = this.#request;
     const { storage, keys } = from.repository;
     const reader = new SnapshotReader(storage, keys, manifest, { verifyIds: true });
-    const { archive, globals } = manifest.streams;
+    const streams: Record<string, Buffer> = {};
+    for (const name of ownStreams(manifest))
+      streams[name] = await reader.whole(manifest.streams[name]!, `${name} of snapshot ${manifest.snapshot}`);
     const parts = await readParts(reader, manifest);
     const list = await reader.list(manifest.streams.parts, `the parts of snapshot ${manifest.snapshot}`);
     return {
-      archive: await reader.whole(archive, `the table of contents of snapshot ${manifest.snapshot}`),
-      globals: await reader.whole(globals, `the roles of snapshot ${manifest.snapshot}`),
+      streams,
       parts,
       partsBytes: list.length.reduce((sum, each) => sum + each, 0),
     };
@@ -186,18 +189,17 @@ class CopyRun {
     return parts.map(part => written.get(part)!);
   }
 
-  writeStreams({ archive, globals, parts }: Source, written: WrittenStream[]): Promise<WrittenStreams> {
+  writeStreams({ streams, parts }: Source, written: WrittenStream[]): Promise<WrittenStreams> {
     const records = parts.map((part, i) => recordOf(part, written[i]!));
-    return this.#session.writeStreams({ archive, globals, parts: partLines(records) });
+    return this.#session.writeStreams({ ...streams, parts: partLines(records) });
   }
 
   /** The source's, with what is another here; what was written must be what the source had counted. */
   manifest(source: Source, parts: WrittenStream[], streams: WrittenStreams): Manifest {
     const { from, manifest, version } = this.#request;
     const { id, previous, assembler } = this.#session;
-    const rows = source.parts.reduce((sum, part, i) => sum + (part.kind === 'rows' ? parts[i]!.rows : 0), 0);
-    const content = total(parts, each => each.bytes) + source.archive.length + source.globals.length;
-    compare(manifest, rows, content + source.partsBytes);
+    const own = Object.values(source.streams).reduce((sum, each) => sum + each.length, 0);
+    compare(manifest, total(parts, each => each.bytes) + own + source.partsBytes);
     const written = [...parts, ...streams.written];
     const { sessions, epochs, packs, usage, revised, ...said } = manifest;
     return {
@@ -205,7 +207,6 @@ class CopyRun {
       base: previous?.manifest.snapshot ?? null,
       counts: {
         ...manifest.counts,
-        rows,
         bytesRead: total(written, each => each.bytes),
         bytesAdded: assembler.storedBytes,
         chunks: total(written, each => each.chunks),
@@ -219,11 +220,11 @@ class CopyRun {
 }
 
 /** `bytes` with the source's list of parts. */
-function compare({ snapshot, counts }: Manifest, rows: number, bytes: number): void {
-  if (rows === counts.rows && bytes === counts.bytesRead) return;
+function compare({ snapshot, counts }: Manifest, bytes: number): void {
+  if (bytes === counts.bytesRead) return;
   throw faultError(
     'COPY_DIFFERS',
-    `snapshot ${snapshot} says that it has ${counts.rows} rows and ${counts.bytesRead} bytes, but ${rows} and ${bytes} came out`,
+    `snapshot ${snapshot} says that it has ${counts.bytesRead} bytes, but ${bytes} came out`,
     "nothing was kept of the copy; run 'tidemark verify' on the snapshot",
   );
 }

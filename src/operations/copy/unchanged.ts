@@ -1,11 +1,11 @@
 import type { ListRef, UsedPack } from '../../repository/format/chunkList.ts';
 import { type ChunkList, decodeChunkList } from '../../repository/format/chunkList.ts';
-import { type PartRecord, snapshotOf } from '../../repository/manifest.ts';
+import { type PartRecord, partKey, refOf, snapshotOf } from '../../repository/manifest.ts';
 import { readParts } from '../../repository/read/parts.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { WrittenStream } from '../../repository/write/chunkWriter.ts';
-import { type PreviousSnapshot, partName } from '../../repository/write/previous.ts';
+import type { PreviousSnapshot } from '../../repository/write/previous.ts';
 
 /**
  * Parts that need not be read to be copied. Both repositories hold one snapshot, the `previous` of the target: where the
@@ -33,7 +33,7 @@ export class UnchangedParts {
       const manifest = await source.manifest(name);
       const reader = new SnapshotReader(source.storage, source.keys, manifest, { verifyIds: true });
       const parts = await readParts(reader, manifest);
-      return new UnchangedParts(previous, new Map(parts.map(part => [partName(part), part])));
+      return new UnchangedParts(previous, new Map(parts.map(part => [partKey(part), part])));
     } catch {
       return undefined;
     }
@@ -41,11 +41,11 @@ export class UnchangedParts {
 
   /** The part as the target has it; undefined where it has to be read. */
   async written(part: PartRecord): Promise<WrittenStream | undefined> {
-    const before = this.#before.get(partName(part));
+    const before = this.#before.get(partKey(part));
     if (!before || !sameList(before, part)) return undefined;
     const there = this.#previous.part(part);
     if (there?.rows !== part.rows || there.bytes !== part.bytes) return undefined;
-    const ref: ListRef = 'at' in there ? { at: there.at } : { list: there.list };
+    const ref = refOf(there);
     const known = await this.#previous.reusable(ref);
     if (!known?.ref) return undefined;
     const { encoded } = known;

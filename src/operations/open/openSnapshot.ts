@@ -2,22 +2,22 @@ import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import type { Globals } from '../../capture/logical/globals.ts';
 import type { Archive } from '../../postgres/archive/entry.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
-import type { Manifest, PartRecord } from '../../repository/manifest.ts';
-import { readParts } from '../../repository/read/parts.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { type LogicalManifest, logicalManifest } from '../../restore/manifest.ts';
+import { readStoredParts, type StoredPart } from '../../restore/parts.ts';
 
 /** A snapshot opened for reading: what it says about itself, read and checked; its rows are still where they are. */
 export interface OpenSnapshot {
   repository: Repository;
-  manifest: Manifest;
+  manifest: LogicalManifest;
   reader: SnapshotReader;
   archiveBytes: Buffer;
   archive: Archive;
   /** None where `rolesFault` says why they can't be read. */
   globals: Globals;
   rolesFault: TidemarkError | null;
-  parts: PartRecord[];
+  parts: StoredPart[];
 }
 
 const NO_ROLES: Globals = { roles: [], memberships: [], parameterPrivileges: [], passwords: false };
@@ -31,7 +31,7 @@ export async function openSnapshot(
   name: string,
   options: { withoutRoles?: boolean } = {},
 ): Promise<OpenSnapshot> {
-  const manifest = await repository.manifest(name);
+  const manifest = logicalManifest(await repository.manifest(name));
   const id = manifest.snapshot;
   const reader = new SnapshotReader(repository.storage, repository.keys, manifest, { verifyIds: true });
   const { streams } = manifest;
@@ -54,6 +54,6 @@ export async function openSnapshot(
     archive: parseArchive(archiveBytes).archive,
     globals,
     rolesFault,
-    parts: await readParts(reader, manifest),
+    parts: await readStoredParts(reader, manifest),
   };
 }

@@ -1,7 +1,7 @@
 /** What "the latest snapshot" of a database may be. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Scope } from '../../repository/manifest.ts';
+import type { Scope } from '../../capture/logical/part.ts';
 import { partOf, passedOverText } from './wholeness.ts';
 
 const WHOLE: Scope = {

@@ -1,8 +1,20 @@
-import type { Manifest, Scope } from '../../repository/manifest.ts';
+import type { Scope } from '../../capture/logical/part.ts';
+import type { Manifest } from '../../repository/manifest.ts';
+import { type Coverage, isWhole as coversAll } from '../../strategy/coverage.ts';
 import { SAFETY_PLAN } from '../../strategy/spec.ts';
 
 /** Names shown before the rest is only counted. */
 const NAMES_MAX = 3;
+
+/** What of its database a snapshot holds. */
+export function coverageOf({ scope }: Pick<Manifest, 'scope'>): Coverage {
+  return scope as Scope;
+}
+
+/** Whether a snapshot holds all of its database. */
+export function isWhole(manifest: Pick<Manifest, 'scope'>): boolean {
+  return coversAll(coverageOf(manifest));
+}
 
 /**
  * Why a snapshot is not meant where only its database is named, in words; null where it may be. What a plan leaves out of
@@ -10,7 +22,7 @@ const NAMES_MAX = 3;
  * snapshot has the state that somebody wanted to get rid of.
  */
 export function partOf({ plan, scope }: Pick<Manifest, 'plan' | 'scope'>): string | null {
-  const part = [...(plan === SAFETY_PLAN ? ['safety snapshot'] : []), ...lacks(scope, plan)];
+  const part = [...(plan === SAFETY_PLAN ? ['safety snapshot'] : []), ...lacks(scope as Scope, plan)];
   return part.length === 0 ? null : part.join(', ');
 }
 

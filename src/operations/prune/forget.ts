@@ -7,10 +7,10 @@ import { type Manifest, manifestName, snapshotOf } from '../../repository/manife
 import { hasAllPacks, newestFirst } from '../../repository/newest.ts';
 import { PackChecks } from '../../repository/packs/packChecks.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { isWhole } from '../../strategy/coverage.ts';
 import { SAFETY_PLAN, type Strategy } from '../../strategy/spec.ts';
 import { openAll } from '../open/open.ts';
 import { meantAnywhere } from '../open/snapshots.ts';
+import { isWhole } from '../open/wholeness.ts';
 import { freedBy } from './freed.ts';
 import { lockText } from './locked.ts';
 import { retain } from './retain.ts';
@@ -118,9 +118,9 @@ async function look(place: Place, ids: ReadonlySet<string>, evenLast: boolean): 
 }
 
 /** How much a snapshot counts as the last one of its database: a whole one most, what a restore replaced least. */
-function rankOf({ plan, scope }: Manifest): number {
-  if (plan === SAFETY_PLAN) return 0;
-  return isWhole(scope) ? 2 : 1;
+function rankOf(manifest: Manifest): number {
+  if (manifest.plan === SAFETY_PLAN) return 0;
+  return isWhole(manifest) ? 2 : 1;
 }
 
 /** A good snapshot that is to go, where its database would be left with none that counts as much. */

@@ -6,6 +6,7 @@ import { coverageKey } from '../../strategy/coverage.ts';
 import { describeKeep, type KeepRules } from '../../strategy/keep.ts';
 import { decide, type RetentionGroup, type RetentionPoint } from '../../strategy/retention.ts';
 import { type PlanSpec, SAFETY_PLAN, type Strategy } from '../../strategy/spec.ts';
+import { coverageOf } from '../open/wholeness.ts';
 
 /** Whether a snapshot stays in its repository, and why. */
 export interface Retained {
@@ -122,8 +123,8 @@ function retentionGroup(
       time: new Date(manifest.started),
       // One dated in the future would count as the newest until then: it takes the place of none.
       good: manifest.good && !isAhead(manifest.snapshot, readAt),
-      coverage: manifest.scope,
-      planned: coverageKey(manifest.scope) === planned,
+      coverage: coverageOf(manifest),
+      planned: coverageKey(coverageOf(manifest)) === planned,
       holds: [
         ...standing(holds.get(manifest.snapshot)).map(holdText),
         ...(isAhead(manifest.snapshot, readAt) ? ['dated in the future'] : []),

@@ -8,12 +8,13 @@ import { replaceHold } from '../../repository/repair/damagedHolds.ts';
 import { findUnreadable, rebuildManifests } from '../../repository/repair/rebuildManifests.ts';
 import { foreseeRebuild, type LostStreams, rebuildPacks } from '../../repository/repair/rebuildPacks.ts';
 import { endDeadCompactions } from '../../repository/rewrite/compactions.ts';
+import { storedPart } from '../../restore/parts.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { type HealedSnapshot, heal } from '../heal/heal.ts';
 import { soundOnes, survey } from '../heal/plan.ts';
 import type { OpenPlace } from '../open/open.ts';
 import { openPlaces } from '../open/snapshots.ts';
-import { isWholeStill, type Lost, lostOf, nameOfPart } from '../verify/lost.ts';
+import { isWholeStill, type Lost, lostOf, nameOfPart, type StreamName } from '../verify/lost.ts';
 import { type Diagnosis, diagnose } from './diagnose.ts';
 import { openForRepair, plannedKeys, repairKeys } from './open.ts';
 import {
@@ -104,13 +105,9 @@ function workOf({ packs, sick }: Diagnosis, signal: AbortSignal) {
 }
 
 /** Of how many rows, is known from what is lost now. */
-function lostStreams({ archive, globals, parts }: LostStreams, now: Lost | null): Lost | null {
-  const streams = [
-    ...(archive ? (['archive'] as const) : []),
-    ...(globals ? (['globals'] as const) : []),
-    ...(parts === null ? (['parts'] as const) : []),
-  ];
-  const found = (parts ?? []).map(part => ({ ...part, name: nameOfPart(part), lost: true }));
+function lostStreams({ streams: own, parts }: LostStreams, now: Lost | null): Lost | null {
+  const streams = [...own, ...(parts === null ? ['parts'] : [])] as StreamName[];
+  const found = (parts ?? []).map(storedPart).map(part => ({ ...part, name: nameOfPart(part), lost: true }));
   const lost = lostOf({ streams, parts: found, listed: (now?.tables ?? []).map(each => each.table) });
   const all = new Map(now?.tables.map(each => [each.table, each.ofRows]));
   for (const table of lost.tables) table.ofRows = all.get(table.table) ?? table.ofRows;

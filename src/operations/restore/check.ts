@@ -68,7 +68,7 @@ export async function beginCheck(
       entries,
       parts: snapshot.parts,
       serverMajor: Math.floor(snapshot.manifest.source.serverVersionNum / 10000),
-      pgDump: snapshot.manifest.pgDump,
+      pgDump: snapshot.manifest.source.pgDump,
       options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
       data: only !== 'schema',
       database: !saysDatabase ? 'not' : target.kind === 'to' ? 'given' : 'made',

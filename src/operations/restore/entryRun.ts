@@ -4,9 +4,9 @@ import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { entryStatements } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
+import { readPart } from '../../repository/read/partReader.ts';
 import { putLargeObjects } from '../../restore/database/largeObjects.ts';
-import { partsByEntry } from '../../restore/parts.ts';
+import { partsByEntry, type StoredPart } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import type { TableTarget } from '../../restore/table/target.ts';
 import { type RestoreRequest, tell } from './request.ts';
@@ -25,7 +25,7 @@ export class EntryRun {
   /** dumpIds of what was missing and was made. */
   readonly made = new Set<number>();
   readonly #kept: ArchiveEntry[] = [];
-  readonly #parts: (entry: ArchiveEntry) => PartRecord[] | undefined;
+  readonly #parts: (entry: ArchiveEntry) => StoredPart[] | undefined;
 
   constructor(request: RestoreRequest, target: TableTarget, profile: TargetProfile) {
     this.#request = request;
@@ -107,7 +107,7 @@ export class EntryRun {
     );
     let rows = 0;
     for (const part of parts) {
-      const stored = snapshot.reader.stream(await snapshot.reader.list(part, where), where, signal);
+      const stored = readPart(snapshot.reader, part, where, signal);
       const loaded = isRows
         ? await this.target.copyIn(copy, stored)
         : await putLargeObjects(this.target.session, stored);

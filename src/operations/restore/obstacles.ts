@@ -72,7 +72,7 @@ async function requireCheckable(
 ): Promise<string[]> {
   if (check === 'none') return [];
   try {
-    await pgDumpFor(snapshot.manifest.pgDump, session.serverMajor);
+    await pgDumpFor(snapshot.manifest.source.pgDump, session.serverMajor);
     return [];
   } catch (error) {
     if (!(error instanceof TidemarkError) || error.code !== 'CLIENT_TOO_OLD') throw error;

@@ -1,8 +1,8 @@
 import type { PostedError } from '../../base/worker.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import type { KeyRing } from '../../repository/keys/keys.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
 import type { PackTable } from '../../repository/read/reader.ts';
+import type { StoredPart } from '../../restore/parts.ts';
 import type { StoragePlace } from '../../storage/index.ts';
 
 /** What the main thread and a restore worker say to each other. */
@@ -19,8 +19,8 @@ export interface RestoreWorkerData {
 }
 
 export type RestoreWork =
-  | { kind: 'rows'; part: PartRecord; copy: string }
-  | { kind: 'largeObjects'; part: PartRecord }
+  | { kind: 'rows'; part: StoredPart; copy: string }
+  | { kind: 'largeObjects'; part: StoredPart }
   | { kind: 'statements'; statements: string[] };
 
 export type ToRestoreWorker = { type: 'work'; id: number; work: RestoreWork } | { type: 'close' };

@@ -317,7 +317,7 @@ export class ReplaceRun {
         'the snapshot holds rows alone, which do not say whose its sequences are: those that were not named with --table stay as they are',
       );
     const takesObjects = this.#division.entries.some(entry => entry.desc === 'BLOBS');
-    if (snapshot.manifest.counts.largeObjects === 0 || takesObjects) return;
+    if (snapshot.manifest.source.largeObjects === 0 || takesObjects) return;
     const holders = holdersOfLargeObjects(archive, this.#division.entries);
     if (holders.length > 0) {
       reporter.note(

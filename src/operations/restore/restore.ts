@@ -102,7 +102,7 @@ async function requireSafety({ target, beside }: RestoreRequest): Promise<void> 
 
 /** Without what the backup left no table for. */
 function withoutNeedy(selected: Selected, { snapshot }: RestoreRequest): Selected {
-  const needs = new Map(snapshot.manifest.scope.needsExcluded ?? []);
+  const needs = new Map(snapshot.manifest.source.needsExcluded ?? []);
   const lost = selected.entries.filter(entry => needs.has(entry.dumpId));
   if (lost.length === 0) return selected;
   const reasonOf = (id: number) => `it needs ${needs.get(id)}, which the backup left out`;

@@ -15,11 +15,10 @@ import {
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteName, Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
 import { batches, type EntryStatements, joined } from '../../restore/database/batches.ts';
 import { Schedule, type Stage, type Task } from '../../restore/database/schedule.ts';
 import type { Deviation } from '../../restore/deviation.ts';
-import { partsByEntry } from '../../restore/parts.ts';
+import { partsByEntry, type StoredPart } from '../../restore/parts.ts';
 import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
 import { leftToSuperuser, statementToHandOver, type Tried } from '../../restore/superuser.ts';
@@ -33,7 +32,7 @@ const JOBS_MAX = 8;
 export interface RunRequest {
   archive: Archive;
   entries: ArchiveEntry[];
-  parts: PartRecord[];
+  parts: StoredPart[];
   settings: ConnectionSettings;
   profile: TargetProfile;
   options: StatementOptions;
@@ -271,7 +270,7 @@ class RestoreRun {
     return { step, tasks: statements.length > 0 ? [{ kind: 'statements', statements }] : [], weight };
   }
 
-  #dataTasks(entry: ArchiveEntry, parts: (entry: ArchiveEntry) => PartRecord[] | undefined): RestoreWork[] {
+  #dataTasks(entry: ArchiveEntry, parts: (entry: ArchiveEntry) => StoredPart[] | undefined): RestoreWork[] {
     if (entry.desc === 'BLOBS') return (parts(entry) ?? []).map(part => ({ kind: 'largeObjects', part }));
     if (entry.desc !== 'TABLE DATA') {
       const { statements } = this.#adapted(entry);

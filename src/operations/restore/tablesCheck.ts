@@ -33,7 +33,7 @@ export async function beginTablesCheck(
   const { archive, manifest } = request.snapshot;
   const read = () => {
     reporter.begin('reading the definitions', null);
-    const captured = { archive, pgDump: manifest.pgDump };
+    const captured = { archive, pgDump: manifest.source.pgDump };
     return readable(() => readInTransaction(session, captured, signal), signal);
   };
   const before = await read();
@@ -48,7 +48,7 @@ export async function beginTablesCheck(
         entries: selected.entries.filter(entry => !isGone(entry, sequencesGone)),
         sequences: entries.filter(entry => entry.desc === 'SEQUENCE SET'),
         serverMajor: Math.floor(manifest.source.serverVersionNum / 10000),
-        pgDump: manifest.pgDump,
+        pgDump: manifest.source.pgDump,
         options: { owner: request.owner, acl: request.privileges, tablespaces: request.tablespaces },
         data: request.only !== 'schema',
         deviations: request.deviations ?? [],

@@ -3,13 +3,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { TidemarkError } from '../../base/errors.ts';
 import { postError } from '../../base/worker.ts';
-import { quoteQualified } from '../../postgres/archive/quote.ts';
+import { describePart } from '../../capture/logical/part.ts';
 import { encodeText } from '../../postgres/encoding.ts';
 import { Session } from '../../postgres/session.ts';
 import { RepositoryKeys } from '../../repository/keys/keys.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
+import { readPart } from '../../repository/read/partReader.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
 import { loadLargeObjects } from '../../restore/database/largeObjects.ts';
+import type { StoredPart } from '../../restore/parts.ts';
 import { openStorage } from '../../storage/index.ts';
 import type { FromRestoreWorker, RestoreWork, RestoreWorkerData, ToRestoreWorker } from './protocol.ts';
 
@@ -51,13 +52,11 @@ async function work(session: Session, reader: SnapshotReader, job: RestoreWork):
   return rows;
 }
 
-/** The part's bytes; their number is checked, each of them is sealed, each chunk's id is recomputed. */
-async function* pieces(reader: SnapshotReader, part: PartRecord): AsyncGenerator<Buffer> {
-  const where =
-    part.kind === 'rows' ? `table ${quoteQualified(part.schema, part.table)}` : 'the large objects';
+/** The part's bytes, while it is told how many have come. */
+async function* pieces(reader: SnapshotReader, part: StoredPart): AsyncGenerator<Buffer> {
   let bytes = 0;
   let reported = 0;
-  for await (const piece of reader.stream(await reader.list(part, where), where)) {
+  for await (const piece of readPart(reader, part, describePart(part))) {
     bytes += piece.length;
     if (bytes - reported > PROGRESS_BYTES) {
       post({ type: 'progress', bytes: bytes - reported });
@@ -65,7 +64,6 @@ async function* pieces(reader: SnapshotReader, part: PartRecord): AsyncGenerator
     }
     yield piece;
   }
-  if (bytes !== part.bytes) throw miscounted(`${where}: ${part.bytes} bytes were stored, ${bytes} came back`);
   post({ type: 'progress', bytes: bytes - reported });
 }
 

@@ -1,10 +1,12 @@
 import { TidemarkError } from '../../base/errors.ts';
+import type { Scope, SourceFacts } from '../../capture/logical/part.ts';
 import { detect } from '../../providers/index.ts';
 import { packName } from '../../repository/format/packName.ts';
-import type { Manifest, PartRecord } from '../../repository/manifest.ts';
+import type { Counts, Manifest } from '../../repository/manifest.ts';
 import { missingPacks } from '../../repository/newest.ts';
 import { PackChecks } from '../../repository/packs/packChecks.ts';
 import type { Repository } from '../../repository/repository.ts';
+import type { StoredPart } from '../../restore/parts.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { holdsOf, type ShownHold } from '../hold.ts';
 import type { OpenPlace } from '../open/open.ts';
@@ -36,12 +38,12 @@ export interface Shown {
   tool: string;
   pgDump: string;
   /** The provider is told by the host's name. */
-  source: Manifest['source'] & { provider: string };
+  source: SourceFacts & { provider: string };
   /** What was asked for; empty lists mean everything, and that nothing was left out. */
-  scope: Manifest['scope'];
+  scope: Scope;
   /** Wherever it is, those that have expired too. */
   holds: ShownHold[];
-  counts: Manifest['counts'];
+  counts: Counts & { tables: number; rows: number; largeObjects: number };
   /** The biggest first. */
   tables: ShownTable[];
   largeObjects: { count: number; bytes: number; storedBytes: number };
@@ -71,6 +73,7 @@ export async function show(
 ): Promise<Shown> {
   const { located, place, opened: snapshot } = await openGiven(strategy, given, options);
   const { manifest, parts } = snapshot;
+  const { source } = manifest;
   const stored = storedBytes(snapshot);
   const tables: ShownTable[] = [];
   for (const own of partsByTable(parts)) {
@@ -86,17 +89,22 @@ export async function show(
     repositories: [...new Set(located.places.map(each => each.place.name))],
     copied: manifest.copied ?? null,
     ...{ plan: manifest.plan, kind: manifest.kind, started: manifest.started, finished: manifest.finished },
-    ...{ base: manifest.base, tool: manifest.tool, pgDump: manifest.pgDump },
-    source: { ...manifest.source, provider: providerOf(manifest.source.host) },
+    ...{ base: manifest.base, tool: manifest.tool, pgDump: source.pgDump },
+    source: { ...source, provider: providerOf(source.host) },
     scope: manifest.scope,
     holds: await holdsOf(
       located.places.map(each => each.place),
       manifest.snapshot,
     ),
-    counts: manifest.counts,
+    counts: {
+      ...manifest.counts,
+      tables: source.tables,
+      rows: source.rows,
+      largeObjects: source.largeObjects,
+    },
     tables: tables.sort((a, b) => b.bytes - a.bytes),
     largeObjects: {
-      count: manifest.counts.largeObjects,
+      count: source.largeObjects,
       bytes: sums(blobs).bytes,
       storedBytes: await stored.of(blobs),
     },
@@ -130,8 +138,8 @@ async function damagedElsewhere({ places }: Located, own: OpenPlace): Promise<st
   return [...damaged];
 }
 
-function partsByTable(parts: readonly PartRecord[]): PartRecord[][] {
-  const byTable = new Map<string, PartRecord[]>();
+function partsByTable(parts: readonly StoredPart[]): StoredPart[][] {
+  const byTable = new Map<string, StoredPart[]>();
   for (const part of parts) {
     if (part.kind !== 'rows') continue;
     const key = JSON.stringify([part.schema, part.table]);
@@ -142,8 +150,8 @@ function partsByTable(parts: readonly PartRecord[]): PartRecord[][] {
   return [...byTable.values()];
 }
 
-function sums(parts: readonly PartRecord[]): { rows: number; bytes: number } {
-  const sum = (of: (part: PartRecord) => number) => parts.reduce((total, part) => total + of(part), 0);
+function sums(parts: readonly StoredPart[]): { rows: number; bytes: number } {
+  const sum = (of: (part: StoredPart) => number) => parts.reduce((total, part) => total + of(part), 0);
   return { rows: sum(part => part.rows), bytes: sum(part => part.bytes) };
 }
 

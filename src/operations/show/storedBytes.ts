@@ -1,9 +1,8 @@
 import { faultError } from '../../base/errors.ts';
-import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { decodeChunkList } from '../../repository/format/chunkList.ts';
 import { packName } from '../../repository/format/packName.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
 import { readPackSegments } from '../../repository/read/packSegments.ts';
+import type { StoredPart } from '../../restore/parts.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { OpenSnapshot } from '../open/openSnapshot.ts';
 
@@ -18,7 +17,7 @@ export type StoredBytesBy = 'segments' | 'ratio';
 /** Estimates what parts take in the storage. */
 export interface StoredBytes {
   by: StoredBytesBy;
-  of(parts: readonly PartRecord[]): Promise<number>;
+  of(parts: readonly StoredPart[]): Promise<number>;
 }
 
 /**
@@ -54,8 +53,7 @@ function bySegments({ repository, manifest, reader }: OpenSnapshot): StoredBytes
     async of(parts) {
       const used = new Map<string, Map<number, number>>();
       for (const part of parts) {
-        const where = quoteQualified(part.schema, part.table);
-        const list = decodeChunkList(await reader.encodedList(part), where);
+        const list = decodeChunkList(await reader.encodedList(part), 'a part');
         const packs = list.packs.map(({ session, number }) => segmentsOf(used, packName(session, number)));
         for (let i = 0; i < list.count; i++) {
           const segments = packs[list.pack[i]!]!;

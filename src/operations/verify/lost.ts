@@ -1,5 +1,5 @@
+import type { PartSubject } from '../../capture/logical/part.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
 
 /** What of a snapshot can't be restored, as a person names it. */
 export interface Lost {
@@ -27,21 +27,23 @@ export const STREAM_NAMES = {
   parts: 'the list of parts',
 } as const;
 
+export type StreamName = keyof typeof STREAM_NAMES;
+
 const LARGE_OBJECTS = 'large objects';
 
 /** Nobody knows what was in it. */
 export const ALL_LOST: Lost = { everything: true, other: [], tables: [] };
 
 /** What a part is of, as a person names it. */
-export function nameOfPart({ kind, schema, table }: Pick<PartRecord, 'kind' | 'schema' | 'table'>): string {
+export function nameOfPart({ kind, schema, table }: Pick<PartSubject, 'kind' | 'schema' | 'table'>): string {
   return kind === 'rows' ? quoteQualified(schema, table) : LARGE_OBJECTS;
 }
 
 export interface FoundParts {
   /** The streams that can't be read. */
-  streams: readonly (keyof typeof STREAM_NAMES)[];
+  streams: readonly StreamName[];
   /** Of all parts, as far as they are known. */
-  parts: readonly { name: string; kind: PartRecord['kind']; rows: number; lost: boolean }[];
+  parts: readonly { name: string; kind: PartSubject['kind']; rows: number; lost: boolean }[];
   /** Tables with rows by the table of contents: what there is to name where the list of parts is lost. */
   listed: readonly string[];
 }

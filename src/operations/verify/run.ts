@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { failureOf, faultError, type TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
+import { logicalFacts } from '../../capture/logical/part.ts';
 import type { PackFindings, PackJob } from '../../repository/check/check.ts';
 import { CheckPlan, type PlanFault } from '../../repository/check/checkPlan.ts';
 import { packName } from '../../repository/format/packName.ts';
@@ -207,7 +208,7 @@ export class VerifyRun {
       if (!found) continue;
       const { manifest, result } = found;
       roster.add(manifest);
-      weight += manifest.packs.length + PART_WEIGHT * manifest.counts.tables;
+      weight += manifest.packs.length + PART_WEIGHT * manifest.counts.parts;
       const each = names[next]!;
       const check = await SnapshotCheck.open(repository, manifest, plan, (fault, tables) =>
         this.faults.add(chosen.name, `snapshots/${each}`, fault, [snapshotOf(each)], tables),
@@ -275,7 +276,8 @@ export class VerifyRun {
       const manifest = await repository.manifest(each);
       const { database, counts } = manifest;
       this.bytesRead += (await repository.storage.stat(object))?.sizeBytes ?? 0;
-      const { tables, rows, bytesRead } = counts;
+      const { tables, rows } = logicalFacts(manifest).source;
+      const { bytesRead } = counts;
       Object.assign(result, { database, tables, rows, bytes: bytesRead });
       return { manifest, result };
     } catch (error) {

@@ -4,10 +4,11 @@ import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import type { CheckPlan } from '../../repository/check/checkPlan.ts';
-import { type Counts, type Manifest, manifestName, type PartRecord } from '../../repository/manifest.ts';
-import { readParts } from '../../repository/read/parts.ts';
+import { type Manifest, manifestName } from '../../repository/manifest.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { type LogicalManifest, logicalManifest } from '../../restore/manifest.ts';
+import { readStoredParts, type StoredPart } from '../../restore/parts.ts';
 import { type Lost, lostOf, nameOfPart, STREAM_NAMES } from './lost.ts';
 
 type Fault = Pick<TidemarkError, 'code' | 'message' | 'hint'>;
@@ -18,7 +19,7 @@ const STREAMS = ['archive', 'globals', 'parts'] as const;
 
 interface CheckedPart {
   name: string;
-  kind: PartRecord['kind'];
+  kind: StoredPart['kind'];
   rows: number;
   bytes: number;
   /** Its stream in the plan. */
@@ -30,7 +31,7 @@ export class SnapshotCheck {
   /** Of its manifest. */
   readonly name: string;
   readonly database: string;
-  readonly counts: Counts;
+  readonly counts: Record<string, number>;
   bytesRead = 0;
   readonly #report: ReportFault;
   /** In the order of `STREAMS`. */
@@ -43,20 +44,23 @@ export class SnapshotCheck {
   /** What the archive has entries for; null where it or the list of parts can't be read. */
   #entries: { tables: number; largeObjects: number } | null = null;
 
-  private constructor(manifest: Manifest, report: ReportFault) {
+  private constructor(manifest: LogicalManifest, report: ReportFault) {
     this.name = manifestName(manifest);
     this.database = manifest.database;
-    this.counts = manifest.counts;
+    const { tables, rows, largeObjects } = manifest.source;
+    const { parts, bytesRead, chunks } = manifest.counts;
+    this.counts = { tables, rows, largeObjects, parts, bytesRead, chunks };
     this.#report = report;
   }
 
   /** Reads what the snapshot says of itself, and enters all its streams in the plan. */
   static async open(
     repository: Repository,
-    manifest: Manifest,
+    said: Manifest,
     plan: CheckPlan,
     report: ReportFault,
   ): Promise<SnapshotCheck> {
+    const manifest = logicalManifest(said);
     const check = new SnapshotCheck(manifest, report);
     const { streams } = manifest;
     plan.addSnapshot(manifest);
@@ -72,7 +76,7 @@ export class SnapshotCheck {
     await check.#read(STREAM_NAMES.globals, async () =>
       JSON.parse((await reader.whole(streams.globals, STREAM_NAMES.globals)).toString('utf8')),
     );
-    const parts = await check.#read(STREAM_NAMES.parts, () => readParts(reader, manifest));
+    const parts = await check.#read(STREAM_NAMES.parts, () => readStoredParts(reader, manifest));
     check.bytesRead += reader.bytesRead;
     for (const part of parts ?? []) {
       const { kind, rows, bytes } = part;
@@ -101,14 +105,14 @@ export class SnapshotCheck {
   }
 
   /** Each table and batch of large objects that the archive has data of has its parts, and no part is nobody's. */
-  #pair(archive: Archive, parts: PartRecord[], schemaOnly: boolean): void {
+  #pair(archive: Archive, parts: StoredPart[], schemaOnly: boolean): void {
     const entries = rowEntries(archive);
     const batches = schemaOnly ? [] : largeObjectBatches(archive);
     this.#entries = {
       tables: entries.length,
       largeObjects: batches.reduce((sum, batch) => sum + batch.oids.length, 0),
     };
-    const byOid = new Map<string, PartRecord[]>();
+    const byOid = new Map<string, StoredPart[]>();
     const found = new Set<number>();
     for (const part of parts) {
       if (part.kind === 'rows') byOid.set(part.oid, [...(byOid.get(part.oid) ?? []), part]);
@@ -128,7 +132,7 @@ export class SnapshotCheck {
     for (const [part] of byOid.values()) this.#stray(part!);
   }
 
-  #stray(part: PartRecord): void {
+  #stray(part: StoredPart): void {
     const name = nameOfPart(part);
     this.#fault('PART_STRAY', `it holds ${name}, which its table of contents does not ask for`, [name]);
   }
@@ -145,7 +149,7 @@ export class SnapshotCheck {
 
   /** Holds what was counted against what the snapshot says. */
   judge(plan: CheckPlan): void {
-    const sums = { rows: 0, bytesRead: 0, chunks: 0 };
+    const sums = { parts: this.#parts.length, rows: 0, bytesRead: 0, chunks: 0 };
     for (const part of this.#parts) {
       const stream = plan.streams[part.stream]!;
       sums.chunks += stream.chunks;
@@ -163,9 +167,9 @@ export class SnapshotCheck {
     }
     if (!this.#entries || ![...this.#streams].every(index => plan.streams[index]!.whole)) return;
     if (this.#parts.some(part => !plan.streams[part.stream]!.whole)) return;
-    const actual: Partial<Counts> = { ...sums, ...this.#entries };
+    const actual = { ...sums, ...this.#entries };
     for (const [name, count] of Object.entries(actual)) {
-      const said = this.counts[name as keyof Counts];
+      const said = this.counts[name];
       if (said !== count)
         this.#fault('COUNTS_WRONG', `it says that it has ${name} ${said}, but it has ${count}`, []);
     }
@@ -182,7 +186,7 @@ const rowEntries = ({ entries }: Archive): ArchiveEntry[] =>
 const nameOfEntry = ({ namespace, tag }: ArchiveEntry): string => quoteQualified(namespace, tag);
 
 /** Page ranges from 0 to the end, each where the one before ends. */
-function contiguous(parts: PartRecord[]): boolean {
+function contiguous(parts: StoredPart[]): boolean {
   const inOrder = [...parts].sort((a, b) => a.from - b.from);
   let next: number | null = 0;
   for (const { from, to } of inOrder) {

@@ -101,9 +101,8 @@ async function* listsOf(
 ): AsyncGenerator<ChunkList> {
   const reader = new SnapshotReader(storage, keys, manifest, { verifyIds: true });
   const parts = await readParts(reader, manifest).catch(unlessLost);
-  const { archive, globals, parts: own } = manifest.streams;
   const fresh: ListRef[] = [];
-  for (const ref of [archive, globals, own, ...(parts ?? [])]) {
+  for (const ref of [...Object.values(manifest.streams), ...(parts ?? [])]) {
     const key = 'at' in ref ? ref.at.join(' ') : undefined;
     if (key !== undefined && known.has(key)) continue;
     if (key !== undefined && known.size < LISTS_KNOWN_MAX) known.add(key);

@@ -64,8 +64,7 @@ async function foreseen(site: Site, objects: readonly string[]): Promise<string[
   return (await site.repository.snapshotNames()).map(name => {
     const lost = found.get(name);
     if (!lost) return [];
-    const streams = (['archive', 'globals'] as const).filter(each => lost[each]);
-    return [...streams, ...(lost.parts?.map(part => part.table) ?? ['everything'])].sort();
+    return [...lost.streams, ...(lost.parts?.map(part => part.group) ?? ['everything'])].sort();
   });
 }
 
@@ -277,8 +276,8 @@ async function blocksThatCanBeRead({ repository, clock }: Site, manifest: Manife
   const reader = new SnapshotReader(clock, repository.keys, manifest, { verifyIds: true });
   const found: string[] = [];
   for (const part of await readParts(reader, manifest).catch(() => [])) {
-    const bytes = await reader.whole(part, part.table).catch(() => undefined);
-    if (bytes) found.push(part.table);
+    const bytes = await reader.whole(part, part.group).catch(() => undefined);
+    if (bytes) found.push(part.group);
   }
   return found;
 }

@@ -9,7 +9,14 @@ import { decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import { DEFAULT_LEVEL, SEGMENT_KIND } from '../format/seal.ts';
 import { Lease } from '../guards/lease.ts';
-import { type Manifest, manifestName, newSessionId, type PartRecord } from '../manifest.ts';
+import {
+  type Manifest,
+  manifestName,
+  newSessionId,
+  ownStreams,
+  type PartRecord,
+  partKey,
+} from '../manifest.ts';
 import { parsePartLines } from '../read/parts.ts';
 import type { SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
@@ -38,8 +45,8 @@ export interface RebuildWork {
 
 /** What can't be had of a snapshot. */
 export interface LostStreams {
-  archive: boolean;
-  globals: boolean;
+  /** Names of those that are no parts. */
+  streams: string[];
   /** Null: the list of parts is lost, and with it every part. */
   parts: PartRecord[] | null;
   /** Something else of it comes back, or nothing of the damaged packs is needed: it is worth a revision. */
@@ -213,14 +220,12 @@ class Round {
 
   async #lostOf(manifest: Manifest): Promise<LostStreams> {
     const reader = this.#source.open(manifest);
-    const { archive, globals, parts } = manifest.streams;
+    const { streams } = manifest;
+    const { parts } = streams;
     this.#gains = this.#lies(parts);
-    const lost: LostStreams = {
-      archive: await this.#isLost(reader, archive),
-      globals: await this.#isLost(reader, globals),
-      parts: [],
-      gains: false,
-    };
+    const lost: LostStreams = { streams: [], parts: [], gains: false };
+    for (const name of ownStreams(manifest))
+      if (await this.#isLost(reader, streams[name]!)) lost.streams.push(name);
     try {
       const where = `the parts of snapshot ${manifest.snapshot}`;
       for (const part of parsePartLines(await reader.whole(parts, where)))
@@ -229,7 +234,7 @@ class Round {
       if (!isLoss(error)) throw error;
       lost.parts = null;
     }
-    const nothing = !lost.archive && !lost.globals && lost.parts?.length === 0;
+    const nothing = lost.streams.length === 0 && lost.parts?.length === 0;
     // Without its list of parts nobody can write it again.
     lost.gains = nothing || (this.#gains && lost.parts !== null);
     return lost;
@@ -313,15 +318,11 @@ function together(a: LostStreams | undefined, b: LostStreams): LostStreams {
   if (!a) return b;
   const parts =
     a.parts && b.parts
-      ? [...new Map([...a.parts, ...b.parts].map(each => [keyOf(each), each])).values()]
+      ? [...new Map([...a.parts, ...b.parts].map(each => [partKey(each), each])).values()]
       : null;
   return {
-    archive: a.archive || b.archive,
-    globals: a.globals || b.globals,
+    streams: [...new Set([...a.streams, ...b.streams])],
     parts,
     gains: a.gains || b.gains,
   };
 }
-
-const keyOf = ({ kind, schema, table, from }: PartRecord): string =>
-  JSON.stringify([kind, schema, table, from]);

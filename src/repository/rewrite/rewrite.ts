@@ -16,7 +16,7 @@ import {
   INLINE_CHUNKS,
 } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
-import type { Manifest, PartRecord } from '../manifest.ts';
+import { type Manifest, ownStreams, type PartRecord, refOf } from '../manifest.ts';
 import type { PackRef } from '../packs/packCatalog.ts';
 import type { IdentifiedPlace } from '../read/packContents.ts';
 import { parsePartLines, partLines } from '../read/parts.ts';
@@ -101,13 +101,14 @@ export class Rewrite {
   async survey(manifest: Manifest): Promise<void> {
     this.#notePacks(manifest);
     const reader = this.#source.open(manifest);
-    const { archive, globals, parts } = manifest.streams;
+    const { streams } = manifest;
     const of = manifest.snapshot;
-    for (const ref of [archive, globals]) {
+    for (const name of ownStreams(manifest)) {
+      const ref = streams[name]!;
       const encoded = await this.#encoded(reader, ref);
       if (encoded) this.#surveyList(ref, 'any', encoded, of);
     }
-    const lines = parsePartLines(await reader.whole(parts, `the parts of snapshot ${of}`));
+    const lines = parsePartLines(await reader.whole(streams.parts, `the parts of snapshot ${of}`));
     const unknown = lines.filter(part => !this.#lists.get(refOf(part)));
     const read = async (part: PartRecord) => ({ part, encoded: await this.#encoded(reader, refOf(part)) });
     for await (const { part, encoded } of ahead(unknown, LISTS_AHEAD, read))
@@ -230,8 +231,8 @@ export class Rewrite {
       lost ||= list.lost ?? false;
       return list.ref ?? ref;
     };
-    const archive = await moveList(manifest.streams.archive);
-    const globals = await moveList(manifest.streams.globals);
+    const own: Record<string, ListRef> = {};
+    for (const name of ownStreams(manifest)) own[name] = await moveList(manifest.streams[name]!);
     const old = await reader.whole(manifest.streams.parts, `the parts of snapshot ${of}`);
     const lines: PartRecord[] = [];
     for (const part of parsePartLines(old)) lines.push(withRef(part, await moveList(refOf(part))));
@@ -240,7 +241,7 @@ export class Rewrite {
     await this.#session.drained();
     const { counts } = manifest;
     return {
-      streams: { archive, globals, parts: parts.ref },
+      streams: { ...own, parts: parts.ref },
       counts: {
         ...counts,
         bytesRead: counts.bytesRead + parts.bytes - old.length,
@@ -398,8 +399,6 @@ export class Rewrite {
 export function isLoss(error: unknown): boolean {
   return error instanceof TidemarkError && error.kind === 'fault';
 }
-
-const refOf = (part: PartRecord): ListRef => ('at' in part ? { at: part.at } : { list: part.list });
 
 function withRef(part: PartRecord, ref: ListRef): PartRecord {
   const { list, at, ...said } = part as PartRecord & { list?: unknown; at?: unknown };

@@ -1,6 +1,5 @@
-import type { PartName } from '../../capture/part.ts';
 import type { ListRef } from '../format/chunkList.ts';
-import type { Manifest, PartRecord } from '../manifest.ts';
+import { type Manifest, type PartName, type PartRecord, partKey, refOf } from '../manifest.ts';
 import { hasAllPacks, newestFirst } from '../newest.ts';
 import type { PackChecks } from '../packs/packChecks.ts';
 import { readParts } from '../read/parts.ts';
@@ -11,8 +10,11 @@ import { type Reusable, reusable } from './reusable.ts';
 
 /** Lists of the previous snapshot given along with one part at the most: bounds a worker's memory. */
 export const LISTS_MAX = 8;
-/** Manifests looked through for a snapshot with all tables once one in part was found. */
+/** Manifests looked through for a whole snapshot once one in part was found. */
 const FURTHER_MAX = 1000;
+
+/** Whether a snapshot holds all of its database. */
+export type IsWhole = (manifest: Pick<Manifest, 'scope'>) => boolean;
 
 /** The snapshot that a backup or copy is deduplicated against: which parts it had, and where their chunks are. */
 export class PreviousSnapshot {
@@ -29,7 +31,7 @@ export class PreviousSnapshot {
   }
 
   /**
-   * The newest snapshot of the database that has all its tables, or else the newest of all; and only if its packs are
+   * The newest snapshot of the database that holds all of it, or else the newest of all; and only if its packs are
    * there, and of the epoch that is written: what is not there whole must not be relied on. One that can't be read is
    * passed over; `verify` reports it. What lies in packs that `checks` knows as damaged is not used.
    */
@@ -37,15 +39,16 @@ export class PreviousSnapshot {
     repository: Repository,
     database: string,
     checks: PackChecks,
+    isWhole: IsWhole,
   ): Promise<PreviousSnapshot | undefined> {
     let partial: PreviousSnapshot | undefined;
     let further = 0;
     for await (const manifest of newestFirst(repository)) {
       if (partial && ++further > FURTHER_MAX) break;
-      if (manifest.database !== database || (partial && isPartial(manifest))) continue;
+      if (manifest.database !== database || (partial && !isWhole(manifest))) continue;
       if (!isOfEpoch(manifest, repository.keys.newest)) continue;
       const opened = await PreviousSnapshot.#open(repository, manifest, checks);
-      if (opened && !isPartial(manifest)) return opened;
+      if (opened && isWhole(manifest)) return opened;
       partial ??= opened;
     }
     return partial;
@@ -81,7 +84,7 @@ export class PreviousSnapshot {
   }
 }
 
-/** Parts that are stored, by table. */
+/** Parts that are stored, by group. */
 export class KnownParts {
   readonly #reader: SnapshotReader;
   readonly #checks: PackChecks;
@@ -91,22 +94,21 @@ export class KnownParts {
     this.#reader = reader;
     this.#checks = checks;
     for (const part of parts) {
-      const key = keyOf(part);
-      const known = this.#parts.get(key);
+      const known = this.#parts.get(part.group);
       if (known) known.push(part);
-      else this.#parts.set(key, [part]);
+      else this.#parts.set(part.group, [part]);
     }
   }
 
   /** The part of the same name. */
   part(name: PartName): PartRecord | undefined {
-    const wanted = partName(name);
-    return this.#parts.get(keyOf(name))?.find(part => partName(part) === wanted);
+    const wanted = partKey(name);
+    return this.#parts.get(name.group)?.find(part => partKey(part) === wanted);
   }
 
-  /** Chunk lists of what the part held before: page ranges that overlap it, or all batches of large objects. */
+  /** Chunk lists of what the part held before: of its group, those that overlap it. */
   async listsOf(name: PartName): Promise<PreviousLists> {
-    const parts = (this.#parts.get(keyOf(name)) ?? [])
+    const parts = (this.#parts.get(name.group) ?? [])
       .filter(part => overlaps(part, name))
       .slice(0, LISTS_MAX);
     // One that is damaged costs deduplication, not the backup.
@@ -121,22 +123,6 @@ function isOfEpoch({ sessions, epochs }: Manifest, epoch: number): boolean {
   return Object.keys(sessions).every(session => (epochs?.[session] ?? 0) === epoch);
 }
 
-function isPartial({ scope }: Manifest): boolean {
-  return scope.schemaOnly || scope.tables.length > 0 || scope.excludeTables.length > 0;
-}
-
-const refOf = (part: PartRecord): ListRef => ('at' in part ? { at: part.at } : { list: part.list });
-
-/** What a part is called in its snapshot; no two parts have one name. */
-export function partName(name: PartName): string {
-  return JSON.stringify([name.kind, name.schema, name.table, name.from, name.to]);
-}
-
-function keyOf(name: PartName): string {
-  return JSON.stringify([name.kind, name.schema, name.table]);
-}
-
 function overlaps(a: PartName, b: PartName): boolean {
-  if (a.kind === 'largeObjects') return Math.abs(a.from - b.from) <= 1;
   return a.from < (b.to ?? Number.POSITIVE_INFINITY) && b.from < (a.to ?? Number.POSITIVE_INFINITY);
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { PartName } from '../../capture/part.ts';
 import { decodeChunkList, type ListRef } from '../format/chunkList.ts';
 import type { Lease } from '../guards/lease.ts';
 import type { EpochKeys } from '../keys/keys.ts';
-import { type Manifest, manifestName } from '../manifest.ts';
+import { type Manifest, manifestName, type PartName, type Streams } from '../manifest.ts';
 import { PackChecks } from '../packs/packChecks.ts';
 import { SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
@@ -15,20 +14,19 @@ import { ChunkWriter, type PreviousStream, type WrittenStream } from './chunkWri
 import { PackAssembler } from './packAssembler.ts';
 import { packTable } from './packTable.ts';
 import { PackWriter } from './packWriter.ts';
-import { KnownParts, LISTS_MAX, PreviousSnapshot } from './previous.ts';
+import { type IsWhole, KnownParts, LISTS_MAX, PreviousSnapshot } from './previous.ts';
 import type { PreviousLists, WriterData } from './protocol.ts';
 import { findUnfinished, type UnfinishedContent } from './unfinished.ts';
 
 /** Workers that write at once unless somebody says otherwise: as many as there are cores, but not a crowd. */
 const JOBS_MAX = 4;
-/** The streams of a snapshot that describe its parts, in the order in which they are written. */
-const STREAMS = ['archive', 'globals', 'parts'] as const;
 
 export interface SessionOptions {
   repository: Repository;
   /** Its lease has been taken. */
   id: string;
   database: string;
+  isWhole: IsWhole;
   started: Date;
   /** Null: as many as suit the machine. */
   jobs: number | null;
@@ -41,7 +39,7 @@ export interface SessionOptions {
 }
 
 export interface WrittenStreams {
-  refs: Manifest['streams'];
+  refs: Streams;
   written: WrittenStream[];
 }
 
@@ -62,9 +60,9 @@ export class WritingSession {
 
   /** Finds what it is deduplicated against, and what it goes on from. */
   static async begin(options: SessionOptions): Promise<WritingSession> {
-    const { repository, database, id } = options;
+    const { repository, database, id, isWhole } = options;
     const checks = await PackChecks.read(repository);
-    const previous = await PreviousSnapshot.find(repository, database, checks);
+    const previous = await PreviousSnapshot.find(repository, database, checks, isWhole);
     return new WritingSession(options, checks, previous, await findUnfinished(repository, database, id));
   }
 
@@ -122,8 +120,8 @@ export class WritingSession {
     }));
   }
 
-  /** Streams without rows; those that did not change refer to what the previous snapshot has. */
-  async writeStreams(contents: Record<(typeof STREAMS)[number], Buffer>): Promise<WrittenStreams> {
+  /** Streams that are no parts, in this order; those that did not change refer to what the previous snapshot has. */
+  async writeStreams(contents: { parts: Buffer } & Record<string, Buffer>): Promise<WrittenStreams> {
     let packs = 0;
     const writer = new ChunkWriter(
       new PackWriter({
@@ -137,10 +135,10 @@ export class WritingSession {
       }),
     );
     const written: WrittenStream[] = [];
-    const refs = {} as Manifest['streams'];
-    for (const name of STREAMS) {
+    const refs = {} as Streams;
+    for (const [name, content] of Object.entries(contents)) {
       writer.begin(await this.#previousStream(this.previous?.manifest.streams[name]));
-      writer.appendStream(contents[name]);
+      writer.appendStream(content);
       const stream = writer.finish('stream');
       written.push(stream);
       refs[name] = stream.ref;

@@ -53,17 +53,7 @@ async function cutOff(repository: Repository, clock: ClockedStorage, blocks: Rec
   await assert.rejects(smallBackup(repository, blocks), cut);
   repository.commit = commit;
   const { snapshot, database, started, sessions, packs } = manifest!;
-  const part = {
-    kind: 'rows',
-    oid: '1',
-    schema: 's',
-    table: 't',
-    from: 0,
-    to: null,
-    rows: 1,
-    bytes: 1,
-  } as const;
-  const parts = [{ ...part, list: '' }];
+  const parts = [{ group: 't', from: 0, to: null, rows: 1, bytes: 1, facts: {}, list: '' }];
   const content = { format: 1, database, started, sessions, packs, parts } as const;
   await writeUnfinished(repository, snapshot, 1, content);
   clock.pass(LEASE_TTL_MS + 1);

@@ -2,7 +2,7 @@
  * A restore reads its target back: what pg_dump says of it is compared with what the snapshot says it should be. The
  * comparison knows nothing of how the restore was done, only what it was to carry out.
  */
-import type { Part } from '../../capture/part.ts';
+import type { Part } from '../../capture/logical/part.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { archiveEncoding, type StatementOptions } from '../../postgres/archive/statements.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';

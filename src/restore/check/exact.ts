@@ -10,9 +10,9 @@ import { quoteQualified, readQualified } from '../../postgres/archive/quote.ts';
 import { PostgresError } from '../../postgres/postgresError.ts';
 import { quoteLiteral, quoteName, type Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
-import type { PartRecord } from '../../repository/manifest.ts';
+import { readPart } from '../../repository/read/partReader.ts';
 import type { SnapshotReader } from '../../repository/read/reader.ts';
-import { partsByEntry } from '../parts.ts';
+import { partsByEntry, type StoredPart } from '../parts.ts';
 import type { ObjectDifference, Unchecked } from './compare.ts';
 import { type CheckResult, unread } from './result.ts';
 import { RowDigest } from './rowDigest.ts';
@@ -21,7 +21,7 @@ export interface ExactRequest {
   archive: Archive;
   /** Those that were restored. */
   entries: readonly ArchiveEntry[];
-  parts: readonly PartRecord[];
+  parts: readonly StoredPart[];
   reader: SnapshotReader;
   /** The encoding that rows were captured in. */
   encoding: string;
@@ -35,7 +35,7 @@ export interface ExactRequest {
 interface Compared {
   name: string;
   sql: string;
-  parts: PartRecord[];
+  parts: StoredPart[];
   /** Run in the target when it was read. */
   after?: string;
 }
@@ -103,8 +103,7 @@ async function digestStored({ name, parts }: Compared, request: ExactRequest): P
   const digest = new RowDigest();
   const where = `table ${name}`;
   for (const part of parts) {
-    const list = await request.reader.list(part, where);
-    for await (const piece of request.reader.stream(list, where, request.signal)) {
+    for await (const piece of readPart(request.reader, part, where, request.signal)) {
       digest.appendText(piece);
       request.reporter.advance(piece.length);
     }

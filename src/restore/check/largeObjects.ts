@@ -1,4 +1,4 @@
-import type { Part } from '../../capture/part.ts';
+import type { Part } from '../../capture/logical/part.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { largeObjectBatches } from '../../postgres/archive/largeObjects.ts';
 import type { Session } from '../../postgres/session.ts';

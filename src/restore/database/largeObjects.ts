@@ -1,7 +1,7 @@
 import type { Session } from '../../postgres/session.ts';
 
 /**
- * Fills large objects that exist already, empty, from a part's rows (`src/capture/part.ts`): the rows go into a temporary
+ * Fills large objects that exist already, empty, from a part's rows (`src/capture/logical/part.ts`): the rows go into a temporary
  * table as they are, and the server writes them where they belong. Resolves to the number of rows. For a transaction
  * that is open; `loadLargeObjects` is one of its own.
  */

@@ -6,7 +6,7 @@
  * export could be taken for a whole one: whoever opened the sink publishes it once `write` has returned (target.ts).
  * An error leaves nothing behind but what a pipe's reader has seen already.
  */
-import type { Part, PartSource } from '../../capture/part.ts';
+import type { Part, PartSource } from '../../capture/logical/part.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import type { StatementOptions } from '../../postgres/archive/statements.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Part, PartSource } from '../../capture/part.ts';
+import type { Part, PartSource } from '../../capture/logical/part.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { parseArchive } from '../../postgres/archive/parse.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
@@ -45,7 +45,16 @@ export async function captureForTest(
     await server.copyToFile(database, copyOut(archive, entry), file);
     const { size } = await stat(file);
     const kind = entry.desc === 'BLOBS' ? 'largeObjects' : 'rows';
-    const part: Part = { kind, schema: '', table: entry.tag, from: 0, to: null, rows: 0, bytes: size };
+    const part: Part = {
+      kind,
+      oid: entry.oid,
+      schema: '',
+      table: entry.tag,
+      from: 0,
+      to: null,
+      rows: 0,
+      bytes: size,
+    };
     files.set(part, file);
     parts.set(entry.dumpId, size > 0 ? [part] : []);
   }
