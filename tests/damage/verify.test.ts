@@ -117,7 +117,7 @@ async function faultsOf(id: string): Promise<[code: string, tables: string[]][]>
   return faults.map(({ code, tables }) => [code, tables]);
 }
 
-const isOf = ({ group }: PartRecord, name: string) => group === `rows public.${name}`;
+const isOf = ({ group }: PartRecord, name: string) => group === `rows "public"."${name}"`;
 const table = (name: string) => parts.find(part => isOf(part, name))!;
 const changed = (name: string, change: Partial<PartRecord>) =>
   parts.map(part => (isOf(part, name) ? ({ ...part, ...change } as PartRecord) : part));

@@ -11,7 +11,7 @@ import { type Manifest, snapshotOf } from '../../repository/manifest.ts';
 import { PackChecks } from '../../repository/packs/packChecks.ts';
 import { shareOf } from '../../storage/index.ts';
 import { oldestFirst, type Spending } from './budget.ts';
-import { type JobFacts, runCrew } from './crew.ts';
+import { checkPacks, type JobFacts } from './checkPacks.ts';
 import { Faults } from './faults.ts';
 import { Looks } from './looks.ts';
 import { ALL_LOST, isWholeStill, type Lost } from './lost.ts';
@@ -106,7 +106,7 @@ export class VerifyRun {
     reporter.begin('verifying', null);
     try {
       const jobs = oldestFirst(roster, await PackChecks.read(chosen.repository), spending);
-      await this.#crew(chosen, jobs, looks, (job, findings) => {
+      await this.#check(chosen, jobs, looks, (job, findings) => {
         this.objects++;
         for (const { code, message, hint } of findings.faults) {
           const hurt = roster.needing(job.session, job.number);
@@ -238,10 +238,10 @@ export class VerifyRun {
     const { signal, reporter } = this.#options;
     reporter.begin('verifying', suspected ? null : plan.packBytes);
     const jobs = suspected ? among(plan.jobs(signal), suspected) : plan.jobs(signal);
-    await this.#crew(chosen, jobs, looks, (job, findings) => plan.apply(job, findings));
+    await this.#check(chosen, jobs, looks, (job, findings) => plan.apply(job, findings));
   }
 
-  async #crew(
+  async #check(
     { repository, storage }: Chosen,
     jobs: AsyncIterable<PackJob> | Iterable<PackJob>,
     looks: Looks | undefined,
@@ -249,7 +249,7 @@ export class VerifyRun {
   ): Promise<void> {
     const { signal, reporter } = this.#options;
     const workers = Math.max(1, Math.min(WORKERS_MAX, availableParallelism()));
-    await runCrew(recordedNowAndThen(jobs, looks), {
+    await checkPacks(recordedNowAndThen(jobs, looks), {
       workers,
       data: { storage: shareOf(storage, workers), keys: repository.keys.ring },
       signal,
