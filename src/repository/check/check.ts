@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
 import { asTidemarkError, faultError } from '../../base/errors.ts';
 import { release } from '../../base/release.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ChunkHasher, isIdAt } from '../format/chunkId.ts';
+import { decodeChunkList } from '../format/chunkList.ts';
 import {
   openDirectory,
   PACK_HEADER_BYTES,
@@ -76,7 +76,7 @@ class PackCheck {
   readonly #job: PackJob;
   readonly #where: string;
   readonly #key: Buffer;
-  readonly #idKey: Buffer;
+  readonly #hasher: ChunkHasher;
   readonly #faults = new Map<string, PackFault & { all: Set<number> }>();
   readonly #lineEnds = new Map<number, number>();
   readonly #unended: number[] = [];
@@ -87,7 +87,7 @@ class PackCheck {
     this.#where = `packs/${packName(job.session, job.number)}`;
     const own = keys.at(job.epoch);
     this.#key = own.pack(job.session, job.number, Buffer.from(job.salt, 'hex'));
-    this.#idKey = own.chunkIdKey();
+    this.#hasher = new ChunkHasher(own.chunkIdKey());
   }
 
   findings(): PackFindings {
@@ -223,13 +223,10 @@ class PackCheck {
       const key = offset * 2 ** 26 + length;
       let chunk = seen.get(key);
       if (!chunk) {
-        chunk = readChunk(content, offset, length, this.#idKey);
+        chunk = readChunk(content, offset, offset + length, this.#hasher);
         seen.set(key, chunk);
       }
-      const from = place * ID_BYTES;
-      if (chunk.id.compare(ids, from, from + ID_BYTES, 0, ID_BYTES) !== 0) {
-        this.fault(wrongChunk(where, offset), [owner]);
-      }
+      if (!isIdAt(ids, place, chunk.id)) this.fault(wrongChunk(where, offset), [owner]);
       this.#lineEnds.set(owner, (this.#lineEnds.get(owner) ?? 0) + chunk.lineEnds);
       if (numbers[at + 4] === 1 && !chunk.ended) this.#unended.push(owner);
     }
@@ -254,23 +251,15 @@ class PackCheck {
 }
 
 interface Chunk {
-  id: Buffer;
+  id: string;
   lineEnds: number;
   /** Whether its last byte is a line end. */
   ended: boolean;
 }
 
-/** The key stands behind the chunk while it is hashed, so that nothing is copied; then the bytes there come back. */
-function readChunk(content: Buffer, offset: number, length: number, idKey: Buffer): Chunk {
-  const end = offset + length;
-  let id: Buffer;
-  if (end + idKey.length <= content.length) {
-    const kept = Buffer.from(content.subarray(end, end + idKey.length));
-    idKey.copy(content, end);
-    id = hash('sha256', content.subarray(offset, end + idKey.length), 'buffer');
-    kept.copy(content, end);
-  } else id = hash('sha256', Buffer.concat([content.subarray(offset, end), idKey]), 'buffer');
-  return { id, lineEnds: countLineEnds(content, offset, end), ended: content[end - 1] === 0x0a };
+function readChunk(content: Buffer, from: number, to: number, hasher: ChunkHasher): Chunk {
+  const id = hasher.within(content, from, to);
+  return { id, lineEnds: countLineEnds(content, from, to), ended: content[to - 1] === 0x0a };
 }
 
 function wrongChunk(where: string, offset: number): Error {

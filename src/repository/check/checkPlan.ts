@@ -1,7 +1,7 @@
 import { asTidemarkError, faultError, type TidemarkError } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { ListRef } from '../format/chunkList.ts';
-import { type ChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ID_BYTES } from '../format/chunkId.ts';
+import type { ChunkList, ListRef } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import type { RepositoryKeys } from '../keys/keys.ts';
 import { type Manifest, manifestName } from '../manifest.ts';

@@ -1,4 +1,4 @@
-import { ID_BYTES } from '../format/chunkList.ts';
+import { ID_BYTES } from '../format/chunkId.ts';
 
 /** Chunks that are to be found in one pack; plain data, for worker threads. Ids stand 16 bytes a place. */
 export interface Places {

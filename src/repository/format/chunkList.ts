@@ -1,3 +1,4 @@
+import { ID_BYTES } from './chunkId.ts';
 import { damaged, VarintReader, VarintWriter } from './varint.ts';
 
 /** Where one chunk lies. `pack` is an index into the list's packs. */
@@ -10,10 +11,9 @@ export interface ChunkList {
   offset: Int32Array;
   length: Int32Array;
   /** 16 bytes a chunk. */
-  ids: Uint8Array;
+  ids: Buffer;
 }
 
-export const ID_BYTES = 16;
 /** Segments and offsets stand in 32-bit integers; no segment is near that long. */
 const INT_MAX = 0x7fffffff;
 /** A list this short stands in the parts stream or the manifest itself. */
@@ -35,7 +35,7 @@ export class ChunkListBuilder {
     return this.#count;
   }
 
-  /** Adds a chunk; `id` is written from its first 16 latin1 characters. */
+  /** Adds a chunk. */
   add(session: string, number: number, segment: number, offset: number, length: number, id: string): void {
     if (this.#count * ID_BYTES === this.#ids.length) this.#grow();
     const at = this.#count * 4;
@@ -132,7 +132,7 @@ export function decodeChunkList(bytes: Buffer, where: string): ChunkList {
     segment: new Int32Array(count),
     offset: new Int32Array(count),
     length: new Int32Array(count),
-    ids: new Uint8Array(0),
+    ids: Buffer.alloc(0),
   };
   let i = 0;
   for (const [pack, segment, start, length] of runs as [number, number, number, number][]) {

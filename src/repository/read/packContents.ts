@@ -81,7 +81,7 @@ export interface ChunkPlace {
   content: PackContent;
 }
 
-/** And what it is: the first 16 bytes of its id. */
+/** And what it is. */
 export interface IdentifiedPlace extends ChunkPlace {
-  id: Uint8Array;
+  id: string;
 }

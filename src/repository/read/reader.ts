@@ -1,10 +1,9 @@
-import { hash } from 'node:crypto';
 import { faultError } from '../../base/errors.ts';
 import { release } from '../../base/release.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { ListRef } from '../format/chunkList.ts';
-import { type ChunkList, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ChunkHasher, isIdAt } from '../format/chunkId.ts';
+import { type ChunkList, decodeChunkList, type ListRef } from '../format/chunkList.ts';
 import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } from '../format/pack.ts';
 import { packName } from '../format/packName.ts';
 import { openSegment, SEGMENT_KIND, type SegmentKind } from '../format/seal.ts';
@@ -13,8 +12,6 @@ import type { Manifest } from '../manifest.ts';
 
 /** Opened segments kept, so that chunks from a few places in turn don't open each segment again and again. */
 const SEGMENTS_KEPT = 4;
-/** Of the key that is hashed behind each chunk. */
-const KEY_BYTES = 32;
 /** Pack directories kept (a few KiB each). */
 const DIRECTORIES_KEPT = 256;
 /** Read at the end of a pack in one go: trailer and, nearly always, the whole directory. */
@@ -40,10 +37,9 @@ export class SnapshotReader {
   readonly #sizes = new Map<string, number>();
   readonly #packs = new Map<string, Promise<OpenPack>>();
   readonly #segments = new Map<string, Promise<Buffer>>();
-  /** Chunk id keys by epoch. */
-  readonly #idKeys = new Map<number, Buffer>();
+  /** By epoch. */
+  readonly #hashers = new Map<number, ChunkHasher>();
   readonly #verifyIds: boolean;
-  readonly #behind = Buffer.alloc(KEY_BYTES);
   /** Bytes read from the storage. */
   bytesRead = 0;
 
@@ -96,28 +92,21 @@ export class SnapshotReader {
     this.#segment(pack.session, pack.number, list.segment[at]!, SEGMENT_KIND.data).catch(() => {});
   }
 
-  #idKey(session: string): Buffer {
+  #hasher(session: string): ChunkHasher {
     const keys = this.#keys.of(this.#table, session);
-    let key = this.#idKeys.get(keys.epoch);
-    if (!key) {
-      key = keys.chunkIdKey();
-      this.#idKeys.set(keys.epoch, key);
+    let hasher = this.#hashers.get(keys.epoch);
+    if (!hasher) {
+      hasher = new ChunkHasher(keys.chunkIdKey());
+      this.#hashers.set(keys.epoch, hasher);
     }
-    return key;
+    return hasher;
   }
 
   #verify(list: ChunkList, at: number, end: number, segment: Buffer, where: string): void {
-    const room = withRoom(segment);
-    const idKey = this.#idKey(list.packs[list.pack[at]!]!.session);
+    const hasher = this.#hasher(list.packs[list.pack[at]!]!.session);
     for (let i = at; i < end; i++) {
       const from = list.offset[i]!;
-      const to = from + list.length[i]!;
-      // The key is hashed behind the chunk: written over what follows there, which is put back at once.
-      room.copy(this.#behind, 0, to, to + KEY_BYTES);
-      idKey.copy(room, to);
-      const id = hash('sha256', room.subarray(from, to + KEY_BYTES), 'latin1' as 'hex');
-      this.#behind.copy(room, to);
-      if (!isId(list.ids, i, id)) {
+      if (!isIdAt(list.ids, i, hasher.within(segment, from, from + list.length[i]!))) {
         throw faultError('CHUNK_WRONG', `chunk ${i} of ${where} is not the one that was stored`, DAMAGE_HINT);
       }
     }
@@ -181,19 +170,6 @@ export class SnapshotReader {
     this.bytesRead += length;
     return bytes;
   }
-}
-
-/** The segment with room for a key behind it: its own memory where that is longer, else a copy. */
-function withRoom(segment: Buffer): Buffer {
-  const needed = segment.length + KEY_BYTES;
-  if (segment.byteOffset + needed > segment.buffer.byteLength) return Buffer.concat([segment], needed);
-  return Buffer.from(segment.buffer, segment.byteOffset, needed);
-}
-
-function isId(ids: Uint8Array, index: number, id: string): boolean {
-  const from = index * ID_BYTES;
-  for (let i = 0; i < ID_BYTES; i++) if (ids[from + i] !== id.charCodeAt(i)) return false;
-  return true;
 }
 
 /** Chunks [at, end) lie one behind the other in one segment. */

@@ -1,6 +1,6 @@
 import { ahead } from '../../base/ahead.ts';
-import type { ListRef } from '../format/chunkList.ts';
-import { type ChunkList, ChunkListBuilder, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ID_BYTES, idAt } from '../format/chunkId.ts';
+import { type ChunkList, ChunkListBuilder, decodeChunkList, type ListRef } from '../format/chunkList.ts';
 import type { Manifest } from '../manifest.ts';
 import type { IdentifiedPlace } from '../read/packContents.ts';
 import { readParts } from '../read/parts.ts';
@@ -31,12 +31,12 @@ export class OtherPlaces {
 
   /** One that is lost. */
   add([session, number]: readonly [string, number, ...unknown[]], chunk: IdentifiedPlace): void {
-    this.#lost.add(session, number, chunk.segment, chunk.offset, chunk.length, textOf(chunk.id));
+    this.#lost.add(session, number, chunk.segment, chunk.offset, chunk.length, chunk.id);
   }
 
   /** Undefined where it was found nowhere. */
-  find(id: Uint8Array): OtherPlace | undefined {
-    const found = this.#index.find(textOf(id));
+  find(id: string): OtherPlace | undefined {
+    const found = this.#index.find(id);
     return found === -1 ? undefined : this.#places[found];
   }
 
@@ -68,9 +68,8 @@ export class OtherPlaces {
     list: ChunkList,
     readable: (place: OtherPlace) => Promise<boolean>,
   ): Promise<void> {
-    const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.byteLength);
     for (let i = 0; i < list.count; i++) {
-      const found = this.#index.find(ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES));
+      const found = this.#index.find(idAt(list.ids, i));
       if (found === -1 || this.#places[found]) continue;
       const place = { table, chunk: oneOf(list, i) };
       if (!(await readable(place))) continue;
@@ -89,7 +88,7 @@ export function oneOf(list: ChunkList, i: number): ChunkList {
     segment: list.segment.slice(i, i + 1),
     offset: list.offset.slice(i, i + 1),
     length: list.length.slice(i, i + 1),
-    ids: list.ids.slice(i * ID_BYTES, (i + 1) * ID_BYTES),
+    ids: Buffer.from(list.ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES)),
   };
 }
 
@@ -115,5 +114,3 @@ async function* listsOf(
 function unlessLost(error: unknown): undefined {
   if (!isLoss(error)) throw error;
 }
-
-const textOf = (id: Uint8Array): string => Buffer.from(id).toString('latin1', 0, ID_BYTES);

@@ -4,8 +4,9 @@
  * lost stays named where it was. docs/recovery.md, "Repair".
  */
 
+import { idAt } from '../format/chunkId.ts';
 import type { ListRef } from '../format/chunkList.ts';
-import { decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { decodeChunkList } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import { DEFAULT_LEVEL, SEGMENT_KIND } from '../format/seal.ts';
 import { Lease } from '../guards/lease.ts';
@@ -257,7 +258,7 @@ class Round {
         const name = names[list.pack[i]!]!;
         if (name === null) continue;
         const gone = this.#lost.has(`${name} ${list.segment[i]}`);
-        if (gone && !this.#others.find(list.ids.subarray(i * ID_BYTES, (i + 1) * ID_BYTES))) lost = true;
+        if (gone && !this.#others.find(idAt(list.ids, i))) lost = true;
         else this.#gains = true;
       }
       return lost;

@@ -1,8 +1,7 @@
-import { hash } from 'node:crypto';
 import { faultError } from '../../base/errors.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
-import type { ListRef } from '../format/chunkList.ts';
-import { type ChunkList, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ChunkHasher, idAt, isSameId } from '../format/chunkId.ts';
+import { type ChunkList, decodeChunkList, type ListRef } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import { SEGMENT_KIND, type SegmentKind } from '../format/seal.ts';
 import type { Manifest } from '../manifest.ts';
@@ -98,7 +97,7 @@ export class RescueSource implements RewriteSource {
       offset: offset[0]!,
       length: length[0]!,
       content: 'any',
-      id: ids,
+      id: idAt(ids, 0),
     } as const;
     for await (const chunk of this.chunks(table, pack, [place])) return chunk;
     return undefined;
@@ -110,7 +109,7 @@ export class RescueSource implements RewriteSource {
     pack: PackRef,
     chunks: readonly IdentifiedPlace[],
   ): AsyncGenerator<Buffer | undefined> {
-    const idKey = this.#repository.keys.of(table, pack[0]).chunkIdKey();
+    const hasher = this.#hasherOf(table, pack[0]);
     const name = packName(pack[0], pack[1]);
     for (let from = 0; from < chunks.length; ) {
       const { segment } = chunks[from]!;
@@ -119,12 +118,12 @@ export class RescueSource implements RewriteSource {
       const some = chunks.slice(from, to);
       const leastBytes = Math.max(...some.map(({ offset, length }) => offset + length));
       const content = await this.segment(name, segment, SEGMENT_KIND.data, leastBytes);
-      for (const place of some) yield proved(content, place, idKey) ?? (await this.#elsewhere(place.id));
+      for (const place of some) yield proved(content, place, hasher) ?? (await this.#elsewhere(place.id));
       from = to;
     }
   }
 
-  async #elsewhere(id: Uint8Array): Promise<Buffer | undefined> {
+  async #elsewhere(id: string): Promise<Buffer | undefined> {
     const other = this.#others.find(id);
     return other && this.at(other);
   }
@@ -134,10 +133,14 @@ export class RescueSource implements RewriteSource {
     const { session, number } = chunk.packs[0]!;
     const name = packName(session, number);
     if (!this.#damaged.has(name)) return readOne(this.#readerOf(table), chunk);
-    const place = { offset: chunk.offset[0]!, length: chunk.length[0]!, id: chunk.ids };
+    const place = { offset: chunk.offset[0]!, length: chunk.length[0]!, id: idAt(chunk.ids, 0) };
     const leastBytes = place.offset + place.length;
     const content = await this.segment(name, chunk.segment[0]!, SEGMENT_KIND.data, leastBytes);
-    return proved(content, place, this.#repository.keys.of(table, session).chunkIdKey());
+    return proved(content, place, this.#hasherOf(table, session));
+  }
+
+  #hasherOf(table: Table, session: string): ChunkHasher {
+    return new ChunkHasher(this.#repository.keys.of(table, session).chunkIdKey());
   }
 
   #readerOf(table: PackTable): SnapshotReader {
@@ -166,12 +169,11 @@ async function readOne(reader: SnapshotReader, one: ChunkList): Promise<Buffer |
 function proved(
   content: Buffer | undefined,
   { offset, length, id }: Pick<IdentifiedPlace, 'offset' | 'length' | 'id'>,
-  idKey: Buffer,
+  hasher: ChunkHasher,
 ): Buffer | undefined {
-  const chunk = content?.subarray(offset, offset + length);
-  if (!chunk) return undefined;
-  const own = hash('sha256', Buffer.concat([chunk, idKey]), 'buffer').subarray(0, ID_BYTES);
-  return own.equals(id) ? chunk : undefined;
+  if (!content || offset + length > content.length) return undefined;
+  if (!isSameId(hasher.within(content, offset, offset + length), id)) return undefined;
+  return content.subarray(offset, offset + length);
 }
 
 function lost(where: string): Error {

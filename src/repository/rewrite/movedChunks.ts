@@ -1,4 +1,5 @@
-import { type ChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ID_BYTES, idAt } from '../format/chunkId.ts';
+import type { ChunkList } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import type { IdentifiedPlace } from '../read/packContents.ts';
 import type { PackContent } from '../storagePolicy.ts';
@@ -17,7 +18,7 @@ export class MovedChunks {
   #count = 0;
   #slots = new Int32Array(1024).fill(-1);
   #numbers = new Int32Array(NUMBERS * 512);
-  #ids = new Uint8Array(ID_BYTES * 512);
+  #ids = Buffer.alloc(ID_BYTES * 512);
 
   constructor(packs: readonly (readonly [session: string, number: number])[], limit: number) {
     this.packs = packs;
@@ -120,7 +121,7 @@ export class MovedChunks {
       const numbers = new Int32Array(this.#numbers.length * 2);
       numbers.set(this.#numbers);
       this.#numbers = numbers;
-      const ids = new Uint8Array(this.#ids.length * 2);
+      const ids = Buffer.alloc(this.#ids.length * 2);
       ids.set(this.#ids);
       this.#ids = ids;
     }
@@ -173,21 +174,17 @@ export class MovedChunks {
       offset: n[at + 2]!,
       length: n[at + 3]!,
       content: n[at + 7] ? 'rows' : 'any',
-      id: this.id(chunk),
+      id: idAt(this.#ids, chunk),
     };
   }
 
-  id(chunk: number): Uint8Array {
-    return this.#ids.subarray(chunk * ID_BYTES, (chunk + 1) * ID_BYTES);
-  }
-
   /** Where it went; in another epoch it has another id. */
-  moved(chunk: number, to: { pack: number; segment: number; offset: number }, id: Uint8Array): void {
+  moved(chunk: number, to: { pack: number; segment: number; offset: number; id: string }): void {
     const at = chunk * NUMBERS;
     this.#numbers[at + 4] = to.pack;
     this.#numbers[at + 5] = to.segment;
     this.#numbers[at + 6] = to.offset;
-    this.#ids.set(id.subarray(0, ID_BYTES), chunk * ID_BYTES);
+    this.#ids.write(to.id, chunk * ID_BYTES, ID_BYTES, 'latin1');
   }
 
   /** Where the i-th chunk of a list went, which lies in one of the packs (`pack`, by its index); undefined where it didn't. */
@@ -198,7 +195,7 @@ export class MovedChunks {
     const [number, segment, offset, flags] = this.#numbers.subarray(at + 4, at + 8);
     this.#numbers[at + 7]! |= ASKED;
     const first = (flags! & ASKED) === 0;
-    return { number: number!, segment: segment!, offset: offset!, id: this.id(chunk), first };
+    return { number: number!, segment: segment!, offset: offset!, id: idAt(this.#ids, chunk), first };
   }
 }
 
@@ -211,7 +208,7 @@ export interface MovedChunk {
   number: number;
   segment: number;
   offset: number;
-  id: Uint8Array;
+  id: string;
   /** Nobody has asked for it before. */
   first: boolean;
 }

@@ -7,13 +7,14 @@
  */
 import { ahead } from '../../base/ahead.ts';
 import { invariant, TidemarkError } from '../../base/errors.ts';
-import type { ListRef, UsedPack } from '../format/chunkList.ts';
+import { ChunkHasher, idAt } from '../format/chunkId.ts';
 import {
   type ChunkList,
   ChunkListBuilder,
   decodeChunkList,
-  ID_BYTES,
   INLINE_CHUNKS,
+  type ListRef,
+  type UsedPack,
 } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import { type Manifest, ownStreams, type PartRecord, refOf } from '../manifest.ts';
@@ -201,7 +202,7 @@ export class Rewrite {
   async #movePack(index: number, chunks: Int32Array): Promise<void> {
     const { ref } = this.#packs[index]!;
     const name = `packs/${packName(ref[0], ref[1])}`;
-    const idKey = this.#repository.keys.of(this.#table, ref[0]).chunkIdKey();
+    const hasher = new ChunkHasher(this.#repository.keys.of(this.#table, ref[0]).chunkIdKey());
     const places = Array.from(chunks, chunk => this.#chunks.at(chunk));
     let next = 0;
     for await (const bytes of this.#source.chunks(this.#table, ref, places)) {
@@ -209,8 +210,8 @@ export class Rewrite {
       const { content, length, id } = places[next++]!;
       if (bytes === undefined) continue;
       invariant(bytes.length === length, `a chunk of ${name} has ${bytes.length} bytes instead of ${length}`);
-      const copied = this.#session.copier(content).copy(bytes, id, idKey, name);
-      this.#chunks.moved(chunk, copied, copied.id);
+      const copied = this.#session.copier(content).copy(bytes, id, hasher, name);
+      this.#chunks.moved(chunk, copied);
       await this.#session.drained();
     }
     invariant(next === chunks.length, `${name} gave ${next} of ${chunks.length} chunks`);
@@ -289,7 +290,6 @@ export class Rewrite {
     const builder = new ChunkListBuilder();
     let count = 0;
     let lost = false;
-    const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.length);
     for (let i = 0; i < list.count; i++) {
       const index = indexes[list.pack[i]!]!;
       const length = list.length[i]!;
@@ -298,13 +298,12 @@ export class Rewrite {
         invariant(index === -1 || this.#source.lossy, 'a chunk that is to be moved was not surveyed');
         lost ||= index !== -1;
         const { session, number } = list.packs[list.pack[i]!]!;
-        const id = ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES);
+        const id = idAt(list.ids, i);
         builder.add(session, number, list.segment[i]!, list.offset[i]!, length, id);
       } else {
         count++;
         if (to.first) this.#use(to.number, length);
-        const id = Buffer.from(to.id).toString('latin1');
-        builder.add(this.#session.id, to.number, to.segment, to.offset, length, id);
+        builder.add(this.#session.id, to.number, to.segment, to.offset, length, to.id);
       }
     }
     return { moved: builder, count, lost };
@@ -345,11 +344,10 @@ export class Rewrite {
   /** The chunks of a list that stay where they are. */
   #keptOf(list: ChunkList): ChunkList {
     const builder = new ChunkListBuilder();
-    const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.length);
     for (let i = 0; i < list.count; i++) {
       const { session, number } = list.packs[list.pack[i]!]!;
       if (this.#chunks.packIndex(session, number) !== -1) continue;
-      const id = ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES);
+      const id = idAt(list.ids, i);
       builder.add(session, number, list.segment[i]!, list.offset[i]!, list.length[i]!, id);
     }
     return decodeChunkList(builder.encode(), 'what stays');

@@ -1,7 +1,7 @@
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { faultError } from '../../base/errors.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
-import { ID_BYTES } from '../format/chunkList.ts';
+import { ChunkHasher, ID_KEY_BYTES, isSameId } from '../format/chunkId.ts';
 import { CHUNK_MAX_BYTES } from '../format/cut.ts';
 import type { EpochKeys } from '../keys/keys.ts';
 import type { Repository } from '../repository.ts';
@@ -10,8 +10,6 @@ import { ChunkWriter } from '../write/chunkWriter.ts';
 import { PackAssembler } from '../write/packAssembler.ts';
 import type { OwnPacks } from '../write/packTable.ts';
 import { PackWriter, SEGMENT_BYTES } from '../write/packWriter.ts';
-
-const KEY_BYTES = 32;
 
 /** The packs that a rewriting of places writes: chunks as they are, chunk lists, lists of parts. */
 export class RewriteSession {
@@ -97,39 +95,34 @@ export interface CopiedChunk {
   pack: number;
   segment: number;
   offset: number;
-  id: Buffer;
+  id: string;
 }
 
 /** Fills segments with chunks that were cut before. */
 export class ChunkCopier {
   readonly #packs: PackWriter;
-  readonly #idKey: Buffer;
-  readonly #buffer = Buffer.allocUnsafeSlow(SEGMENT_BYTES + CHUNK_MAX_BYTES + KEY_BYTES);
+  readonly #hasher: ChunkHasher;
+  readonly #buffer = Buffer.allocUnsafeSlow(SEGMENT_BYTES + CHUNK_MAX_BYTES + ID_KEY_BYTES);
   #at = 0;
 
   constructor(packs: PackWriter, keys: EpochKeys) {
     this.#packs = packs;
-    this.#idKey = keys.chunkIdKey();
+    this.#hasher = new ChunkHasher(keys.chunkIdKey());
   }
 
   /**
    * Takes a chunk if it is the one that was stored.
    *
-   * @param id its first 16 bytes, made with `idKey`; CHUNK_WRONG, naming `where`, if it is another chunk's.
+   * @param id as `hasher` makes it; CHUNK_WRONG, naming `where`, if it is another chunk's.
    */
-  copy(chunk: Uint8Array, id: Uint8Array, idKey: Buffer, where: string): CopiedChunk {
+  copy(chunk: Uint8Array, id: string, hasher: ChunkHasher, where: string): CopiedChunk {
     const buffer = this.#buffer;
     const start = this.#at;
     const end = start + chunk.length;
     if (chunk.length > CHUNK_MAX_BYTES) throw wrongChunk(where);
     buffer.set(chunk, start);
-    // The key stands behind the chunk while it is hashed.
-    const idWith = (key: Buffer) => {
-      key.copy(buffer, end);
-      return hash('sha256', buffer.subarray(start, end + KEY_BYTES), 'buffer').subarray(0, ID_BYTES);
-    };
-    if (!idWith(idKey).equals(id)) throw wrongChunk(where);
-    const own = idWith(this.#idKey);
+    if (!isSameId(hasher.last(buffer, start, end), id)) throw wrongChunk(where);
+    const own = this.#hasher.last(buffer, start, end);
     const { pack, segment } = this.#packs.dataSegment();
     this.#at = end;
     if (end >= SEGMENT_BYTES) this.#seal();

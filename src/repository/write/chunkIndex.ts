@@ -1,4 +1,5 @@
-import { type ChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { ID_BYTES, isIdAt } from '../format/chunkId.ts';
+import type { ChunkList } from '../format/chunkList.ts';
 
 /**
  * Finds a chunk of the previous snapshot by its id: an open-addressing table over the bytes of one or more lists, with
@@ -36,14 +37,14 @@ export class ChunkIndex {
     }
   }
 
-  /** The list and place in it of the chunk whose id starts with these 16 latin1 characters, or -1. */
+  /** The list and place in it of the chunk with this id, or -1. */
   find(id: string): number {
     const first =
       id.charCodeAt(0) | (id.charCodeAt(1) << 8) | (id.charCodeAt(2) << 16) | (id.charCodeAt(3) << 24);
     for (let slot = first & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const found = this.#slots[slot]!;
       if (found === -1) return -1;
-      if (this.#equal(found, id)) return found;
+      if (isIdAt(this.#ids, found, id)) return found;
     }
   }
 
@@ -57,11 +58,5 @@ export class ChunkIndex {
   #same(a: number, b: number): boolean {
     const ids = this.#ids;
     return ids.compare(ids, a * ID_BYTES, (a + 1) * ID_BYTES, b * ID_BYTES, (b + 1) * ID_BYTES) === 0;
-  }
-
-  #equal(found: number, id: string): boolean {
-    const at = found * ID_BYTES;
-    for (let i = 0; i < ID_BYTES; i++) if (this.#ids[at + i] !== id.charCodeAt(i)) return false;
-    return true;
   }
 }

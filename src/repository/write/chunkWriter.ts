@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { ChunkHasher, ID_KEY_BYTES } from '../format/chunkId.ts';
 import {
   type ChunkList,
   ChunkListBuilder,
@@ -32,8 +32,6 @@ export interface WrittenStream {
   packs: UsedPack[];
 }
 
-/** Bytes behind the content in which a chunk's id key is appended for hashing. */
-const KEY_ROOM = 32;
 const STREAM_WINDOW_BYTES = 65536;
 
 /**
@@ -43,8 +41,10 @@ const STREAM_WINDOW_BYTES = 65536;
 export class ChunkWriter {
   readonly #packs: PackWriter;
   readonly #table: Int32Array;
-  readonly #idKey: Buffer;
-  readonly #buffer = Buffer.allocUnsafeSlow(SEGMENT_BYTES + CHUNK_MAX_BYTES + STREAM_WINDOW_BYTES + KEY_ROOM);
+  readonly #hasher: ChunkHasher;
+  readonly #buffer = Buffer.allocUnsafeSlow(
+    SEGMENT_BYTES + CHUNK_MAX_BYTES + STREAM_WINDOW_BYTES + ID_KEY_BYTES,
+  );
   #at = 0;
   #chunkStart = 0;
   #rowStart = 0;
@@ -58,7 +58,7 @@ export class ChunkWriter {
   constructor(packs: PackWriter) {
     this.#packs = packs;
     this.#table = packs.session.keys.cutter();
-    this.#idKey = packs.session.keys.chunkIdKey();
+    this.#hasher = new ChunkHasher(packs.session.keys.chunkIdKey());
   }
 
   begin(previous?: PreviousStream): void {
@@ -178,12 +178,10 @@ export class ChunkWriter {
   }
 
   #cut(): void {
-    const buffer = this.#buffer;
     const start = this.#chunkStart;
     const end = this.#at;
     const length = end - start;
-    this.#idKey.copy(buffer, end);
-    const id = hash('sha256', buffer.subarray(start, end + KEY_ROOM), 'latin1' as 'hex');
+    const id = this.#hasher.last(this.#buffer, start, end);
     if (!this.#reuse(id, length)) {
       const { session } = this.#packs.session;
       const { pack, segment } = this.#packs.dataSegment();

@@ -1,5 +1,5 @@
-import type { ListRef } from '../format/chunkList.ts';
-import { ChunkListBuilder, decodeChunkList, ID_BYTES } from '../format/chunkList.ts';
+import { idAt } from '../format/chunkId.ts';
+import { ChunkListBuilder, decodeChunkList, type ListRef } from '../format/chunkList.ts';
 import type { PackChecks } from '../packs/packChecks.ts';
 
 /** A chunk list that a new snapshot may refer to chunks of. */
@@ -17,13 +17,11 @@ export function reusable(encoded: Buffer, ref: ListRef, checks: PackChecks): Reu
   const bad = list.packs.map(({ session, number }) => checks.damage(session, number) !== undefined);
   if (!bad.includes(true)) return { encoded, ref: own };
   const rest = new ChunkListBuilder();
-  const ids = Buffer.from(list.ids.buffer, list.ids.byteOffset, list.ids.byteLength);
   for (let i = 0; i < list.count; i++) {
     const pack = list.pack[i]!;
     if (bad[pack]) continue;
     const { session, number } = list.packs[pack]!;
-    const id = ids.toString('latin1', i * ID_BYTES, (i + 1) * ID_BYTES);
-    rest.add(session, number, list.segment[i]!, list.offset[i]!, list.length[i]!, id);
+    rest.add(session, number, list.segment[i]!, list.offset[i]!, list.length[i]!, idAt(list.ids, i));
   }
   return rest.count === 0 ? undefined : { encoded: rest.encode(), ref: null };
 }
