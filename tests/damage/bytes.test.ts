@@ -324,10 +324,9 @@ function layoutOf(name: string): { segments: PlacedSegment[]; directory: number;
     Buffer.from(manifest.sessions[session!]!, 'hex'),
   );
   const bytes = objects.get(name)!;
-  const { storedBytes, plainBytes } = parseTrailer(bytes, name);
+  const { storedBytes } = parseTrailer(bytes, name);
   const end = bytes.length - PACK_TRAILER_BYTES;
-  const sealed = bytes.subarray(end - storedBytes, end);
-  const segments = openDirectory(packKey, sealed, plainBytes, bytes.length, name);
+  const segments = openDirectory(packKey, bytes, bytes.length, name);
   return { segments, directory: end - storedBytes, end };
 }
 

@@ -1,7 +1,7 @@
 import { faultError } from '../../base/errors.ts';
 import { decodeChunkList } from '../../repository/format/chunkList.ts';
 import { packName } from '../../repository/format/packName.ts';
-import { readPackSegments } from '../../repository/read/packSegments.ts';
+import { openPack } from '../../repository/read/packDirectory.ts';
 import type { StoredPart } from '../../restore/parts.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { OpenSnapshot } from '../open/openSnapshot.ts';
@@ -35,6 +35,7 @@ interface Size {
 }
 
 function bySegments({ repository, manifest, reader }: OpenSnapshot): StoredBytes {
+  const { storage, keys } = repository;
   const byName = new Map(manifest.packs.map(pack => [packName(pack[0], pack[1]), pack]));
   const known = new Map<string, Promise<Size[]>>();
   const sizes = (pack: string) => {
@@ -42,7 +43,7 @@ function bySegments({ repository, manifest, reader }: OpenSnapshot): StoredBytes
     if (!found) {
       const listed = byName.get(pack);
       found = listed
-        ? readPackSegments(repository.storage, repository.keys, manifest, listed)
+        ? openPack(storage, keys, manifest, listed).then(({ segments }) => segments)
         : Promise.resolve([]);
       known.set(pack, found);
     }
@@ -84,11 +85,12 @@ function share(bytes: number, size: Size | undefined, pack: string): number {
 }
 
 function byRatio({ repository, manifest }: OpenSnapshot): StoredBytes {
+  const { storage, keys } = repository;
   const ratio = (async () => {
     const step = Math.max(1, Math.floor(manifest.packs.length / SAMPLED_PACKS));
     let [stored, plain] = [0, 0];
     for (const pack of manifest.packs.filter((_, i) => i % step === 0)) {
-      for (const segment of await readPackSegments(repository.storage, repository.keys, manifest, pack)) {
+      for (const segment of (await openPack(storage, keys, manifest, pack)).segments) {
         stored += segment.storedBytes;
         plain += segment.plainBytes;
       }

@@ -4,14 +4,7 @@ import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { ChunkHasher, isIdAt } from '../format/chunkId.ts';
 import { decodeChunkList } from '../format/chunkList.ts';
-import {
-  openDirectory,
-  PACK_HEADER_BYTES,
-  PACK_TRAILER_BYTES,
-  type PlacedSegment,
-  parsePackHeader,
-  parseTrailer,
-} from '../format/pack.ts';
+import { openDirectory, type PlacedSegment, parsePackHeader } from '../format/pack.ts';
 import { packName } from '../format/packName.ts';
 import { openSegment, SEGMENT_KIND } from '../format/seal.ts';
 import type { RepositoryKeys } from '../keys/keys.ts';
@@ -135,7 +128,7 @@ class PackCheck {
     } catch (error) {
       this.fault(error, []); // the reader takes number and salt from elsewhere
     }
-    const segments = this.#directory(bytes);
+    const segments = openDirectory(this.#key, bytes, bytes.length, this.#where);
     const lists = this.#listsBySegment(segments);
     const { order, starts } = this.#placesBySegment(segments.length);
     for (const [index, placed] of segments.entries()) {
@@ -153,16 +146,6 @@ class PackCheck {
       `the header of ${this.#where} names another pack or session`,
       DAMAGE_HINT,
     );
-  }
-
-  #directory(bytes: Buffer): PlacedSegment[] {
-    const { storedBytes, plainBytes } = parseTrailer(bytes, this.#where);
-    const end = bytes.length - PACK_TRAILER_BYTES;
-    if (storedBytes > end - PACK_HEADER_BYTES) {
-      throw faultError('PACK_DAMAGED', `the trailer of ${this.#where} is wrong`, DAMAGE_HINT);
-    }
-    const sealed = bytes.subarray(end - storedBytes, end);
-    return openDirectory(this.#key, sealed, plainBytes, bytes.length, this.#where);
   }
 
   #listsBySegment(segments: PlacedSegment[]): Map<number, number[]> {

@@ -68,14 +68,12 @@ export function parseTrailer(end: Buffer, where: string): { storedBytes: number;
   return { storedBytes: end.readUInt32LE(at), plainBytes: end.readUInt32LE(at + 4) };
 }
 
-/** The segments of a pack of `sizeBytes`, each with its place. */
-export function openDirectory(
-  key: Buffer,
-  sealed: Buffer,
-  plainBytes: number,
-  sizeBytes: number,
-  where: string,
-): PlacedSegment[] {
+/** The segments of a pack of `sizeBytes`, each with its place. `end`: its last bytes with the whole directory, or all of them. */
+export function openDirectory(key: Buffer, end: Buffer, sizeBytes: number, where: string): PlacedSegment[] {
+  const { storedBytes: sealedBytes, plainBytes } = parseTrailer(end, where);
+  const to = end.length - PACK_TRAILER_BYTES;
+  if (sealedBytes > to) throw notAPack(where);
+  const sealed = end.subarray(to - sealedBytes, to);
   const from = new VarintReader(
     openSegment(
       key,

@@ -8,7 +8,7 @@ import type { Manifest } from '../manifest.ts';
 
 import type { PackRef } from '../packs/packCatalog.ts';
 import type { PackContent } from '../storagePolicy.ts';
-import { readPackSegments } from './packSegments.ts';
+import { openPack } from './packDirectory.ts';
 
 /** Read along though nobody asked for it, where a second request would cost more. */
 const GAP_BYTES = 1 << 20;
@@ -25,12 +25,8 @@ export async function* readChunks(
   chunks: readonly ChunkPlace[],
 ): AsyncGenerator<Buffer> {
   const [session, number] = pack;
-  const name = packName(session, number);
-  const where = `packs/${name}`;
-  const placed = await readPackSegments(storage, keys, table, pack);
-  const key = keys
-    .of(table, session)
-    .pack(session, number, Buffer.from(table.sessions[session] ?? '', 'hex'));
+  const where = `packs/${packName(session, number)}`;
+  const { key, segments: placed } = await openPack(storage, keys, table, pack);
   const wanted = [...new Set(chunks.map(chunk => chunk.segment))];
   let next = 0;
   for (const run of runsOf(wanted, segment => placed[segment] ?? fail(where))) {

@@ -4,18 +4,16 @@ import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { ChunkHasher, isIdAt } from '../format/chunkId.ts';
 import { type ChunkList, decodeChunkList, type ListRef } from '../format/chunkList.ts';
-import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } from '../format/pack.ts';
 import { packName } from '../format/packName.ts';
 import { openSegment, SEGMENT_KIND, type SegmentKind } from '../format/seal.ts';
 import type { RepositoryKeys } from '../keys/keys.ts';
 import type { Manifest } from '../manifest.ts';
+import { type OpenPack, openPack } from './packDirectory.ts';
 
 /** Opened segments kept, so that chunks from a few places in turn don't open each segment again and again. */
 const SEGMENTS_KEPT = 4;
 /** Pack directories kept (a few KiB each). */
 const DIRECTORIES_KEPT = 256;
-/** Read at the end of a pack in one go: trailer and, nearly always, the whole directory. */
-const TAIL_BYTES = 8192;
 
 /** What is needed to read a snapshot's packs; plain data, for worker threads. */
 export interface PackTable {
@@ -24,14 +22,9 @@ export interface PackTable {
   packs: Manifest['packs'];
 }
 
-interface OpenPack {
-  key: Buffer;
-  segments: PlacedSegment[];
-}
-
 /** Reads streams of one snapshot. What it gives was unsealed, and each chunk's id recomputed if `verifyIds`. */
 export class SnapshotReader {
-  readonly #storage: Storage;
+  readonly #storage: Pick<Storage, 'get'>;
   readonly #keys: RepositoryKeys;
   readonly #table: PackTable;
   readonly #sizes = new Map<string, number>();
@@ -44,7 +37,13 @@ export class SnapshotReader {
   bytesRead = 0;
 
   constructor(storage: Storage, keys: RepositoryKeys, table: PackTable, options: { verifyIds: boolean }) {
-    this.#storage = storage;
+    this.#storage = {
+      get: async (name, range) => {
+        const bytes = await storage.get(name, range);
+        this.bytesRead += bytes.length;
+        return bytes;
+      },
+    };
     this.#keys = keys;
     this.#table = table;
     for (const [session, number, sizeBytes] of table.packs)
@@ -132,43 +131,24 @@ export class SnapshotReader {
     const where = `segment ${index} of packs/${name}`;
     const placed = pack.segments[index];
     if (!placed || placed.kind !== kind) throw outside(where);
-    const sealed = await this.#get(name, placed.offset, placed.storedBytes);
+    const { offset, storedBytes } = placed;
+    const sealed = await this.#storage.get(`packs/${name}`, { offset, length: storedBytes });
     const content = openSegment(pack.key, index, kind, sealed, placed.plainBytes, where);
     release(sealed);
     return content;
   }
 
-  #openPack(session: string, number: number): Promise<OpenPack> {
+  async #openPack(session: string, number: number): Promise<OpenPack> {
     const name = packName(session, number);
     let pack = this.#packs.get(name);
     if (!pack) {
-      pack = this.#readDirectory(session, number);
+      const sizeBytes = this.#sizes.get(name);
+      if (sizeBytes === undefined || !(session in this.#table.sessions)) throw outside(`packs/${name}`);
+      pack = openPack(this.#storage, this.#keys, this.#table, [session, number, sizeBytes]);
       this.#packs.set(name, pack);
       if (this.#packs.size > DIRECTORIES_KEPT) this.#packs.delete(this.#packs.keys().next().value!);
     }
     return pack;
-  }
-
-  async #readDirectory(session: string, number: number): Promise<OpenPack> {
-    const name = packName(session, number);
-    const salt = this.#table.sessions[session];
-    const sizeBytes = this.#sizes.get(name);
-    if (salt === undefined || sizeBytes === undefined) throw outside(`packs/${name}`);
-    const key = this.#keys.of(this.#table, session).pack(session, number, Buffer.from(salt, 'hex'));
-    const tailBytes = Math.min(TAIL_BYTES, sizeBytes);
-    let tail = await this.#get(name, sizeBytes - tailBytes, tailBytes);
-    const { storedBytes, plainBytes } = parseTrailer(tail, `packs/${name}`);
-    const needed = storedBytes + PACK_TRAILER_BYTES;
-    if (needed > sizeBytes) throw outside(`packs/${name}`);
-    if (needed > tailBytes) tail = await this.#get(name, sizeBytes - needed, needed);
-    const sealed = tail.subarray(tail.length - needed, tail.length - PACK_TRAILER_BYTES);
-    return { key, segments: openDirectory(key, sealed, plainBytes, sizeBytes, `packs/${name}`) };
-  }
-
-  async #get(name: string, offset: number, length: number): Promise<Buffer> {
-    const bytes = await this.#storage.get(`packs/${name}`, { offset, length });
-    this.bytesRead += length;
-    return bytes;
   }
 }
 

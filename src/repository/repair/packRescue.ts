@@ -1,13 +1,6 @@
 import { isMissing } from '../../storage/object.ts';
 import type { Storage } from '../../storage/storage.ts';
-import {
-  openDirectory,
-  PACK_HEADER_BYTES,
-  PACK_TRAILER_BYTES,
-  type PlacedSegment,
-  parsePackHeader,
-  parseTrailer,
-} from '../format/pack.ts';
+import { openDirectory, PACK_HEADER_BYTES, type PlacedSegment, parsePackHeader } from '../format/pack.ts';
 import { packName } from '../format/packName.ts';
 import { MAX_SEGMENT_BYTES, openSegment, type SegmentKind } from '../format/seal.ts';
 import type { RepositoryKeys } from '../keys/keys.ts';
@@ -95,10 +88,7 @@ class Copy {
 function directoryOf(bytes: Buffer, key: Buffer, sizeBytes: number, object: string): PlacedSegment[] {
   try {
     const pack = bytes.subarray(0, sizeBytes);
-    const { storedBytes, plainBytes } = parseTrailer(pack, object);
-    const end = pack.length - PACK_TRAILER_BYTES;
-    if (storedBytes > end - PACK_HEADER_BYTES) return [];
-    return openDirectory(key, pack.subarray(end - storedBytes, end), plainBytes, pack.length, object);
+    return openDirectory(key, pack, pack.length, object);
   } catch {
     return [];
   }
