@@ -8,7 +8,7 @@ import { isRepositoryObject, listNames } from './format/objectNames.ts';
 import { EpochKeys, RepositoryKeys } from './keys/keys.ts';
 import { openKeys } from './keys/openKeys.ts';
 import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './keys/slots.ts';
-import { type Manifest, manifestName } from './manifest.ts';
+import { type Manifest, manifestName, snapshotOf } from './manifest.ts';
 import { currentRevision, listRevisions, type Revisions, revisionName } from './revisions.ts';
 import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
@@ -81,6 +81,11 @@ export class Repository {
   /** Names of the manifests of all snapshots, oldest snapshot first. */
   async snapshotNames(): Promise<string[]> {
     return this.#names('snapshots/');
+  }
+
+  /** Of those, the ones of one snapshot: two where an interrupted heal left both. */
+  async namesOf(snapshot: string): Promise<string[]> {
+    return (await this.snapshotNames()).filter(name => snapshotOf(name) === snapshot);
   }
 
   async forgottenNames(): Promise<string[]> {

@@ -1,6 +1,8 @@
 import { createHash, hash, randomBytes } from 'node:crypto';
 import { decodeChunkList } from '../../src/repository/format/chunkList.ts';
+import { packName } from '../../src/repository/format/packName.ts';
 import { Lease } from '../../src/repository/guards/lease.ts';
+import { epochOf } from '../../src/repository/keys/keys.ts';
 import {
   type Manifest,
   manifestName,
@@ -88,9 +90,9 @@ export async function readBack(repository: Repository, manifest: Manifest): Prom
 async function newest(repository: Repository): Promise<Manifest | undefined> {
   for (const id of (await repository.snapshotNames()).reverse()) {
     const manifest = await repository.manifest(id).catch(() => undefined);
-    const epoch = (id: string) => manifest?.epochs?.[id] ?? 0;
-    if (!manifest || !Object.keys(manifest.sessions).every(id => epoch(id) === repository.keys.newest))
-      continue;
+    if (!manifest) continue;
+    const { newest } = repository.keys;
+    if (!Object.keys(manifest.sessions).every(session => epochOf(manifest, session) === newest)) continue;
     if (await allThere(repository, manifest)) return manifest;
   }
   return undefined;
@@ -99,7 +101,7 @@ async function newest(repository: Repository): Promise<Manifest | undefined> {
 async function allThere(repository: Repository, manifest: Manifest): Promise<boolean> {
   const there = new Set<string>();
   for await (const { name } of repository.storage.list('packs/')) there.add(name);
-  return manifest.packs.every(([id, number]) => there.has(`packs/${id}/${String(number).padStart(8, '0')}`));
+  return manifest.packs.every(([session, number]) => there.has(`packs/${packName(session, number)}`));
 }
 
 /** Of each block, what reads the chunk lists that it had in the previous snapshot and in sessions that were cut off. */

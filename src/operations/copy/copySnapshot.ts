@@ -9,11 +9,9 @@ import {
   newSessionId,
   ownStreams,
   type PartRecord,
-  snapshotOf,
 } from '../../repository/manifest.ts';
 import { partLines, readParts } from '../../repository/read/parts.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
-import type { Repository } from '../../repository/repository.ts';
 import type { WrittenStream } from '../../repository/write/chunkWriter.ts';
 import { Crew } from '../../repository/write/crew.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../../repository/write/session.ts';
@@ -77,7 +75,7 @@ async function copyInto(request: CopyRequest): Promise<Manifest | undefined> {
   const lease = await Lease.take(repository.storage, id, 'copy');
   let session: WritingSession | undefined;
   try {
-    const there = await namesOf(repository, manifest.snapshot);
+    const there = await repository.namesOf(manifest.snapshot);
     if (replaces === undefined ? there.length > 0 : !there.includes(replaces)) return undefined;
     session = await WritingSession.begin({
       ...request,
@@ -233,16 +231,12 @@ function compare({ snapshot, counts }: Manifest, bytes: number): void {
 async function keepOne({ manifest, reporter }: CopyRequest, { name, repository }: OpenPlace): Promise<void> {
   const { snapshot } = manifest;
   try {
-    await forgetUnlessHeld(repository, (await namesOf(repository, snapshot)).slice(1));
+    await forgetUnlessHeld(repository, (await repository.namesOf(snapshot)).slice(1));
   } catch (error) {
     const { message, code } = asTidemarkError(error);
     const remedy = `if it is there twice, 'tidemark repair ${name}' ends one`;
     reporter.note(`warning: ${snapshot} is stored in ${name}, but ${message} [${code}]; ${remedy}`);
   }
-}
-
-async function namesOf(repository: Repository, snapshot: string): Promise<string[]> {
-  return (await repository.snapshotNames()).filter(name => snapshotOf(name) === snapshot);
 }
 
 /** A worker does nothing that could fail but read the source. */

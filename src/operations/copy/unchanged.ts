@@ -1,6 +1,5 @@
-import type { ListRef, UsedPack } from '../../repository/format/chunkList.ts';
-import { type ChunkList, decodeChunkList } from '../../repository/format/chunkList.ts';
-import { type PartRecord, partKey, refOf, snapshotOf } from '../../repository/manifest.ts';
+import { decodeChunkList, type ListRef, usedPacks } from '../../repository/format/chunkList.ts';
+import { type PartRecord, partKey, refOf } from '../../repository/manifest.ts';
 import { readParts } from '../../repository/read/parts.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -26,8 +25,7 @@ export class UnchangedParts {
     previous: PreviousSnapshot | undefined,
   ): Promise<UnchangedParts | undefined> {
     if (!previous) return undefined;
-    const { snapshot } = previous.manifest;
-    const name = (await source.snapshotNames()).find(each => snapshotOf(each) === snapshot);
+    const [name] = await source.namesOf(previous.manifest.snapshot);
     if (name === undefined) return undefined;
     try {
       const manifest = await source.manifest(name);
@@ -60,16 +58,4 @@ export class UnchangedParts {
 function sameList(a: ListRef, b: ListRef): boolean {
   if ('list' in a) return 'list' in b && a.list === b.list;
   return 'at' in b && a.at.every((each, i) => each === b.at[i]);
-}
-
-/** As the writer of the list counted them: a chunk that follows itself counts once. */
-function usedPacks(list: ChunkList): UsedPack[] {
-  const packs = list.packs.map(({ session, number }): UsedPack => [session, number, 0]);
-  const { pack, segment, offset, length } = list;
-  for (let i = 0; i < list.count; i++) {
-    const again =
-      i > 0 && pack[i] === pack[i - 1] && segment[i] === segment[i - 1] && offset[i] === offset[i - 1];
-    if (!again) packs[pack[i]!]![2] += length[i]!;
-  }
-  return packs;
 }

@@ -1,4 +1,5 @@
 import { faultError, type TidemarkError } from '../../base/errors.ts';
+import { packName } from '../../repository/format/packName.ts';
 import type { UnreadableManifest } from '../../repository/repair/rebuildManifests.ts';
 import type { HealedSnapshot } from '../heal/heal.ts';
 import type { RepositoryFailure } from '../open/snapshots.ts';
@@ -119,7 +120,7 @@ function plannedManifest({ object, error, instead }: UnreadableManifest): Repair
 }
 
 const isPack = ([session, number]: readonly [string, number, ...unknown[]], name: string): boolean =>
-  name === `${session}/${String(number).padStart(8, '0')}`;
+  name === packName(session, number);
 
 /** What is expected of a snapshot, before anything is done. */
 export function plannedSnapshot(

@@ -285,7 +285,7 @@ async function forgetLost({ repository }: OpenPlace, result: RepairResult): Prom
       );
       continue;
     }
-    const names = (await repository.snapshotNames()).filter(name => snapshotOf(name) === each.snapshot);
+    const names = await repository.namesOf(each.snapshot);
     try {
       const held = await forgetUnlessHeld(repository, names);
       if (held.length > 0) {

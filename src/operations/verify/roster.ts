@@ -1,3 +1,4 @@
+import { epochOf } from '../../repository/keys/keys.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import { PackCatalog } from '../../repository/packs/packCatalog.ts';
 import type { PackChecks } from '../../repository/packs/packChecks.ts';
@@ -38,10 +39,11 @@ export class PackRoster {
   readonly #runs = new RunPool();
 
   add(manifest: Manifest): void {
-    const { database, packs, sessions, epochs } = manifest;
+    const { database, packs, sessions } = manifest;
     this.packs.addNamed(packs);
     for (const [session, salt] of Object.entries(sessions))
-      if (!this.#sessions.has(session)) this.#sessions.set(session, { salt, epoch: epochs?.[session] ?? 0 });
+      if (!this.#sessions.has(session))
+        this.#sessions.set(session, { salt, epoch: epochOf(manifest, session) });
     const places = packs.map(([session, number]) => this.packs.find(session, number));
     this.#snapshots.set(manifestName(manifest), { database, packs: this.#runs.add(runsOf(places)) });
   }

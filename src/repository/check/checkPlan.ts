@@ -3,7 +3,7 @@ import type { Storage } from '../../storage/storage.ts';
 import { ID_BYTES } from '../format/chunkId.ts';
 import type { ChunkList, ListRef } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
-import type { RepositoryKeys } from '../keys/keys.ts';
+import { epochOf, type RepositoryKeys } from '../keys/keys.ts';
 import { type Manifest, manifestName } from '../manifest.ts';
 import { SnapshotReader } from '../read/reader.ts';
 import type { PackFindings, PackJob } from './check.ts';
@@ -108,7 +108,7 @@ export class CheckPlan {
     for (const [session, number, sizeBytes] of manifest.packs) {
       const name = packName(session, number);
       const salt = manifest.sessions[session] ?? '';
-      const epoch = manifest.epochs?.[session] ?? 0;
+      const epoch = epochOf(manifest, session);
       let index = this.#packIndex.get(name);
       if (index === undefined) {
         const made = { session, number, salt, epoch, sizeBytes, places: 0, round: 0, lists: [] };

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { ClockedStorage } from '../../../tests/support/clockedStorage.ts';
 import { readBack, smallBackup } from '../../../tests/support/smallBackup.ts';
 import { LocalStorage } from '../../storage/local/storage.ts';
+import { packName } from '../format/packName.ts';
 import { LEASE_TTL_MS, Lease } from '../guards/lease.ts';
 import { newKeyText } from '../keys/keyText.ts';
 import { type Manifest, manifestName } from '../manifest.ts';
@@ -48,9 +49,7 @@ async function names(repository: Repository, prefix: string): Promise<string[]> 
 
 const packNames = (manifests: Manifest[]): string[] => [
   ...new Set(
-    manifests.flatMap(manifest =>
-      manifest.packs.map(([id, number]) => `packs/${id}/${String(number).padStart(8, '0')}`),
-    ),
+    manifests.flatMap(manifest => manifest.packs.map(([id, number]) => `packs/${packName(id, number)}`)),
   ),
 ];
 

@@ -1,7 +1,8 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { isMissing } from '../../storage/object.ts';
 import { listOwn } from '../format/objectNames.ts';
-import type { PackCatalog, PackRef } from '../packs/packCatalog.ts';
+import type { PackRef } from '../format/packName.ts';
+import type { PackCatalog } from '../packs/packCatalog.ts';
 import type { Repository } from '../repository.ts';
 
 /** Records of packs that are condemned: docs/recovery.md, "Collection". */

@@ -21,7 +21,7 @@ export const INLINE_CHUNKS = 64;
 
 /** Collects the chunks of a stream in order, in arrays that grow. */
 export class ChunkListBuilder {
-  readonly #packs: { session: string; number: number; usedBytes: number }[] = [];
+  readonly #packs: UsedPack[] = [];
   readonly #packIndex = new Map<string, number>();
   #count = 0;
   #numbers = new Int32Array(4 * 256);
@@ -47,7 +47,7 @@ export class ChunkListBuilder {
     numbers[at + 3] = length;
     const again =
       at > 0 && numbers[at - 4] === pack && numbers[at - 3] === segment && numbers[at - 2] === offset;
-    if (!again) this.#packs[pack]!.usedBytes += length;
+    if (!again) this.#packs[pack]![2] += length;
     this.#ids.write(id, this.#count * ID_BYTES, ID_BYTES, 'latin1');
     this.#count++;
   }
@@ -58,7 +58,7 @@ export class ChunkListBuilder {
     let index = this.#packIndex.get(name);
     if (index === undefined) {
       index = this.#packs.length;
-      this.#packs.push({ session, number, usedBytes: 0 });
+      this.#packs.push([session, number, 0]);
       this.#packIndex.set(name, index);
     }
     this.#lastSession = session;
@@ -76,9 +76,9 @@ export class ChunkListBuilder {
     this.#ids = ids;
   }
 
-  /** `usedBytes`: of the chunks in it; a chunk that follows itself, as of equal rows, counts once. */
-  get packs(): readonly { session: string; number: number; usedBytes: number }[] {
-    return this.#packs;
+  /** As `usedPacks` has them. */
+  get packs(): UsedPack[] {
+    return this.#packs.map(([...pack]) => pack);
   }
 
   /** The list as docs/format.md ("Chunk lists") has it. */
@@ -98,7 +98,7 @@ export class ChunkListBuilder {
     const out = new VarintWriter(64 + this.#packs.length * 40 + runs.length * 20 + this.#count * 5);
     out.byte(1);
     out.varint(this.#packs.length);
-    for (const { session, number } of this.#packs) {
+    for (const [session, number] of this.#packs) {
       out.text(session);
       out.varint(number);
     }
@@ -180,3 +180,14 @@ export function chunkListBytes(bytes: Buffer): number | undefined {
 export type ListRef = { list: string } | { at: [session: string, pack: number, segment: number] };
 
 export type UsedPack = [session: string, number: number, usedBytes: number];
+
+/** A list's packs, and the bytes of its chunks in each: one that follows itself, as of equal rows, counts once. */
+export function usedPacks({ packs, count, pack, segment, offset, length }: ChunkList): UsedPack[] {
+  const used = packs.map(({ session, number }): UsedPack => [session, number, 0]);
+  for (let i = 0; i < count; i++) {
+    const again =
+      i > 0 && pack[i] === pack[i - 1] && segment[i] === segment[i - 1] && offset[i] === offset[i - 1];
+    if (!again) used[pack[i]!]![2] += length[i]!;
+  }
+  return used;
+}

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError, usageError } from '../../base/errors.ts';
 import { unlessMissing } from '../../storage/object.ts';
 import { listNames } from '../format/objectNames.ts';
-import { newSessionId, snapshotOf } from '../manifest.ts';
+import { newSessionId } from '../manifest.ts';
 import type { Repository } from '../repository.ts';
 import { runningSessions } from './lease.ts';
 
@@ -126,7 +126,7 @@ export async function placeHold(
   const content: HoldContent = { format: 1, ...text, since: now.toISOString() };
   await storage.put(name, [keys.seal(name, content)]);
   await outwait(repository, snapshot, patience);
-  if (!(await isThere(repository, snapshot))) {
+  if ((await repository.namesOf(snapshot)).length === 0) {
     await storage.remove(name);
     throw usageError(
       'SNAPSHOT_GONE',
@@ -153,10 +153,6 @@ async function outwait(repository: Repository, snapshot: string, patience: Patie
     const running = new Set(await runningSessions(storage, FORGET_LEASE));
     for (const session of started) if (!running.has(session)) started.delete(session);
   }
-}
-
-async function isThere(repository: Repository, snapshot: string): Promise<boolean> {
-  return (await repository.snapshotNames()).some(name => snapshotOf(name) === snapshot);
 }
 
 /** Releases one hold. From then on it no longer holds, also where it could not be read. */

@@ -55,6 +55,10 @@ export interface SessionEpochs {
   epochs?: Readonly<Record<string, number>>;
 }
 
+export function epochOf({ epochs }: SessionEpochs, session: string): number {
+  return epochs?.[session] ?? 0;
+}
+
 /** Plain data, for worker threads: the master keys by epoch. */
 export interface KeyRing {
   repositoryId: string;
@@ -99,7 +103,7 @@ export class RepositoryKeys {
 
   /** The keys of a session that a snapshot refers to. */
   of(table: SessionEpochs, session: string): EpochKeys {
-    return this.at(table.epochs?.[session] ?? 0);
+    return this.at(epochOf(table, session));
   }
 
   /** An object for the storage, under the newest epoch: JSON, compressed, bound to its name. */

@@ -1,9 +1,7 @@
 import { invariant } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { PackRef } from '../format/packName.ts';
 import type { Manifest } from '../manifest.ts';
-
-/** `[session, number, size in bytes]`, as in manifests. */
-export type PackRef = Manifest['packs'][number];
 
 const PACK_NAME = /^packs\/(\d{8}-\d{9}-[0-9a-f]{8})\/(\d{8})$/;
 const FIRST_ROOM = 1024;

@@ -1,12 +1,11 @@
 import { faultError } from '../../base/errors.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { packName } from '../format/packName.ts';
+import { type PackRef, packName } from '../format/packName.ts';
 import { openSegment, SEGMENT_KIND } from '../format/seal.ts';
 import type { RepositoryKeys } from '../keys/keys.ts';
 import type { Manifest } from '../manifest.ts';
 
-import type { PackRef } from '../packs/packCatalog.ts';
 import type { PackContent } from '../storagePolicy.ts';
 import { openPack } from './packDirectory.ts';
 

@@ -1,6 +1,6 @@
 import type { Storage } from '../../storage/storage.ts';
 import { openDirectory, PACK_TRAILER_BYTES, type PlacedSegment, parseTrailer } from '../format/pack.ts';
-import { packName } from '../format/packName.ts';
+import { type PackRef, packName } from '../format/packName.ts';
 import type { RepositoryKeys } from '../keys/keys.ts';
 import type { Manifest } from '../manifest.ts';
 
@@ -18,7 +18,7 @@ export async function openPack(
   storage: Pick<Storage, 'get'>,
   keys: RepositoryKeys,
   table: Pick<Manifest, 'sessions' | 'epochs'>,
-  [session, number, sizeBytes]: Manifest['packs'][number],
+  [session, number, sizeBytes]: PackRef,
 ): Promise<OpenPack> {
   const name = `packs/${packName(session, number)}`;
   const salt = Buffer.from(table.sessions[session] ?? '', 'hex');

@@ -1,11 +1,10 @@
 import { isMissing } from '../../storage/object.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { openDirectory, PACK_HEADER_BYTES, type PlacedSegment, parsePackHeader } from '../format/pack.ts';
-import { packName } from '../format/packName.ts';
+import { type PackRef, packName } from '../format/packName.ts';
 import { MAX_SEGMENT_BYTES, openSegment, type SegmentKind } from '../format/seal.ts';
-import type { RepositoryKeys } from '../keys/keys.ts';
+import { epochOf, type RepositoryKeys } from '../keys/keys.ts';
 import type { Manifest } from '../manifest.ts';
-import type { PackRef } from '../packs/packCatalog.ts';
 import { isLoss } from '../rewrite/rewrite.ts';
 import { PACK_BYTES } from '../write/packWriter.ts';
 import { Salvage } from './salvage.ts';
@@ -106,14 +105,14 @@ export async function findDamaged(
 ): Promise<Map<string, DamagedPack>> {
   const found = new Map<string, DamagedPack>();
   const sessions = new Map<string, string>();
-  for (const { packs, sessions: salts, epochs } of manifests) {
-    for (const ref of packs) {
+  for (const manifest of manifests) {
+    for (const ref of manifest.packs) {
       const [session, number] = ref;
       const name = packName(session, number);
       if (!names.has(name) || found.has(name)) continue;
-      const salt = salts[session] ?? '';
+      const salt = manifest.sessions[session] ?? '';
       sessions.set(salt, session);
-      found.set(name, { ref, salt, epoch: epochs?.[session] ?? 0, objects: [`packs/${name}`] });
+      found.set(name, { ref, salt, epoch: epochOf(manifest, session), objects: [`packs/${name}`] });
     }
   }
   for (const name of found.keys()) {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { ClockedStorage } from '../../../tests/support/clockedStorage.ts';
 import { readBack, smallBackup } from '../../../tests/support/smallBackup.ts';
 import { LocalStorage } from '../../storage/local/storage.ts';
+import { packName } from '../format/packName.ts';
 import { Lease } from '../guards/lease.ts';
 import { newKeyText } from '../keys/keyText.ts';
 import { type Manifest, manifestName } from '../manifest.ts';
@@ -71,7 +72,7 @@ test('where a revision is damaged the one before it counts again, if its packs a
   const name = manifestName(manifest);
   // A revision with everything in other packs, as a repair or a compaction writes it.
   const [first] = manifest.packs;
-  const object = `packs/${first![0]}/${String(first![1]).padStart(8, '0')}`;
+  const object = `packs/${packName(first![0], first![1])}`;
   const bytes = await clock.get(object);
   await clock.put(object, [bytes.subarray(0, bytes.length - 4)]);
   const damaged = new Set([object.slice('packs/'.length)]);

@@ -1,4 +1,5 @@
 import type { TidemarkError } from '../../base/errors.ts';
+import { packName } from '../format/packName.ts';
 import type { Lease } from '../guards/lease.ts';
 import { type Manifest, manifestName } from '../manifest.ts';
 import type { Repository } from '../repository.ts';
@@ -59,8 +60,8 @@ async function write(
 }
 
 function dropped(before: Pick<Manifest, 'packs'>, after: Pick<Manifest, 'packs'>): [string, number][] {
-  const names = new Set(after.packs.map(([session, number]) => `${session}/${number}`));
+  const names = new Set(after.packs.map(([session, number]) => packName(session, number)));
   return before.packs.flatMap(([session, number]) =>
-    names.has(`${session}/${number}`) ? [] : [[session, number]],
+    names.has(packName(session, number)) ? [] : [[session, number]],
   );
 }

@@ -15,10 +15,10 @@ import {
   INLINE_CHUNKS,
   type ListRef,
   type UsedPack,
+  usedPacks,
 } from '../format/chunkList.ts';
-import { packName } from '../format/packName.ts';
+import { type PackRef, packName } from '../format/packName.ts';
 import { type Manifest, ownStreams, type PartRecord, refOf } from '../manifest.ts';
-import type { PackRef } from '../packs/packCatalog.ts';
 import type { IdentifiedPlace } from '../read/packContents.ts';
 import { parsePartLines, partLines } from '../read/parts.ts';
 import type { SnapshotReader } from '../read/reader.ts';
@@ -152,21 +152,19 @@ export class Rewrite {
   }
 
   #usedBy(list: ChunkList, ref: ListRef, encodedBytes: number): UsedPack[] {
-    const used = list.packs.map(({ session, number }): UsedPack => [this.#once(session), number, 0]);
-    for (let i = 0; i < list.count; i++) {
-      const again =
-        i > 0 &&
-        list.pack[i] === list.pack[i - 1] &&
-        list.segment[i] === list.segment[i - 1] &&
-        list.offset[i] === list.offset[i - 1];
-      if (!again) used[list.pack[i]!]![2] += list.length[i]!;
-    }
-    if ('at' in ref) used.push([this.#once(ref.at[0]), ref.at[1], encodedBytes]);
-    return used;
+    const used = usedPacks(list);
+    if ('at' in ref) used.push([ref.at[0], ref.at[1], encodedBytes]);
+    return this.#known(used);
   }
 
   #use(pack: number, bytes: number): void {
     this.#used.set(pack, (this.#used.get(pack) ?? 0) + bytes);
+  }
+
+  /** The same packs: they are remembered, so that ids of sessions are to be in memory once. */
+  #known(packs: UsedPack[]): UsedPack[] {
+    for (const pack of packs) pack[0] = this.#once(pack[0]);
+    return packs;
   }
 
   #once(session: string): string {
@@ -274,9 +272,7 @@ export class Rewrite {
     if (count === 0 && lost && !own)
       return { moves: true, packs: this.#usedBy(list, ref, encoded.length), lost, listBytes: 0 };
     const stored = this.#storeList(moved, list.count);
-    const packs = moved.packs.map(
-      ({ session, number, usedBytes }): UsedPack => [this.#once(session), number, usedBytes],
-    );
+    const packs = this.#known(moved.packs);
     if ('at' in stored.ref) packs.push([this.#session.id, stored.ref.at[1], stored.listBytes]);
     this.#lists.set(ref, { moves: true, packs, ref: stored.ref, lost });
     return { moves: true, packs, lost, ...stored };

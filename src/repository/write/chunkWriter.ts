@@ -137,7 +137,7 @@ export class ChunkWriter {
   finish(kind: 'rows' | 'stream'): WrittenStream {
     if (kind === 'stream') while (this.#at > this.#chunkStart) this.#cutStream();
     if (this.#at > this.#chunkStart) this.#cut();
-    const packs: UsedPack[] = this.#list.packs.map(pack => [pack.session, pack.number, pack.usedBytes]);
+    const { packs } = this.#list;
     const { ref, listBytes } = this.#listRef(packs);
     return {
       bytes: this.#bytes,

@@ -1,6 +1,7 @@
 import { invariant } from '../../base/errors.ts';
 import type { UsedPack } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
+import { epochOf } from '../keys/keys.ts';
 import type { Manifest } from '../manifest.ts';
 import type { WrittenStream } from './chunkWriter.ts';
 
@@ -51,27 +52,25 @@ export function packTable(
     packs.push([session, number, sizeBytes]);
     usage.push([plainBytes === 0 ? usedBytes : Math.min(usedBytes, plainBytes), plainBytes]);
   }
-  const saltOf = (id: string) => previous.find(each => id in each.sessions)!.sessions[id]!;
+  const tableOf = (id: string) => previous.find(each => id in each.sessions)!;
   const sessions = Object.fromEntries(
     [...new Set(packs.map(([session]) => session))].map(id => [
       id,
-      id === own.session ? own.salt.toString('hex') : saltOf(id),
+      id === own.session ? own.salt.toString('hex') : tableOf(id).sessions[id]!,
     ]),
   );
   return {
     sessions,
-    ...epochsOf(Object.keys(sessions), id =>
-      id === own.session ? own.epoch : (previous.find(each => id in each.sessions)?.epochs?.[id] ?? 0),
-    ),
+    ...epochsOf(Object.keys(sessions), id => (id === own.session ? own.epoch : epochOf(tableOf(id), id))),
     packs,
     usage: { listBytes: written.reduce((sum, { listBytes }) => sum + listBytes, 0), packs: usage },
   };
 }
 
 /** Of sessions whose epoch is not 0, where there are any. */
-function epochsOf(sessions: string[], epochOf: (session: string) => number): Pick<Manifest, 'epochs'> {
-  const later = sessions.filter(id => epochOf(id) > 0);
-  return later.length === 0 ? {} : { epochs: Object.fromEntries(later.map(id => [id, epochOf(id)])) };
+function epochsOf(sessions: string[], of: (session: string) => number): Pick<Manifest, 'epochs'> {
+  const later = sessions.filter(id => of(id) > 0);
+  return later.length === 0 ? {} : { epochs: Object.fromEntries(later.map(id => [id, of(id)])) };
 }
 
 /** By name. */

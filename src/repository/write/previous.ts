@@ -1,4 +1,5 @@
 import type { ListRef } from '../format/chunkList.ts';
+import { epochOf } from '../keys/keys.ts';
 import { type Manifest, type PartName, type PartRecord, partKey, refOf } from '../manifest.ts';
 import { hasAllPacks, newestFirst } from '../newest.ts';
 import type { PackChecks } from '../packs/packChecks.ts';
@@ -119,8 +120,8 @@ export class KnownParts {
 }
 
 /** Chunks of another epoch have other ids, and a key that was retired opens them. */
-function isOfEpoch({ sessions, epochs }: Manifest, epoch: number): boolean {
-  return Object.keys(sessions).every(session => (epochs?.[session] ?? 0) === epoch);
+function isOfEpoch(manifest: Manifest, epoch: number): boolean {
+  return Object.keys(manifest.sessions).every(session => epochOf(manifest, session) === epoch);
 }
 
 function overlaps(a: PartName, b: PartName): boolean {

@@ -9,6 +9,7 @@ import { LocalStorage } from '../../storage/local/storage.ts';
 import { collect } from '../collect/collect.ts';
 import { GRACE_MS, planCollection } from '../collect/collectionPlan.ts';
 import { readHoldings } from '../collect/contents.ts';
+import { packName } from '../format/packName.ts';
 import { LEASE_TTL_MS, Lease } from '../guards/lease.ts';
 import { newKeyText } from '../keys/keyText.ts';
 import type { Manifest } from '../manifest.ts';
@@ -74,7 +75,7 @@ test('what was cut off is found, replaced by what was said later, and passed ove
     [[`unfinished/${snapshot}/000002`]],
   );
   const [session, number] = packs[0]!;
-  await repository.storage.remove(`packs/${session}/${String(number).padStart(8, '0')}`);
+  await repository.storage.remove(`packs/${packName(session, number)}`);
   assert.deepEqual(await findUnfinished(repository, database, 'x'), []);
 });
 

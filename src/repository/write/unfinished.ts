@@ -2,6 +2,7 @@ import { ahead } from '../../base/ahead.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { isMissing } from '../../storage/object.ts';
 import { listOwn } from '../format/objectNames.ts';
+import { epochOf } from '../keys/keys.ts';
 import type { Manifest, PartRecord } from '../manifest.ts';
 import { hasAllPacks } from '../newest.ts';
 import type { Repository } from '../repository.ts';
@@ -96,7 +97,7 @@ export async function findUnfinished(
   const { newest } = repository.keys;
   for await (const content of ahead(sessions, READ_AT_ONCE, each => readUnfinished(repository, each))) {
     if (content?.database !== database || content.parts.length === 0) continue;
-    if (!Object.keys(content.sessions).every(id => (content.epochs?.[id] ?? 0) === newest)) continue;
+    if (!Object.keys(content.sessions).every(id => epochOf(content, id) === newest)) continue;
     if (await hasAllPacks(repository, content)) found.push(content);
     if (found.length === GONE_ON_FROM_MAX) break;
   }
