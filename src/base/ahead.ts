@@ -23,3 +23,25 @@ export async function* ahead<T, R>(
     yield result;
   }
 }
+
+/**
+ * Does work for each item, up to `atOnce` at a time, begun in the order of the items. After a failure nothing more is begun,
+ * and the first one is thrown when all that was under way has ended.
+ */
+export async function eachOf<T>(
+  items: Iterable<T>,
+  atOnce: number,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
+  const source = items[Symbol.iterator]();
+  let failure: { error: unknown } | undefined;
+  const worker = async (): Promise<void> => {
+    try {
+      for (let next = source.next(); !next.done && !failure; next = source.next()) await work(next.value);
+    } catch (error) {
+      failure ??= { error };
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+  if (failure) throw failure.error;
+}

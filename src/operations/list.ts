@@ -1,4 +1,5 @@
 import { failureOf, type TidemarkError } from '../base/errors.ts';
+import { Interned } from '../base/interned.ts';
 import { logicalFacts } from '../capture/logical/part.ts';
 import { isAhead } from '../repository/clock.ts';
 import { type Hold, readHolds } from '../repository/guards/holds.ts';
@@ -80,7 +81,7 @@ class Listing {
   /** By id; null for those that are not wanted. */
   readonly #found = new Map<string, ListedSnapshot | null>();
   readonly #newest: NewestIds;
-  readonly #texts = new Map<string, string>();
+  readonly #texts = new Interned<string>();
 
   constructor(options: ListOptions) {
     this.#options = options;
@@ -161,21 +162,19 @@ class Listing {
       only !== undefined && database !== only
         ? null
         : {
-            ...{ snapshot, database: this.#once(database), repositories: [repository] },
-            ...{ plan: plan && this.#once(plan), part: part && this.#once(part), kind, started, finished },
+            ...{ snapshot, database: this.#texts.once(database), repositories: [repository] },
+            ...{
+              plan: plan && this.#texts.once(plan),
+              part: part && this.#texts.once(part),
+              kind,
+              started,
+              finished,
+            },
             ...{ tables, rows, bytesRead, bytesAdded, damagedIn: [], ahead: false, holds: [] },
           };
     this.#found.set(snapshot, fresh);
     if (fresh) this.#newest.add(snapshot);
     return fresh;
-  }
-
-  /** Thousands of snapshots have the same, and need one in memory. */
-  #once(text: string): string {
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    this.#texts.set(text, text);
-    return text;
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eachOf } from '../base/ahead.ts';
 import { TidemarkError } from '../base/errors.ts';
 import type { Reporter } from '../base/progress.ts';
 import { anyPattern } from '../postgres/archive/pattern.ts';
@@ -50,7 +51,10 @@ export async function thaw(snapshot: OpenSnapshot, options: ThawOptions): Promis
   const id = snapshot.manifest.snapshot;
   if (!freezer) return { snapshot: id, packs: names.length, ordered: 0, thawing: 0, readable: true };
   const { frozen, thawing } = await statesOf(freezer, names, options.signal);
-  await eachOf(frozen, options.signal, name => freezer.thaw(name, options.days));
+  await eachOf(frozen, REQUESTS_MAX, async name => {
+    options.signal.throwIfAborted();
+    await freezer.thaw(name, options.days);
+  });
   const ordered = frozen.length;
   let waiting = [...frozen, ...thawing];
   if (ordered > 0) options.reporter.note(`${ordered} of ${names.length} packs were ordered to be thawed`);
@@ -136,25 +140,11 @@ async function statesOf(
 ): Promise<{ frozen: string[]; thawing: string[] }> {
   const frozen: string[] = [];
   const thawing: string[] = [];
-  await eachOf(names, signal, async name => {
+  await eachOf(names, REQUESTS_MAX, async name => {
+    signal.throwIfAborted();
     const state = await freezer.state(name);
     if (state === 'frozen') frozen.push(name);
     if (state === 'thawing') thawing.push(name);
   });
   return { frozen, thawing };
-}
-
-async function eachOf(
-  names: readonly string[],
-  signal: AbortSignal,
-  work: (name: string) => Promise<unknown>,
-): Promise<void> {
-  const queue = names.values();
-  const worker = async () => {
-    for (const name of queue) {
-      signal.throwIfAborted();
-      await work(name);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(REQUESTS_MAX, names.length) }, worker));
 }

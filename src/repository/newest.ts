@@ -1,4 +1,4 @@
-import { ahead } from '../base/ahead.ts';
+import { eachOf } from '../base/ahead.ts';
 import type { TidemarkError } from '../base/errors.ts';
 import { isAhead } from './clock.ts';
 import { packName } from './format/packName.ts';
@@ -64,7 +64,7 @@ export async function missingPacks(
     for await (const { name, sizeBytes } of storage.list(`packs/${session}/`)) sizes.set(name, sizeBytes);
     known.set(session, sizes);
   };
-  for await (const _ of ahead(Object.keys(manifest.sessions), LISTS_AHEAD, sizesOf));
+  await eachOf(Object.keys(manifest.sessions), LISTS_AHEAD, sizesOf);
   const missing: string[] = [];
   for (const [session, number, sizeBytes] of manifest.packs) {
     const name = `packs/${packName(session, number)}`;

@@ -1,4 +1,5 @@
 import type { TidemarkError } from '../../base/errors.ts';
+import { Interned } from '../../base/interned.ts';
 import { type Hold, readHolds, standing } from '../../repository/guards/holds.ts';
 import { type Manifest, manifestName, snapshotOf } from '../../repository/manifest.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -83,24 +84,18 @@ async function readCandidates(
     if (error.kind !== 'fault') throw error;
     if (database === null) add(name, null, error);
   };
-  const kept = new Keeping();
+  const scopes = new Interned<Manifest['scope']>();
   for await (const manifest of repository.read(names, { damaged }))
     if (database === null || manifest.database === database)
-      add(manifestName(manifest), kept.of(manifest), null);
+      add(manifestName(manifest), kept(manifest, scopes), null);
   const candidates = names.flatMap(name => found.get(name) ?? []);
   return candidates.filter(({ snapshot }, i) => snapshot !== candidates[i - 1]?.snapshot);
 }
 
-class Keeping {
-  readonly #scopes = new Map<string, Manifest['scope']>();
-
-  of({ snapshot, copied, database, plan, started, scope, counts }: Manifest): KeptManifest {
-    const key = JSON.stringify(scope);
-    // Thousands of snapshots have the same.
-    if (!this.#scopes.has(key)) this.#scopes.set(key, scope);
-    const once = this.#scopes.get(key)!;
-    return { snapshot, copied, database, plan, started, scope: once, bytesRead: counts.bytesRead };
-  }
+function kept(manifest: Manifest, scopes: Interned<Manifest['scope']>): KeptManifest {
+  const { snapshot, copied, database, plan, started, counts } = manifest;
+  const scope = scopes.once(manifest.scope);
+  return { snapshot, copied, database, plan, started, scope, bytesRead: counts.bytesRead };
 }
 
 /** Marks those that the rules of their plan would forget as soon as they were there. */
@@ -112,11 +107,11 @@ async function leaveOut(
 ): Promise<void> {
   const manifests = candidates.flatMap(({ manifest }) => manifest ?? []);
   if (manifests.length === 0) return;
-  const kept = new Keeping();
+  const scopes = new Interned<Manifest['scope']>();
   const damaged = (_: string, error: TidemarkError) => {
     if (error.kind !== 'fault') throw error;
   };
-  for await (const manifest of repository.read(known, { damaged })) manifests.push(kept.of(manifest));
+  for await (const manifest of repository.read(known, { damaged })) manifests.push(kept(manifest, scopes));
   const retained = retain(strategy, target, {
     readAt: await repository.storage.now(),
     holds: new Map(candidates.map(({ snapshot, holds }) => [snapshot, holds])), // those of what is there change nothing

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { eachOf } from '../../base/ahead.ts';
 import { isObjectName } from '../../storage/object.ts';
 import type { PutOptions, Storage } from '../../storage/storage.ts';
 import { PrefixedStorage } from '../../storage/wrap/prefix.ts';
@@ -32,17 +33,13 @@ export class Traces {
   async remove(storage: Storage): Promise<string[]> {
     for await (const { name } of storage.list(this.prefix)) this.#names.add(name);
     const left: string[] = [];
-    const names = this.#names.values();
-    const lane = async (): Promise<void> => {
-      for (const name of names) {
-        const gone = await storage.remove(name).then(
-          async () => (await storage.stat(name)) === undefined,
-          () => false,
-        );
-        if (!gone) left.push(name);
-      }
-    };
-    await Promise.all(Array.from({ length: REMOVALS_AT_ONCE }, lane));
+    await eachOf(this.#names, REMOVALS_AT_ONCE, async name => {
+      const gone = await storage.remove(name).then(
+        async () => (await storage.stat(name)) === undefined,
+        () => false,
+      );
+      if (!gone) left.push(name);
+    });
     return left.sort();
   }
 }

@@ -1,3 +1,4 @@
+import { withRoom } from '../../base/growing.ts';
 import { ID_BYTES } from '../format/chunkId.ts';
 
 /** Chunks that are to be found in one pack; plain data, for worker threads. Ids stand 16 bytes a place. */
@@ -28,8 +29,9 @@ export class PlacesBuilder {
     ids: Uint8Array,
     at: number,
   ): void {
-    if (this.#count * ID_BYTES === this.#ids.length) this.#grow();
     const n = this.#count * PLACE_NUMBERS;
+    this.#numbers = withRoom(this.#numbers, n + PLACE_NUMBERS);
+    this.#ids = withRoom(this.#ids, (this.#count + 1) * ID_BYTES);
     const numbers = this.#numbers;
     numbers[n] = segment;
     numbers[n + 1] = offset;
@@ -51,14 +53,5 @@ export class PlacesBuilder {
     this.#ids = new Uint8Array(ID_BYTES * 64);
     this.#count = 0;
     return places;
-  }
-
-  #grow(): void {
-    const numbers = new Int32Array(this.#numbers.length * 2);
-    numbers.set(this.#numbers);
-    this.#numbers = numbers;
-    const ids = new Uint8Array(this.#ids.length * 2);
-    ids.set(this.#ids);
-    this.#ids = ids;
   }
 }

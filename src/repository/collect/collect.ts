@@ -1,4 +1,5 @@
 /** Carries collection out: frees packs that no snapshot needs, in two phases. docs/recovery.md, "Collection". */
+import { eachOf } from '../../base/ahead.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { packName } from '../format/packName.ts';
 import type { Lease } from '../guards/lease.ts';
@@ -37,7 +38,7 @@ export async function collect(
   for (const names of [plan.manifests, plan.records.map(id => `condemned/${id}`), plan.leases]) {
     if (names.length === 0) continue;
     await lease.hold();
-    await eachAtOnce(names, async name => {
+    await eachOf(names, REMOVALS_MAX, async name => {
       signal?.throwIfAborted();
       await unlessLocked(repository.storage.remove(name));
     });
@@ -58,7 +59,7 @@ async function condemn({ storage, keys }: Repository, { condemn, settled }: Coll
 async function free({ storage }: Repository, packs: PackSet, signal?: AbortSignal): Promise<Collected> {
   const freed: Amount = { packs: 0, bytes: 0 };
   const locked: LockedPacks = { packs: 0, bytes: 0, until: null };
-  await eachAtOnce(packs, async ([session, number, sizeBytes]) => {
+  await eachOf(packs, REMOVALS_MAX, async ([session, number, sizeBytes]) => {
     signal?.throwIfAborted();
     const name = `packs/${packName(session, number)}`;
     const gone = await unlessLocked(storage.remove(name));
@@ -81,12 +82,4 @@ async function unlessLocked(removing: Promise<void>): Promise<boolean> {
     if (error instanceof TidemarkError && error.code === 'OBJECT_LOCKED') return false;
     throw error;
   }
-}
-
-async function eachAtOnce<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items[Symbol.iterator]();
-  const worker = async () => {
-    for (let next = queue.next(); !next.done; next = queue.next()) await work(next.value);
-  };
-  await Promise.all(Array.from({ length: REMOVALS_MAX }, worker));
 }

@@ -1,4 +1,5 @@
 import { faultError, type TidemarkError } from '../../base/errors.ts';
+import { Interned } from '../../base/interned.ts';
 import { DAMAGE_HINT } from '../../storage/damage.ts';
 import { type Hold, readHolds } from '../guards/holds.ts';
 import { type LiveLease, readLeases } from '../guards/lease.ts';
@@ -146,7 +147,7 @@ class Entering {
   readonly databases: Map<string, string>;
   /** Sessions that were looked at again, since some of their packs were not there when all were listed. */
   readonly #lookedAt = new Set<string>();
-  readonly #scopes = new Map<string, Manifest['scope']>();
+  readonly #scopes = new Interned<Manifest['scope']>();
 
   constructor(
     repository: Repository,
@@ -172,7 +173,7 @@ class Entering {
     const dropped = (revised?.dropped ?? []).map(([session, number]) => this.packs.find(session, number));
     return {
       ...{ snapshot, copied, database, plan, started, finished, counts },
-      scope: this.#once(manifest.scope),
+      scope: this.#scopes.once(manifest.scope),
       good,
       listBytes: usage?.listBytes ?? null,
       revision: revised?.number ?? 0,
@@ -187,13 +188,6 @@ class Entering {
       this.#lookedAt.add(session);
       await this.packs.addListed(this.repository.storage, `packs/${session}/`);
     }
-  }
-
-  /** Thousands of snapshots have the same scope, and need one in memory. */
-  #once(scope: Manifest['scope']): Manifest['scope'] {
-    const key = JSON.stringify(scope);
-    if (!this.#scopes.has(key)) this.#scopes.set(key, scope);
-    return this.#scopes.get(key)!;
   }
 }
 

@@ -1,3 +1,4 @@
+import { withRoom } from '../../base/growing.ts';
 import { ID_BYTES } from './chunkId.ts';
 import { damaged, VarintReader, VarintWriter } from './varint.ts';
 
@@ -37,8 +38,9 @@ export class ChunkListBuilder {
 
   /** Adds a chunk. */
   add(session: string, number: number, segment: number, offset: number, length: number, id: string): void {
-    if (this.#count * ID_BYTES === this.#ids.length) this.#grow();
     const at = this.#count * 4;
+    this.#numbers = withRoom(this.#numbers, at + 4);
+    this.#ids = withRoom(this.#ids, (this.#count + 1) * ID_BYTES);
     const numbers = this.#numbers;
     const pack = this.#packOf(session, number);
     numbers[at] = pack;
@@ -65,15 +67,6 @@ export class ChunkListBuilder {
     this.#lastNumber = number;
     this.#lastIndex = index;
     return index;
-  }
-
-  #grow(): void {
-    const numbers = new Int32Array(this.#numbers.length * 2);
-    numbers.set(this.#numbers);
-    this.#numbers = numbers;
-    const ids = Buffer.alloc(this.#ids.length * 2);
-    ids.set(this.#ids);
-    this.#ids = ids;
   }
 
   /** As `usedPacks` has them. */

@@ -30,6 +30,11 @@ export class VarintWriter {
     for (let i = 0; i < value.length; i++) this.byte(value.charCodeAt(i));
   }
 
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#at;
+  }
+
   done(): Buffer {
     return this.#buffer.subarray(0, this.#at);
   }

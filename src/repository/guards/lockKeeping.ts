@@ -1,3 +1,4 @@
+import { eachOf } from '../../base/ahead.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { HEADER } from '../format/header.ts';
 import { listOwn } from '../format/objectNames.ts';
@@ -43,14 +44,11 @@ export async function keepLocks(
   const until = new Date(now.getTime() + lock.forMs);
   const objects = await neededBy(repository, names, packs ?? new PackCatalog());
   let extended = 0;
-  const worker = async () => {
-    for (const name of objects) {
-      signal?.throwIfAborted();
-      await storage.locks!.extend(name, { mode: lock.mode, until });
-      extended++;
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await eachOf(objects, AT_ONCE, async name => {
+    signal?.throwIfAborted();
+    await storage.locks!.extend(name, { mode: lock.mode, until });
+    extended++;
+  });
   await record(repository, now, until, last?.name);
   return extended;
 }

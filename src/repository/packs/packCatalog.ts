@@ -1,4 +1,5 @@
 import { invariant } from '../../base/errors.ts';
+import { grown } from '../../base/growing.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { PackRef } from '../format/packName.ts';
 import type { Manifest } from '../manifest.ts';
@@ -89,15 +90,15 @@ export class PackCatalog {
     const room = this.#numbers.length;
     if (places <= room) return;
     const next = Math.max(places, room + (room >> 3) + FIRST_ROOM);
-    this.#numbers = new Uint32Array(grown(this.#numbers, next));
-    this.#sizes = new Uint32Array(grown(this.#sizes, next));
+    this.#numbers = grown(this.#numbers, next);
+    this.#sizes = grown(this.#sizes, next);
   }
 
   /** Room for what is told of every place there is. */
   #reserveReferences(): void {
     if (this.#references.length >= this.#places) return;
-    this.#references = new Uint32Array(grown(this.#references, this.#numbers.length));
-    this.#fullness = new Uint8Array(grown(this.#fullness, this.#numbers.length));
+    this.#references = grown(this.#references, this.#numbers.length);
+    this.#fullness = grown(this.#fullness, this.#numbers.length);
   }
 
   /** Packs there are; their places are the numbers below this. */
@@ -224,9 +225,4 @@ export class PackSet implements Iterable<PackRef> {
   *[Symbol.iterator](): Iterator<PackRef> {
     for (const place of this.places) yield this.catalog.ref(place);
   }
-}
-
-/** Its bytes with room for so many, zeros behind them. The old array is empty at once, rather than when it is collected. */
-function grown(from: Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>, length: number): ArrayBuffer {
-  return from.buffer.transfer(length * from.BYTES_PER_ELEMENT);
 }

@@ -1,3 +1,5 @@
+import { VarintReader, VarintWriter } from '../format/varint.ts';
+
 /** Places of a catalog: first and number, two numbers a run. */
 export type Runs = Uint32Array;
 
@@ -26,46 +28,25 @@ export function* eachPlace(runs: Runs): Iterable<number> {
  * Sets of places, each as runs in 2 bytes or so each, all in one array: for as many sets as there are snapshots.
  */
 export class RunPool {
-  #bytes = new Uint8Array(1024);
-  #used = 0;
+  readonly #out = new VarintWriter(1024);
 
   /** Where it was put. */
   add(runs: Runs): { start: number; end: number } {
-    const start = this.#used;
+    const start = this.#out.size;
     let last = 0;
     for (let i = 0; i < runs.length; i += 2) {
-      this.#write(runs[i]! - last);
-      this.#write(runs[i + 1]!);
+      this.#out.varint(runs[i]! - last);
+      this.#out.varint(runs[i + 1]!);
       last = runs[i]! + runs[i + 1]!;
     }
-    return { start, end: this.#used };
-  }
-
-  /** LEB128. */
-  #write(value: number): void {
-    if (this.#used + 5 > this.#bytes.length) {
-      const more = new Uint8Array(this.#bytes.length * 2);
-      more.set(this.#bytes);
-      this.#bytes = more;
-    }
-    let rest = value;
-    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#used++] = (rest & 0x7f) | 0x80;
-    this.#bytes[this.#used++] = rest;
+    return { start, end: this.#out.size };
   }
 
   *each({ start, end }: { start: number; end: number }): Iterable<number> {
-    let at = start;
-    const read = () => {
-      let value = 0;
-      for (let shift = 0; ; shift += 7) {
-        const byte = this.#bytes[at++]!;
-        value |= (byte & 0x7f) << shift;
-        if (byte < 0x80) return value >>> 0;
-      }
-    };
-    for (let place = 0; at < end; ) {
-      place += read();
-      for (let left = read(); left > 0; left--) yield place++;
+    const from = new VarintReader(this.#out.done().subarray(start, end), 'runs of packs');
+    for (let place = 0; from.at < end - start; ) {
+      place += from.varint();
+      for (let left = from.varint(); left > 0; left--) yield place++;
     }
   }
 }

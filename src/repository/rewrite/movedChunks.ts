@@ -1,3 +1,4 @@
+import { withRoom } from '../../base/growing.ts';
 import { ID_BYTES, idAt } from '../format/chunkId.ts';
 import type { ChunkList } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
@@ -117,14 +118,8 @@ export class MovedChunks {
   }
 
   #reserve(): void {
-    if ((this.#count + 1) * NUMBERS > this.#numbers.length) {
-      const numbers = new Int32Array(this.#numbers.length * 2);
-      numbers.set(this.#numbers);
-      this.#numbers = numbers;
-      const ids = Buffer.alloc(this.#ids.length * 2);
-      ids.set(this.#ids);
-      this.#ids = ids;
-    }
+    this.#numbers = withRoom(this.#numbers, (this.#count + 1) * NUMBERS);
+    this.#ids = withRoom(this.#ids, (this.#count + 1) * ID_BYTES);
     if ((this.#count + 1) * 2 > this.#slots.length) this.#index(this.#slots.length * 2);
   }
 

@@ -7,6 +7,7 @@
  */
 import { ahead } from '../../base/ahead.ts';
 import { invariant, TidemarkError } from '../../base/errors.ts';
+import { Interned } from '../../base/interned.ts';
 import { ChunkHasher, idAt } from '../format/chunkId.ts';
 import {
   type ChunkList,
@@ -77,8 +78,7 @@ export class Rewrite {
     epochs: {},
   };
   readonly #packs: SurveyedPack[];
-  /** Sessions' ids, each once in memory. */
-  readonly #ids = new Map<string, string>();
+  readonly #sessions = new Interned<string>();
   #listBytes = 0;
   /** Of the packs that are written: bytes that the snapshots rewritten so far use together. */
   readonly #used = new Map<number, number>();
@@ -163,15 +163,8 @@ export class Rewrite {
 
   /** The same packs: they are remembered, so that ids of sessions are to be in memory once. */
   #known(packs: UsedPack[]): UsedPack[] {
-    for (const pack of packs) pack[0] = this.#once(pack[0]);
+    for (const pack of packs) pack[0] = this.#sessions.once(pack[0]);
     return packs;
-  }
-
-  #once(session: string): string {
-    const known = this.#ids.get(session);
-    if (known !== undefined) return known;
-    this.#ids.set(session, session);
-    return session;
   }
 
   /** What was found, of the packs that are still to be emptied; `listBytes` of lists that would be written anew. */

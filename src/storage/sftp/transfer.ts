@@ -1,3 +1,4 @@
+import { eachOf } from '../../base/ahead.ts';
 import type { SftpChannel } from './channel.ts';
 
 /** Bytes a request, and requests under way at once: together 2 MiB, what one SSH window of OpenSSH takes. */
@@ -11,7 +12,7 @@ export async function writeAll(
   data: readonly Uint8Array[],
 ): Promise<void> {
   let end = 0;
-  await sideBySide(blocks(data), async block => {
+  await eachOf(blocks(data), REQUESTS_AT_ONCE, async block => {
     const position = end;
     end += block.length;
     await channel.write(handle, block, position);
@@ -26,7 +27,7 @@ export async function readAll(
   position: number,
 ): Promise<number> {
   let end = into.length;
-  await sideBySide(offsets(into.length), async offset => {
+  await eachOf(offsets(into.length), REQUESTS_AT_ONCE, async offset => {
     const last = Math.min(offset + BLOCK_BYTES, into.length);
     for (let at = offset; at < last; ) {
       const bytes = await channel.read(handle, into.subarray(at, last), position + at);
@@ -68,21 +69,4 @@ function* blocks(data: readonly Uint8Array[]): Iterable<Buffer> {
 
 function* offsets(length: number): Iterable<number> {
   for (let offset = 0; offset < length; offset += BLOCK_BYTES) yield offset;
-}
-
-/** So many at once, started in order. After a failure none is started, and it is thrown when those under way have ended. */
-async function sideBySide<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
-  const left = items[Symbol.iterator]();
-  let failure: { error: unknown } | undefined;
-  const lane = async (): Promise<void> => {
-    for (let next = left.next(); !next.done && !failure; next = left.next()) {
-      try {
-        await work(next.value);
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: REQUESTS_AT_ONCE }, lane));
-  if (failure) throw failure.error;
 }
