@@ -9,6 +9,7 @@ import { EpochKeys, RepositoryKeys } from './keys/keys.ts';
 import { openKeys } from './keys/openKeys.ts';
 import { ownerOf, parseObject, plainObject, type Secret, wrapKey } from './keys/slots.ts';
 import { type Manifest, manifestName, snapshotOf } from './manifest.ts';
+import { openRecord } from './records/recordFolder.ts';
 import { currentRevision, listRevisions, type Revisions, revisionName } from './revisions.ts';
 import { PLAIN_POLICY, putOptions, type StoragePolicy } from './storagePolicy.ts';
 
@@ -124,13 +125,7 @@ export class Repository {
   #open(object: string, sealed: Buffer): Manifest {
     const where = `${object} in ${this.storage.place}`;
     const bound = object.replace(/^forgotten\//, 'snapshots/');
-    const manifest = this.keys.open(bound, sealed, where) as Manifest;
-    if (manifest.format === 1) return manifest;
-    throw new TidemarkError(
-      'FORMAT_TOO_NEW',
-      `${where} has format ${manifest.format}`,
-      'use a newer tidemark',
-    );
+    return openRecord<Manifest>(this.keys, bound, sealed, where);
   }
 
   /**

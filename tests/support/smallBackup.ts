@@ -171,7 +171,7 @@ async function write(
     await assembler.finish();
     const { sessions, epochs, packs: stored } = tableOfStored();
     const said = { sessions, epochs, packs: stored, parts: lines };
-    await writeUnfinished(repository, session, 1, { format: 1, database: DATABASE, started, ...said });
+    await writeUnfinished(repository, session, 1, { database: DATABASE, started, ...said });
   }
   const archive = await put('archive', ARCHIVE);
   const parts = await put('parts', partLines(lines));

@@ -7,7 +7,7 @@ import { newSessionId } from '../manifest.ts';
 import type { PackSet } from '../packs/packCatalog.ts';
 import type { Repository } from '../repository.ts';
 import type { Amount, CollectionPlan } from './collectionPlan.ts';
-import { RECORD_PACKS_MAX, type RecordContent } from './condemned.ts';
+import { CONDEMNED, RECORD_PACKS_MAX } from './condemned.ts';
 
 /** Removals under way at once. */
 const REMOVALS_MAX = 8;
@@ -35,7 +35,7 @@ export async function collect(
   await condemn(repository, plan);
   if (plan.free.length > 0) await lease.hold();
   const collected = await free(repository, plan.free, signal);
-  for (const names of [plan.manifests, plan.records.map(id => `condemned/${id}`), plan.leases]) {
+  for (const names of [plan.manifests, plan.records.map(id => CONDEMNED.name(id)), plan.leases]) {
     if (names.length === 0) continue;
     await lease.hold();
     await eachOf(names, REMOVALS_MAX, async name => {
@@ -46,13 +46,12 @@ export async function collect(
   return collected;
 }
 
-async function condemn({ storage, keys }: Repository, { condemn, settled }: CollectionPlan): Promise<void> {
+async function condemn(repository: Repository, { condemn, settled }: CollectionPlan): Promise<void> {
   const { catalog, places } = condemn;
   for (let from = 0; from < places.length; from += RECORD_PACKS_MAX) {
     const packs = Array.from(places.subarray(from, from + RECORD_PACKS_MAX), place => catalog.ref(place));
-    const content: RecordContent = { format: 1, packs, settled };
-    const name = `condemned/${newSessionId(await storage.now())}`;
-    await storage.put(name, [keys.seal(name, content)], { ifAbsent: true, freesSpace: true });
+    const id = newSessionId(await repository.storage.now());
+    await CONDEMNED.write(repository, id, { packs, settled }, { ifAbsent: true, freesSpace: true });
   }
 }
 

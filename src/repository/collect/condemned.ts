@@ -1,8 +1,6 @@
-import { TidemarkError } from '../../base/errors.ts';
-import { isMissing } from '../../storage/object.ts';
-import { listOwn } from '../format/objectNames.ts';
 import type { PackRef } from '../format/packName.ts';
 import type { PackCatalog } from '../packs/packCatalog.ts';
+import { FAILS, RecordFolder } from '../records/recordFolder.ts';
 import type { Repository } from '../repository.ts';
 
 /** Records of packs that are condemned: docs/recovery.md, "Collection". */
@@ -27,35 +25,22 @@ export interface CondemnedRecord {
   settled: ReadonlySet<string>;
 }
 
-export async function readCondemned(repository: Repository, packs: PackCatalog): Promise<CondemnedRecord[]> {
-  const records = new Map<string, CondemnedRecord>();
-  for await (const { name, modified } of listOwn(repository.storage, 'condemned/')) {
-    const id = name.slice('condemned/'.length);
-    const content = await readRecord(repository, name);
-    if (!content) continue;
-    const places = Uint32Array.from(content.packs, ([session, number]) => packs.find(session, number));
-    const there = places.filter(place => place !== 0xffffffff); // -1
-    records.set(id, { id, since: modified, places: there, settled: new Set(content.settled) });
-  }
-  return [...records.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
 /** A record that can't be read condemns nothing. */
-async function readRecord(repository: Repository, name: string): Promise<RecordContent | undefined> {
-  let record: RecordContent;
-  try {
-    const sealed = await repository.storage.get(name);
-    record = repository.keys.open(name, sealed, name) as RecordContent;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof TidemarkError && error.kind === 'fault')
-      return { format: 1, packs: [], settled: [] };
-    throw error;
+export const CONDEMNED = new RecordFolder<RecordContent, null>('condemned/', {
+  damaged: null,
+  tooNew: FAILS,
+  newerKey: FAILS,
+});
+
+/** Oldest first. */
+export async function readCondemned(repository: Repository, packs: PackCatalog): Promise<CondemnedRecord[]> {
+  const records: CondemnedRecord[] = [];
+  for (const { id, modified } of await CONDEMNED.list(repository.storage)) {
+    const content = await CONDEMNED.read(repository, id);
+    if (content === undefined) continue;
+    const places = Uint32Array.from(content?.packs ?? [], ([session, number]) => packs.find(session, number));
+    const there = places.filter(place => place !== 0xffffffff); // -1
+    records.push({ id, since: modified, places: there, settled: new Set(content?.settled) });
   }
-  if (record.format === 1) return record;
-  throw new TidemarkError(
-    'FORMAT_TOO_NEW',
-    `${name} has format ${String(record.format)}`,
-    'use a newer tidemark',
-  );
+  return records;
 }

@@ -4,9 +4,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError, usageError } from '../../base/errors.ts';
-import { unlessMissing } from '../../storage/object.ts';
-import { listNames } from '../format/objectNames.ts';
 import { newSessionId } from '../manifest.ts';
+import { RecordFolder } from '../records/recordFolder.ts';
 import type { Repository } from '../repository.ts';
 import { runningSessions } from './lease.ts';
 
@@ -37,6 +36,14 @@ interface HoldContent extends HoldText {
   since: string;
 }
 
+/** A hold that can't be read holds: whoever placed it meant the snapshot to stay. */
+export const HOLDS = new RecordFolder<HoldContent, 'damaged' | 'unknown'>('holds/', {
+  damaged: 'damaged',
+  tooNew: 'unknown',
+  newerKey: 'unknown',
+  foreignIsDamage: true,
+});
+
 /** The lease that is held while snapshots are forgotten. */
 export const FORGET_LEASE = 'forget';
 
@@ -54,50 +61,22 @@ export async function readHolds(
   now: Date,
   snapshot?: string,
 ): Promise<Map<string, Hold[]>> {
-  const { storage } = repository;
-  const prefix = snapshot === undefined ? 'holds/' : `holds/${snapshot}/`;
   const holds = new Map<string, Hold[]>();
-  for (const name of await listNames(storage, prefix)) {
-    const [, of = '', id = ''] = name.split('/');
-    const hold = await readHold(repository, name, id, now);
-    if (hold) holds.set(of, [...(holds.get(of) ?? []), hold]);
+  for (const { id } of await HOLDS.list(repository.storage, snapshot && `${snapshot}/`)) {
+    const content = await HOLDS.read(repository, id);
+    const [of, hold] = id.split('/') as [string, string];
+    if (content) holds.set(of, [...(holds.get(of) ?? []), asHold(hold, content, now)]);
   }
   return holds;
 }
 
-/** Undefined where it was released meanwhile. */
-async function readHold(
-  repository: Repository,
-  name: string,
-  id: string,
-  now: Date,
-): Promise<Hold | undefined> {
-  const sealed = await repository.storage.get(name).catch(unlessMissing).catch(unlessFault);
-  const content = sealed && opened(repository, name, sealed);
-  // Damaged, of a later version, or under a newer key: whoever placed it meant the snapshot to stay.
-  if (content === null) return { id, reason: null, since: null, until: null, by: null, expired: false };
-  if (content === undefined) return undefined;
+function asHold(id: string, content: HoldContent | 'damaged' | 'unknown', now: Date): Hold {
+  if (typeof content === 'string')
+    return { id, reason: null, since: null, until: null, by: null, expired: false };
   const { reason, since, until, by } = content;
   // A date that is none compares false: it holds.
   const expired = until !== null && Date.parse(until) <= now.getTime();
   return { id, reason, since, until, by, expired };
-}
-
-/** For a `catch`: what is wrong with the object itself is null. */
-function unlessFault(error: unknown): null {
-  if (error instanceof TidemarkError && error.kind === 'fault') return null;
-  throw error;
-}
-
-/** Null where it can't be opened, or is not understood. */
-function opened({ keys, storage }: Repository, name: string, sealed: Buffer): HoldContent | null {
-  try {
-    const content = keys.open(name, sealed, `${name} in ${storage.place}`) as HoldContent;
-    return content.format === 1 && typeof content.reason === 'string' ? content : null;
-  } catch (error) {
-    if (error instanceof TidemarkError) return null;
-    throw error;
-  }
 }
 
 /** Those that hold. */
@@ -116,18 +95,17 @@ export async function placeHold(
   text: HoldText,
   patience: Patience = PATIENT,
 ): Promise<Hold> {
-  const { storage, keys } = repository;
+  const { storage } = repository;
   const now = await storage.now();
   if (text.until !== null && !(Date.parse(text.until) > now.getTime())) {
     throw usageError('UNTIL_PAST', `${text.until} has gone by`, 'name a later date, or none');
   }
   const id = newSessionId(now);
-  const name = `holds/${snapshot}/${id}`;
-  const content: HoldContent = { format: 1, ...text, since: now.toISOString() };
-  await storage.put(name, [keys.seal(name, content)]);
+  const content = { ...text, since: now.toISOString() };
+  await HOLDS.write(repository, `${snapshot}/${id}`, content);
   await outwait(repository, snapshot, patience);
   if ((await repository.namesOf(snapshot)).length === 0) {
-    await storage.remove(name);
+    await releaseHold(repository, snapshot, id);
     throw usageError(
       'SNAPSHOT_GONE',
       `snapshot ${snapshot} is not in ${storage.place} any more`,
@@ -157,7 +135,7 @@ async function outwait(repository: Repository, snapshot: string, patience: Patie
 
 /** Releases one hold. From then on it no longer holds, also where it could not be read. */
 export async function releaseHold(repository: Repository, snapshot: string, id: string): Promise<void> {
-  await repository.storage.remove(`holds/${snapshot}/${id}`);
+  await HOLDS.remove(repository.storage, `${snapshot}/${id}`);
 }
 
 /** Throws SNAPSHOT_HELD where one of these holds. */

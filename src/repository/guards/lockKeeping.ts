@@ -1,10 +1,10 @@
 import { eachOf } from '../../base/ahead.ts';
-import { TidemarkError } from '../../base/errors.ts';
 import { HEADER } from '../format/header.ts';
 import { listOwn } from '../format/objectNames.ts';
 import { packName } from '../format/packName.ts';
 import { type Manifest, manifestName, newSessionId } from '../manifest.ts';
 import { PackCatalog } from '../packs/packCatalog.ts';
+import { FAILS, RecordFolder } from '../records/recordFolder.ts';
 import type { Repository } from '../repository.ts';
 import { listRevisions, revisionName } from '../revisions.ts';
 
@@ -18,6 +18,13 @@ interface LockRecord {
   format: 1;
   until: string;
 }
+
+/** One that is damaged says that nothing is locked: then everything is locked anew. */
+const LOCKED = new RecordFolder<LockRecord, null>('locked/', {
+  damaged: null,
+  tooNew: FAILS,
+  newerKey: FAILS,
+});
 
 /**
  * Locks anew what these snapshots need, if the last time is a quarter of the lock's time ago: with a prune at least that
@@ -49,7 +56,7 @@ export async function keepLocks(
     await storage.locks!.extend(name, { mode: lock.mode, until });
     extended++;
   });
-  await record(repository, now, until, last?.name);
+  await record(repository, now, until, last?.id);
   return extended;
 }
 
@@ -109,29 +116,19 @@ function nameAt(catalog: PackCatalog, place: number): string {
   return `packs/${packName(session, number)}`;
 }
 
-/** One that can't be read says that nothing is locked: then everything is locked anew. */
-async function lastRecord({ storage, keys }: Repository): Promise<{ name: string; until: Date } | undefined> {
-  let newest: string | undefined;
-  for await (const { name } of listOwn(storage, 'locked/'))
-    if (newest === undefined || name > newest) newest = name;
-  if (newest === undefined) return undefined;
-  try {
-    const content = keys.open(newest, await storage.get(newest), newest) as LockRecord;
-    if (content.format === 1) return { name: newest, until: new Date(content.until) };
-  } catch (error) {
-    if (!(error instanceof TidemarkError && error.kind === 'fault')) throw error;
-  }
-  return { name: newest, until: new Date(0) };
+async function lastRecord(repository: Repository): Promise<{ id: string; until: Date } | undefined> {
+  const newest = (await LOCKED.list(repository.storage)).at(-1);
+  if (!newest) return undefined;
+  const content = await LOCKED.read(repository, newest.id);
+  return { id: newest.id, until: new Date(content?.until ?? 0) };
 }
 
 async function record(
-  { storage, keys }: Repository,
+  repository: Repository,
   now: Date,
   until: Date,
   before: string | undefined,
 ): Promise<void> {
-  const name = `locked/${newSessionId(now)}`;
-  const content: LockRecord = { format: 1, until: until.toISOString() };
-  await storage.put(name, [keys.seal(name, content)]);
-  if (before) await storage.remove(before);
+  await LOCKED.write(repository, newSessionId(now), { until: until.toISOString() });
+  if (before) await LOCKED.remove(repository.storage, before);
 }

@@ -1,15 +1,13 @@
 import { ahead } from '../../base/ahead.ts';
-import { TidemarkError } from '../../base/errors.ts';
 import { isMissing } from '../../storage/object.ts';
-import { listOwn } from '../format/objectNames.ts';
 import { type Manifest, newSessionId } from '../manifest.ts';
+import { FAILS, type RecordEntry, RecordFolder } from '../records/recordFolder.ts';
 import type { Repository } from '../repository.ts';
 import type { PackCatalog } from './packCatalog.ts';
 import { PackTimes, type PlacedTimes, placedTimes } from './packTimes.ts';
 
 /** When packs were last read whole, and which were found damaged: docs/format.md, "Checks". */
 
-const PREFIX = 'checks/';
 const READ_AT_ONCE = 4;
 
 /** One look at one pack. */
@@ -29,6 +27,13 @@ interface CheckContent {
   checked: [at: string, sessions: [session: string, runs: number[]][]][];
   damaged: [session: string, number: number, at: string, code: string][];
 }
+
+/** One that is damaged says nothing, and goes; one under a newer key says nothing to this one, and stays. */
+const CHECKS = new RecordFolder<CheckContent, 'damaged' | 'sealed'>('checks/', {
+  damaged: 'damaged',
+  tooNew: FAILS,
+  newerKey: 'sealed',
+});
 
 /** What a pack's seals are right in spite of: only who looks at its chunks can say that it is gone. */
 const BEYOND_SEALS = new Set(['CHUNK_WRONG', 'PLACE_WRONG']);
@@ -123,7 +128,7 @@ export class PackChecks {
       if (!wanted(session, number)) this.#repair(session, number);
   }
 
-  content(): CheckContent {
+  content(): Omit<CheckContent, 'format'> {
     const byTime = new Map<number, [session: string, runs: number[]][]>();
     for (const { session, first, count, atMs } of this.#checked) {
       const sessions = byTime.get(atMs) ?? [];
@@ -133,7 +138,6 @@ export class PackChecks {
       else sessions.push([session, [first, count]]);
     }
     return {
-      format: 1,
       checked: [...byTime].map(([atMs, sessions]) => [new Date(atMs).toISOString(), sessions]),
       damaged: this.damages().map(({ session, number, atMs, code }) => [
         ...([session, number, new Date(atMs).toISOString(), code] as const),
@@ -141,7 +145,7 @@ export class PackChecks {
     };
   }
 
-  take({ checked, damaged }: CheckContent): void {
+  take({ checked, damaged }: Omit<CheckContent, 'format'>): void {
     for (const [at, sessions] of checked) {
       const atMs = Date.parse(at);
       for (const [session, runs] of sessions)
@@ -163,42 +167,29 @@ export async function recordLooks(
   looks: readonly PackLook[],
   keep?: (session: string, number: number) => boolean,
 ): Promise<void> {
-  const { storage, keys } = repository;
+  const { storage } = repository;
   const checks = new PackChecks();
-  const names = await readInto(checks, repository);
+  const ids = await readInto(checks, repository);
   const now = await storage.now();
   for (const look of looks) checks.add(look, now.getTime());
   if (keep) checks.keepOnly(keep);
-  const name = `${PREFIX}${newSessionId(now)}`;
-  await storage.put(name, [keys.seal(name, checks.content())], { ifAbsent: true });
-  for (const each of names) {
-    await storage.remove(each).catch(error => {
+  await CHECKS.write(repository, newSessionId(now), checks.content(), { ifAbsent: true });
+  for (const id of ids) {
+    await CHECKS.remove(storage, id).catch(error => {
       // It goes with one of the next; until then it says nothing that the new one doesn't.
       if ((error as { code?: string }).code !== 'OBJECT_LOCKED' && !isMissing(error)) throw error;
     });
   }
 }
 
-/** The names of those that could be read, or never will be. */
-async function readInto(checks: PackChecks, { storage, keys }: Repository): Promise<string[]> {
-  const names: string[] = [];
-  for await (const { name } of listOwn(storage, PREFIX)) names.push(name);
-  const open = async (name: string) => {
-    try {
-      const content = keys.open(name, await storage.get(name), name) as CheckContent;
-      return { name, content: content.format === 1 ? content : undefined, spent: content.format === 1 };
-    } catch (error) {
-      if (isMissing(error)) return { name, content: undefined, spent: false };
-      if (!(error instanceof TidemarkError) || error.retry) throw error;
-      if (error.kind === 'fault') return { name, content: undefined, spent: true };
-      if (error.code === 'KEY_RETIRED') return { name, content: undefined, spent: false };
-      throw error;
-    }
-  };
+/** The ids of those that could be read, or never will be. */
+async function readInto(checks: PackChecks, repository: Repository): Promise<string[]> {
   const spent: string[] = [];
-  for await (const each of ahead(names.sort(), READ_AT_ONCE, open)) {
-    if (each.content) checks.take(each.content);
-    if (each.spent) spent.push(each.name);
+  const read = async ({ id }: RecordEntry) => ({ id, content: await CHECKS.read(repository, id) });
+  for await (const { id, content } of ahead(await CHECKS.list(repository.storage), READ_AT_ONCE, read)) {
+    if (content === undefined || content === 'sealed') continue;
+    if (content !== 'damaged') checks.take(content);
+    spent.push(id);
   }
   return spent;
 }

@@ -1,6 +1,5 @@
-import { placeHold, readHolds, releaseHold } from '../guards/holds.ts';
+import { HOLDS, placeHold, readHolds, releaseHold } from '../guards/holds.ts';
 import type { Repository } from '../repository.ts';
-import { isLoss } from '../rewrite/rewrite.ts';
 
 /** A hold that goes on holding, though nobody knows any more why, or until when. */
 export interface DamagedHold {
@@ -10,19 +9,11 @@ export interface DamagedHold {
 
 /** Holds whose seals are broken. One of a later format, or under a newer key, is none. */
 export async function findDamagedHolds(repository: Repository): Promise<DamagedHold[]> {
-  const { storage, keys } = repository;
   const found: DamagedHold[] = [];
-  for (const [snapshot, holds] of await readHolds(repository, await storage.now())) {
-    for (const { id, reason } of holds) {
-      if (reason !== null) continue;
-      const name = `holds/${snapshot}/${id}`;
-      try {
-        keys.open(name, await storage.get(name), name);
-      } catch (error) {
-        if (!isLoss(error)) throw error;
-        found.push({ snapshot, id });
-      }
-    }
+  for (const { id } of await HOLDS.list(repository.storage)) {
+    if ((await HOLDS.read(repository, id)) !== 'damaged') continue;
+    const [snapshot, hold] = id.split('/') as [string, string];
+    found.push({ snapshot, id: hold });
   }
   return found;
 }

@@ -1,14 +1,11 @@
-import { TidemarkError } from '../../base/errors.ts';
-import { isMissing } from '../../storage/object.ts';
+import type { TidemarkError } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { listOwn } from '../format/objectNames.ts';
 import { readLeases } from '../guards/lease.ts';
+import { FAILS, RecordFolder } from '../records/recordFolder.ts';
 import type { Repository } from '../repository.ts';
 import { listRevisions, nextRevision, revisionName } from '../revisions.ts';
 
 /** Which revisions a compaction may write, so that one that died can be kept from it: docs/recovery.md, "Compaction". */
-
-const PREFIX = 'compactions/';
 
 /** `[name, number]` of revisions. */
 export type Announced = [manifest: string, number: number][];
@@ -19,23 +16,26 @@ interface Announcement {
   revisions: Announced;
 }
 
+/** One that is damaged may have meant any snapshot. */
+const COMPACTIONS = new RecordFolder<Announcement, 'any'>('compactions/', {
+  damaged: 'any',
+  tooNew: FAILS,
+  newerKey: FAILS,
+});
+
 /** Before any of these revisions is written, and before the lease is looked at again. */
 export async function announce(repository: Repository, session: string, revisions: Announced): Promise<void> {
-  const name = PREFIX + session;
-  const content: Announcement = { format: 1, revisions };
-  await repository.storage.put(name, [repository.keys.seal(name, content)], { ifAbsent: true });
+  await COMPACTIONS.write(repository, session, { revisions }, { ifAbsent: true });
 }
 
 /** After the last of them was written, or given up. */
 export async function withdraw({ storage }: Repository, session: string): Promise<void> {
-  await storage.remove(PREFIX + session);
+  await COMPACTIONS.remove(storage, session);
 }
 
 /** Sessions of compactions that may still write revisions. */
 export async function listCompactions(storage: Storage): Promise<Set<string>> {
-  const sessions = new Set<string>();
-  for await (const { name } of listOwn(storage, PREFIX)) sessions.add(name.slice(PREFIX.length));
-  return sessions;
+  return new Set((await COMPACTIONS.list(storage)).map(({ id }) => id));
 }
 
 /**
@@ -61,16 +61,10 @@ async function take(storage: Storage, name: string, number: number): Promise<voi
   }
 }
 
-/** If it can't be read it may have meant any snapshot, and of each the number that comes next. */
+/** Of one that is damaged, of each snapshot the number that comes next. */
 async function announced(repository: Repository, session: string): Promise<Announced> {
-  const name = PREFIX + session;
-  try {
-    const sealed = await repository.storage.get(name);
-    return (repository.keys.open(name, sealed, name) as Announcement).revisions;
-  } catch (error) {
-    if (isMissing(error)) return [];
-    if (!(error instanceof TidemarkError && error.kind === 'fault')) throw error;
-  }
+  const said = await COMPACTIONS.read(repository, session);
+  if (said !== 'any') return said?.revisions ?? [];
   const revisions = await listRevisions(repository.storage);
   return (await repository.snapshotNames()).map(each => [each, nextRevision(revisions.get(each))]);
 }

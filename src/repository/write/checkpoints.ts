@@ -60,8 +60,7 @@ export class Checkpoints {
     this.#open = this.#open.filter(each => !stored(each));
     if (this.#parts.length === this.#saidParts) return;
     const { sessions, epochs, packs } = tableOf(this.#streams);
-    const content: UnfinishedContent = {
-      format: 1,
+    const content = {
       ...{ database, started: started.toISOString(), sessions, epochs, packs, parts: this.#parts },
     };
     const said = this.#parts.length;

@@ -55,7 +55,7 @@ async function cutOff(repository: Repository, clock: ClockedStorage, blocks: Rec
   repository.commit = commit;
   const { snapshot, database, started, sessions, packs } = manifest!;
   const parts = [{ group: 't', from: 0, to: null, rows: 1, bytes: 1, facts: {}, list: '' }];
-  const content = { format: 1, database, started, sessions, packs, parts } as const;
+  const content = { database, started, sessions, packs, parts } as const;
   await writeUnfinished(repository, snapshot, 1, content);
   clock.pass(LEASE_TTL_MS + 1);
   return manifest!;

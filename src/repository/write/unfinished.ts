@@ -1,10 +1,8 @@
 import { ahead } from '../../base/ahead.ts';
-import { TidemarkError } from '../../base/errors.ts';
-import { isMissing } from '../../storage/object.ts';
-import { listOwn } from '../format/objectNames.ts';
 import { epochOf } from '../keys/keys.ts';
 import type { Manifest, PartRecord } from '../manifest.ts';
 import { hasAllPacks } from '../newest.ts';
+import { FAILS, RecordFolder } from '../records/recordFolder.ts';
 import type { Repository } from '../repository.ts';
 
 /** What sessions that have not ended, or never will, have stored so far: docs/format.md, "Unfinished sessions". */
@@ -25,62 +23,60 @@ export interface UnfinishedContent extends Pick<Manifest, 'sessions' | 'epochs' 
   parts: PartRecord[];
 }
 
+/** Nothing goes on from one that is damaged, or can't be opened. */
+const UNFINISHED = new RecordFolder<UnfinishedContent, null>('unfinished/', {
+  damaged: null,
+  tooNew: FAILS,
+  newerKey: null,
+});
+
 export interface UnfinishedSession {
   session: string;
-  /** Its objects; the last says most. */
+  /** Its objects. */
   names: string[];
+  /** Of the last, which says most. */
+  number: number;
   /** Of the last, by the storage's clock. */
   modified: Date;
 }
 
 /** Replaces what the session said before. */
 export async function writeUnfinished(
-  { storage, keys }: Repository,
+  repository: Repository,
   session: string,
   number: number,
-  content: UnfinishedContent,
+  content: Omit<UnfinishedContent, 'format'>,
 ): Promise<void> {
-  const name = nameOf(session, number);
-  await storage.put(name, [keys.seal(name, content)]);
-  if (number > 1) await storage.remove(nameOf(session, number - 1));
+  await UNFINISHED.write(repository, idOf(session, number), content);
+  if (number > 1) await UNFINISHED.remove(repository.storage, idOf(session, number - 1));
 }
 
 export async function removeUnfinished({ storage }: Repository, session: string): Promise<void> {
-  const names: string[] = [];
-  for await (const { name } of listOwn(storage, `unfinished/${session}/`)) names.push(name);
-  for (const name of names) await storage.remove(name);
+  for (const { id } of await UNFINISHED.list(storage, `${session}/`)) await UNFINISHED.remove(storage, id);
 }
 
 /** Oldest first. */
 export async function listUnfinished({ storage }: Repository): Promise<UnfinishedSession[]> {
   const sessions = new Map<string, UnfinishedSession>();
-  for await (const { name, modified } of listOwn(storage, 'unfinished/')) {
-    const session = name.split('/')[1]!;
+  for (const { id, name, modified } of await UNFINISHED.list(storage)) {
+    const [session, number] = id.split('/') as [string, string];
     const known = sessions.get(session);
-    if (!known) sessions.set(session, { session, names: [name], modified });
+    if (!known) sessions.set(session, { session, names: [name], number: Number(number), modified });
     else {
       known.names.push(name);
-      known.names.sort();
+      known.number = Number(number);
       if (modified > known.modified) known.modified = modified;
     }
   }
-  return [...sessions.values()].sort((a, b) => (a.session < b.session ? -1 : 1));
+  return [...sessions.values()];
 }
 
 /** Undefined where it is gone, null where it can't be read. */
 export async function readUnfinished(
-  { storage, keys }: Repository,
-  { names }: UnfinishedSession,
+  repository: Repository,
+  { session, number }: Pick<UnfinishedSession, 'session' | 'number'>,
 ): Promise<UnfinishedContent | null | undefined> {
-  const name = names.at(-1)!;
-  try {
-    const content = keys.open(name, await storage.get(name), name) as UnfinishedContent;
-    return content.format === 1 ? content : null;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof TidemarkError && error.kind !== 'failed') return null;
-    throw error;
-  }
+  return UNFINISHED.read(repository, idOf(session, number));
 }
 
 /**
@@ -104,6 +100,6 @@ export async function findUnfinished(
   return found;
 }
 
-function nameOf(session: string, number: number): string {
-  return `unfinished/${session}/${String(number).padStart(6, '0')}`;
+function idOf(session: string, number: number): string {
+  return `${session}/${String(number).padStart(6, '0')}`;
 }
