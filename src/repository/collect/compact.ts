@@ -2,15 +2,14 @@
 import { asTidemarkError, type TidemarkError } from '../../base/errors.ts';
 import { unlessMissing } from '../../storage/object.ts';
 import { DEFAULT_LEVEL } from '../format/seal.ts';
-import { Lease } from '../guards/lease.ts';
-import { type Manifest, manifestName, newSessionId } from '../manifest.ts';
+import type { Lease } from '../guards/lease.ts';
+import { type Manifest, manifestName } from '../manifest.ts';
 import { readChunks } from '../read/packContents.ts';
 import { SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
 import { currentRevision, listRevisions, nextRevision } from '../revisions.ts';
-import { type Announced, announce, withdraw } from '../rewrite/compactions.ts';
 import { MovedChunks } from '../rewrite/movedChunks.ts';
-import { REVISIONS_AT_ONCE, type Revision, writeRevisions } from '../rewrite/revise.ts';
+import { type Revision, RevisionRound } from '../rewrite/revisionRound.ts';
 import { Rewrite, type Rewritten } from '../rewrite/rewrite.ts';
 import { RewriteSession } from '../rewrite/rewriteSession.ts';
 import type { CompactionPlan, CompactionRules } from './compactionPlan.ts';
@@ -92,20 +91,15 @@ class Round {
 
   /** Gives the packs, by index, that have to wait for another round. */
   async run(): Promise<number[]> {
-    const { storage } = this.#repository;
-    const id = newSessionId(await storage.now());
-    const lease = await Lease.take(storage, id, 'compaction');
-    try {
-      const session = new RewriteSession(this.#repository, id, DEFAULT_LEVEL);
+    return RevisionRound.run(this.#repository, 'compaction', this.#options.lease, async round => {
+      const session = new RewriteSession(this.#repository, round.id, DEFAULT_LEVEL);
       const rewrite = this.#rewrite(session);
       await this.#survey(rewrite);
       const pays = this.#leaveFull(rewrite);
       const postponed = [...this.#chunks.packs.keys()].filter(index => this.#chunks.isPostponed(index));
-      if (pays) await this.#empty(rewrite, session, lease);
+      if (pays) await this.#empty(rewrite, session, round);
       return postponed;
-    } finally {
-      await lease.release();
-    }
+    });
   }
 
   #rewrite(session: RewriteSession): Rewrite {
@@ -172,17 +166,15 @@ class Round {
     return dead > 0 && dead >= live;
   }
 
-  async #empty(rewrite: Rewrite, session: RewriteSession, lease: Lease): Promise<void> {
+  async #empty(rewrite: Rewrite, session: RewriteSession, round: RevisionRound): Promise<void> {
     await rewrite.moveChunks(error => this.#note(error), this.#options.signal);
     this.#surveyed.reverse(); // the newest first
-    const announced = this.#surveyed.map((name): Announced[0] => [name, this.#numbers.get(name)!.next]);
-    await announce(this.#repository, session.id, announced);
+    await round.announce(this.#surveyed.map(name => [name, this.#numbers.get(name)!.next]));
     for (let from = 0; from < this.#surveyed.length; from += SNAPSHOTS_TOGETHER) {
       this.#options.signal?.throwIfAborted();
       const some = this.#surveyed.slice(from, from + SNAPSHOTS_TOGETHER);
-      await this.#revise(rewrite, session, lease, some);
+      await this.#revise(rewrite, session, round, some);
     }
-    await withdraw(this.#repository, session.id);
     for (const { index, pack } of rewrite.found().packs) {
       if (!this.#chunks.isMoved(index) || this.#stillNamed.has(index)) continue;
       this.#total.packs++;
@@ -191,7 +183,12 @@ class Round {
     this.#total.writtenBytes += session.storedBytes;
   }
 
-  async #revise(rewrite: Rewrite, session: RewriteSession, lease: Lease, names: string[]): Promise<void> {
+  async #revise(
+    rewrite: Rewrite,
+    session: RewriteSession,
+    round: RevisionRound,
+    names: string[],
+  ): Promise<void> {
     const done: { before: Manifest; rewritten: Rewritten; number: number }[] = [];
     for (const name of names) {
       const { current, next } = this.#numbers.get(name)!;
@@ -204,13 +201,9 @@ class Round {
       const { streams, counts } = rewritten;
       return { before, number, after: { ...rewrite.packTable(before, rewritten), streams, counts } };
     });
-    for (let from = 0; from < revisions.length; from += REVISIONS_AT_ONCE) {
-      const some = revisions.slice(from, from + REVISIONS_AT_ONCE);
-      const leases = [this.#options.lease, lease];
-      const written = await writeRevisions(this.#repository, session.id, some, leases);
-      this.#total.snapshots += written.length;
-      for (const { before } of some) if (!written.includes(manifestName(before))) this.#noteNamed(before);
-    }
+    const written = await round.write(revisions);
+    this.#total.snapshots += written.length;
+    for (const { before } of revisions) if (!written.includes(manifestName(before))) this.#noteNamed(before);
   }
 
   #noteNamed({ packs }: Manifest): void {

@@ -3,13 +3,12 @@
  * earlier revision, the manifest as it was committed, or the same in `forgotten/`. docs/recovery.md, "Repair".
  */
 import type { TidemarkError } from '../../base/errors.ts';
-import { Lease } from '../guards/lease.ts';
-import { type Manifest, newSessionId } from '../manifest.ts';
+import type { Lease } from '../guards/lease.ts';
+import type { Manifest } from '../manifest.ts';
 import { hasAllPacks } from '../newest.ts';
 import type { Repository } from '../repository.ts';
 import { currentRevision, listRevisions, nextRevision, revisionName } from '../revisions.ts';
-import { announce, withdraw } from '../rewrite/compactions.ts';
-import { writeRevisions } from '../rewrite/revise.ts';
+import { RevisionRound } from '../rewrite/revisionRound.ts';
 import { isLoss } from '../rewrite/rewrite.ts';
 
 export interface UnreadableManifest {
@@ -86,21 +85,13 @@ export async function rebuildManifests(
 ): Promise<string[]> {
   const wanted = unreadable.filter(each => each.instead !== null);
   if (wanted.length === 0) return [];
-  const { storage } = repository;
-  const id = newSessionId(await storage.now());
-  const own = await Lease.take(storage, id, 'repair');
-  try {
-    const announced = wanted.map(({ name, next }): [string, number] => [name, next]);
-    await announce(repository, id, announced);
-    const written: string[] = [];
-    for (const { instead, next } of wanted) {
-      const { manifest } = instead!;
-      const revision = { before: manifest, after: manifest, number: next };
-      written.push(...(await writeRevisions(repository, id, [revision], [lease, own])));
-    }
-    await withdraw(repository, id);
-    return written;
-  } finally {
-    await own.release();
-  }
+  return RevisionRound.run(repository, 'repair', lease, async round => {
+    await round.announce(wanted.map(({ name, next }) => [name, next]));
+    return round.write(
+      wanted.map(({ instead, next }) => {
+        const { manifest } = instead!;
+        return { before: manifest, after: manifest, number: next };
+      }),
+    );
+  });
 }

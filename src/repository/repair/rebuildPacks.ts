@@ -9,7 +9,7 @@ import type { ListRef } from '../format/chunkList.ts';
 import { decodeChunkList } from '../format/chunkList.ts';
 import { packName } from '../format/packName.ts';
 import { DEFAULT_LEVEL, SEGMENT_KIND } from '../format/seal.ts';
-import { Lease } from '../guards/lease.ts';
+import type { Lease } from '../guards/lease.ts';
 import {
   type Manifest,
   manifestName,
@@ -22,9 +22,8 @@ import { parsePartLines } from '../read/parts.ts';
 import type { SnapshotReader } from '../read/reader.ts';
 import type { Repository } from '../repository.ts';
 import { currentRevision, listRevisions, nextRevision } from '../revisions.ts';
-import { announce, withdraw } from '../rewrite/compactions.ts';
 import { MovedChunks } from '../rewrite/movedChunks.ts';
-import { REVISIONS_AT_ONCE, type Revision, writeRevisions } from '../rewrite/revise.ts';
+import { REVISIONS_AT_ONCE, type Revision, RevisionRound } from '../rewrite/revisionRound.ts';
 import { isLoss, Rewrite, type Rewritten } from '../rewrite/rewrite.ts';
 import { RewriteSession } from '../rewrite/rewriteSession.ts';
 import { type OtherPlace, OtherPlaces } from './otherPlaces.ts';
@@ -159,14 +158,12 @@ class Round {
   }
 
   async carryOut(pruneLease: Lease): Promise<string[]> {
-    const lease = await Lease.take(this.#repository.storage, this.#id, 'repair');
-    try {
+    const work = async (round: RevisionRound) => {
       await this.#survey();
       await this.#searchLost();
-      return await this.#revise([pruneLease, lease]);
-    } finally {
-      await lease.release();
-    }
+      return this.#revise(round);
+    };
+    return RevisionRound.run(this.#repository, 'repair', pruneLease, work, this.#id);
   }
 
   async #survey(): Promise<void> {
@@ -268,23 +265,18 @@ class Round {
     }
   }
 
-  async #revise(leases: readonly Lease[]): Promise<string[]> {
+  async #revise(round: RevisionRound): Promise<string[]> {
     if (this.#surveyed.length === 0) return [];
-    const repository = this.#repository;
     await this.#rewrite.moveChunks(error => {
       throw error;
     }, this.#work.signal);
-    const announced = this.#surveyed.map((name): [string, number] => [name, this.#numbers.get(name)!.next]);
-    await announce(repository, this.#id, announced);
+    await round.announce(this.#surveyed.map(name => [name, this.#numbers.get(name)!.next]));
     const revised: string[] = [];
     for (let from = 0; from < this.#surveyed.length; from += REVISIONS_AT_ONCE) {
       this.#work.signal?.throwIfAborted();
       const some = this.#surveyed.slice(from, from + REVISIONS_AT_ONCE);
-      const revisions = await this.#revisionsOf(some);
-      if (revisions.length > 0)
-        revised.push(...(await writeRevisions(repository, this.#id, revisions, leases)));
+      revised.push(...(await round.write(await this.#revisionsOf(some))));
     }
-    await withdraw(repository, this.#id);
     return revised;
   }
 
