@@ -267,7 +267,7 @@ test('a folder that may not be read or written is denied', { skip: deniedNeeds()
   chmodSync(path, 0o000);
   // Root may do anything, so that somebody else has to try.
   const program = `
-    const { LocalStorage } = await import(${JSON.stringify(join(import.meta.dirname, 'local.ts'))});
+    const { LocalStorage } = await import(${JSON.stringify(join(import.meta.dirname, 'storage.ts'))});
     const storage = new LocalStorage(${JSON.stringify(path)});
     const tell = call => call.then(() => 'done', error => error.code);
     const list = async () => { for await (const _ of storage.list('')); };
