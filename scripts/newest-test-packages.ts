@@ -6,9 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BROUGHT, debianPrograms } from './debian-postgres.ts';
+import { allTests } from './test-file.ts';
 import { prepareTests, SERVERS, STOCK_15 } from './test-needs.ts';
 
-const lacks = prepareTests({ newest: true });
+const lacks = prepareTests(allTests(), { newest: true });
 for (const lack of lacks) console.log(`can't run the tests: ${lack}`);
 for (const [what, program] of programs()) console.log(`${what.padEnd(34)} ${versionOf(program)}`);
 process.exitCode = lacks.length > 0 ? 1 : 0;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { TestResult } from './test-reporter.ts';
@@ -17,6 +17,13 @@ export interface RunOptions {
   limitMs: number;
   /** Only tests whose name matches one of these. */
   namePatterns?: string[];
+}
+
+const FILES = ['src/**/*.test.ts', 'tests/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'];
+
+/** Paths from the top, with slashes. */
+export function allTests(): string[] {
+  return globSync(FILES, { exclude: path => path.includes('node_modules') });
 }
 
 const KILL_GRACE_MS = 5_000;

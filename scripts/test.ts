@@ -1,15 +1,13 @@
-import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type FileResult, runTestFile, stopAll } from './test-file.ts';
+import { allTests, type FileResult, runTestFile, stopAll } from './test-file.ts';
 import { prepareTests } from './test-needs.ts';
 
 /**
  * npm test [-- FILTER …]: runs every test, or those that the filters choose: part of a file's path, or else a pattern of
- * a test's name. Its last line is `N passed, N failed`, and `, N skipped` if any were.
+ * a test's name. What the chosen files need is installed first. Its last line is `N passed, N failed`, and `, N skipped` if any were.
  */
 const TOP = join(import.meta.dirname, '..');
-const FILES = ['src/**/*.test.ts', 'tests/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'];
 /** The kill test takes two minutes on two idle cores, and cores are not always idle. */
 const FILE_LIMIT_MS = 420_000;
 /** Started first, since they take longest and the end should not wait for one of them alone. */
@@ -28,13 +26,13 @@ let stopped = false;
 
 async function main(filters: string[]): Promise<number> {
   process.chdir(TOP);
-  const lacks = prepareTests();
-  for (const lack of lacks) console.log(`can't run the tests: ${lack}`);
-  if (lacks.length > 0) return conclude([], lacks.length);
-  const all = globSync(FILES, { exclude: path => path.includes('node_modules') }).sort(slowestFirst);
+  const all = allTests().sort(slowestFirst);
   const paths = filters.filter(filter => all.some(file => file.includes(filter)));
   const namePatterns = filters.filter(filter => !paths.includes(filter));
   const chosen = paths.length > 0 ? all.filter(file => paths.some(path => file.includes(path))) : [...all];
+  const lacks = prepareTests(chosen);
+  for (const lack of lacks) console.log(`can't run the tests: ${lack}`);
+  if (lacks.length > 0) return conclude([], lacks.length);
   const results: FileResult[] = [];
   const work = async (): Promise<void> => {
     for (let file = chosen.shift(); file !== undefined && !stopped; file = chosen.shift()) {
