@@ -12,7 +12,8 @@ import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
 import { asTidemarkError } from '../../src/base/errors.ts';
 import { beginInjecting, heal, INJECTED, type Injected, inject, PASSING, planOf } from './sweep/injected.ts';
-import { OPERATIONS, type Operation } from './sweep/operations.ts';
+import type { Operation } from './sweep/operation.ts';
+import { OPERATIONS } from './sweep/operations.ts';
 import type { SweepSite } from './sweep/site.ts';
 
 /** Positions tried at once: most of their time is spent waiting for the disk. */

@@ -11,7 +11,7 @@ import { placeHold, readHolds } from '../../../src/repository/guards/holds.ts';
 import { newSessionId } from '../../../src/repository/manifest.ts';
 import { announce } from '../../../src/repository/rewrite/compactions.ts';
 import { type Blocks, smallBackup } from '../../support/smallBackup.ts';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
 import { SweepSite } from './site.ts';
 
 const MAX_DEAD = 0.5;

@@ -6,7 +6,7 @@ import { type NewEpoch, rotateEpoch } from '../../../src/operations/key/epoch.ts
 import { listKeys } from '../../../src/operations/key/list.ts';
 import { removeKey } from '../../../src/operations/key/remove.ts';
 import { rotateKey } from '../../../src/operations/key/rotate.ts';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
 import type { SweepSite } from './site.ts';
 
 const SECOND = 'second.key';

@@ -9,7 +9,7 @@ import { repair } from '../../../src/operations/repair/repair.ts';
 import { verify } from '../../../src/operations/verify/verify.ts';
 import { packName } from '../../../src/repository/format/packName.ts';
 import { placeHold } from '../../../src/repository/guards/holds.ts';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
 import type { Place, SweepSite } from './site.ts';
 
 const request = () =>

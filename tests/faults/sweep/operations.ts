@@ -11,26 +11,9 @@ import { smallBackup } from '../../support/smallBackup.ts';
 import { COMPACT } from './compaction.ts';
 import { keyChanges } from './keyChanges.ts';
 import { mendings } from './mending.ts';
+import type { Operation } from './operation.ts';
 import { readings } from './reading.ts';
 import { digestOf, type Place, SweepSite } from './site.ts';
-
-/** One operation that is swept. */
-export interface Operation<Result = unknown> {
-  name: string;
-  /** The repository whose storage fails. */
-  faulty: Place;
-  /** In the short sweep only every so many-th position is tried, another one with each seed. */
-  every?: number;
-  /** What each position begins with, in a folder of its own. */
-  prepare(): Promise<SweepSite>;
-  /** Returns when it has reported success. `again`: after a run that was cut off, or ended well. */
-  run(site: SweepSite, again: boolean): Promise<Result>;
-  /**
-   * Fails unless what was reported is so. Looked at past all faults, right after the run. `saw`: whether the run was shown
-   * all that there is, so that it must have done all that there was to do.
-   */
-  holds(site: SweepSite, result: Result, saw: boolean): Promise<void>;
-}
 
 const DATABASE = 'swept';
 const TABLES = `

@@ -8,7 +8,7 @@ import { restore } from '../../../src/operations/restore/restore.ts';
 import { type VerifyResult, verify } from '../../../src/operations/verify/verify.ts';
 import { PackChecks } from '../../../src/repository/packs/packChecks.ts';
 import { query } from '../../support/databases.ts';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
 import { type Digest, digestOf, type SweepSite } from './site.ts';
 
 /** The reading half of a restore: the right bytes or an error, never others or fewer. */
