@@ -3,13 +3,13 @@ import { mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { type FaultPlan, FaultyStorage } from '../../../tests/support/faultyStorage.ts';
 import { startSshd } from '../../../tests/support/sshd.ts';
 import { SILENT } from '../../base/progress.ts';
 import { LAWS } from '../../storage/laws.ts';
 import { LocalStorage } from '../../storage/local/storage.ts';
 import { SftpStorage } from '../../storage/sftp/storage.ts';
 import type { PutOptions, Storage, StoredObject } from '../../storage/storage.ts';
-import { type FaultPlan, FaultyStorage } from '../../storage/wrap/faulty.ts';
 import { RetriedStorage } from '../../storage/wrap/retry.ts';
 import { type Examination, examine } from './doctor.ts';
 

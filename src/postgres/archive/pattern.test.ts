@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { anyPattern, patternIn, schemaPattern, tablePattern } from './pattern.ts';
+import { anyPattern, patternIn, tablePattern } from './pattern.ts';
 
 const cases: [pattern: string, matches: [string, string][], misses: [string, string][]][] = [
   [
@@ -92,10 +92,9 @@ test('patterns that can not be read are usage errors', () => {
   }
 });
 
-test('any of several, and schemas', () => {
+test('any of several', () => {
   const any = anyPattern(['a', 'x.b']);
   assert.deepEqual([any('s', 'a'), any('x', 'b'), any('s', 'b')], [true, true, false]);
-  assert.deepEqual([schemaPattern('app*')('app_1'), schemaPattern('"APP"')('app')], [true, false]);
 });
 
 test('a pattern in ASCII, for names in another encoding', () => {

@@ -50,12 +50,6 @@ export function anyPattern(patterns: readonly string[]): NamePredicate {
   return (schema, name) => predicates.some(predicate => predicate(schema, name));
 }
 
-/** A pattern of schemas alone, as `pg_dump --schema` takes it: dots are not special to the one part there is. */
-export function schemaPattern(pattern: string): (schema: string) => boolean {
-  const predicate = tablePattern(pattern);
-  return schema => predicate('', schema);
-}
-
 /**
  * The same pattern in ASCII, for a pg_dump that compares it with names in this encoding: its arguments are UTF-8, which
  * is what it takes them for in no other. A character is written as its number in the server's regular expressions: that

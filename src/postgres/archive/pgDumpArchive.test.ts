@@ -11,7 +11,10 @@ import type { ArchiveEntry } from './entry.ts';
 import { ArchiveReader, IncompleteArchive, parseArchive } from './parse.ts';
 import { writeArchive } from './write.ts';
 
-const ODD_SQL = readFileSync(path.join(import.meta.dirname, 'odd.sql'), 'utf8');
+const ODD_SQL = readFileSync(
+  path.join(import.meta.dirname, '../../../tests/support/odd/archive.sql'),
+  'utf8',
+);
 const CREATED_START = 16;
 const CREATED_END = 51;
 

@@ -30,7 +30,10 @@ import { resolveSettings } from '../settings/settings.ts';
 import { readArchiveHead } from './archiveHead.ts';
 import { builtIn, installedPgDumps, type PgDumpTool } from './tool.ts';
 
-const ODD_SQL = readFileSync(path.join(import.meta.dirname, '../archive/odd.sql'), 'utf8');
+const ODD_SQL = readFileSync(
+  path.join(import.meta.dirname, '../../../tests/support/odd/archive.sql'),
+  'utf8',
+);
 const MANY_TABLES = 2000;
 const SETTLE_MS = 5000;
 

@@ -31,13 +31,6 @@ export function parseKeyValue(text: string): Keywords {
   return keywords;
 }
 
-/** The inverse of `parseKeyValue`. */
-export function formatKeyValue(keywords: Keywords): string {
-  return Object.entries(keywords)
-    .map(([keyword, value]) => `${keyword}='${value.replace(/[\\']/g, '\\$&')}'`)
-    .join(' ');
-}
-
 function requireKnownAfterPassword(keyword: string): void {
   try {
     requireKnownKeyword(keyword, 'the connection string');

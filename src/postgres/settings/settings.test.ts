@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import type { ConnectionSettings } from './connectionSettings.ts';
-import { formatKeyValue, parseKeyValue } from './keyValue.ts';
+import { parseKeyValue } from './keyValue.ts';
 import { parsePasswordFile } from './passwordFile.ts';
 import {
   describeSettings,
@@ -203,6 +203,11 @@ test('password file: wildcards, escapes, per host and database, and only when pr
   assert.equal(passwordFor(open, open.hosts[0]!), undefined);
   assert.match(open.warnings![0]!, /chmod 600/);
 });
+
+const formatKeyValue = (keywords: Record<string, string>) =>
+  Object.entries(keywords)
+    .map(([keyword, value]) => `${keyword}='${value.replace(/[\\']/g, '\\$&')}'`)
+    .join(' ');
 
 const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter(each => !each.includes('\0'));
 

@@ -5,12 +5,18 @@ import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import {
+  assertSameText,
+  captureForTest,
+  createOddDatabase,
+  dumpText,
+  withoutKey,
+} from '../../../tests/support/odd/oddDatabase.ts';
+import { isServerInstalled, ScratchServer } from '../../../tests/support/odd/scratchServer.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { selectEntries } from '../../postgres/archive/select.ts';
 import { copiedColumns } from './csv.ts';
 import { type ExportInput, exportFormat, exportTo } from './index.ts';
-import { assertSameText, captureForTest, createOddDatabase, dumpText, withoutKey } from './oddDatabase.ts';
-import { isServerInstalled, ScratchServer } from './scratchServer.ts';
 
 describe('exports that stock tools read', {
   skip: !isServerInstalled && 'PostgreSQL 15 is not installed',

@@ -3,6 +3,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import {
+  assertSameText,
+  captureForTest,
+  createOddDatabase,
+  dumpText,
+} from '../../../tests/support/odd/oddDatabase.ts';
+import { isServerInstalled, ScratchServer } from '../../../tests/support/odd/scratchServer.ts';
 import type { ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { restorePlan } from '../../postgres/archive/passes.ts';
 import { tablePattern } from '../../postgres/archive/pattern.ts';
@@ -12,9 +19,7 @@ import { type Selection, selectableRelations, selectEntries } from '../../postgr
 import { entryStatements, isWanted, sessionPreamble } from '../../postgres/archive/statements.ts';
 import { type ExportInput, exportFormat, exportTo } from './index.ts';
 import { largeObjects } from './largeObjects.ts';
-import { assertSameText, captureForTest, createOddDatabase, dumpText } from './oddDatabase.ts';
 import { rowsOf } from './rows.ts';
-import { isServerInstalled, ScratchServer } from './scratchServer.ts';
 
 describe('what a restore takes, and in which order', {
   skip: !isServerInstalled && 'PostgreSQL 15 is not installed',

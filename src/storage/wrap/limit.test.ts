@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FaultyStorage } from '../../../tests/support/faultyStorage.ts';
 import { shareOf } from '../index.ts';
 import { LocalStorage } from '../local/storage.ts';
 import { storageContract } from '../storage.contract.ts';
 import type { StoredObject } from '../storage.ts';
-import { FaultyStorage } from './faulty.ts';
 import { LimitedStorage } from './limit.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-limit-'));

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { FaultyStorage } from '../../../tests/support/faultyStorage.ts';
 import { openStorage } from '../index.ts';
 import { LocalStorage } from '../local/storage.ts';
-import { FaultyStorage } from './faulty.ts';
 import { Measure, MeasuredStorage } from './measure.ts';
 import { RetriedStorage } from './retry.ts';
 

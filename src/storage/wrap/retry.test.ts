@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { FAULTS, type FaultPlan, FaultyStorage } from '../../../tests/support/faultyStorage.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { refuses } from '../laws.ts';
 import { LocalStorage } from '../local/storage.ts';
 import { storageContract } from '../storage.contract.ts';
 import type { StoredObject } from '../storage.ts';
-import { FAULTS, type FaultPlan, FaultyStorage } from './faulty.ts';
 import { RetriedStorage, type RetryOptions } from './retry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-retry-'));

@@ -1,8 +1,8 @@
 import { mock } from 'node:test';
 import { LocalStorage, localKind } from '../../../src/storage/local/storage.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
-import { type FaultPlan, FaultyStorage, RecentWrites } from '../../../src/storage/wrap/faulty.ts';
 import { RetriedStorage } from '../../../src/storage/wrap/retry.ts';
+import { type FaultPlan, FaultyStorage, RecentWrites } from '../../support/faultyStorage.ts';
 
 /** Attempts are made again at once: no machine has to be waited for. */
 const RETRIES = { attempts: 3, firstWaitMs: 1 };

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { TidemarkError } from '../../base/errors.ts';
-import { LocalStorage } from '../local/storage.ts';
-import { FAULTS, type Fault, type FaultPlan, FaultyStorage, RecentWrites } from './faulty.ts';
+import { TidemarkError } from '../../src/base/errors.ts';
+import { LocalStorage } from '../../src/storage/local/storage.ts';
+import { FAULTS, type Fault, type FaultPlan, FaultyStorage, RecentWrites } from './faultyStorage.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-faulty-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,7 +6,7 @@ import { chmod, chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { invariant } from '../../base/errors.ts';
+import { invariant } from '../../../src/base/errors.ts';
 
 export const BIN = '/usr/lib/postgresql/15/bin';
 export const isServerInstalled = existsSync(`${BIN}/postgres`);

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Part, PartSource } from '../../capture/logical/part.ts';
-import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
-import { parseArchive } from '../../postgres/archive/parse.ts';
-import { quoteQualified } from '../../postgres/archive/quote.ts';
-import { encodeText } from '../../postgres/encoding.ts';
-import type { ExportInput } from './format.ts';
+import type { Part, PartSource } from '../../../src/capture/logical/part.ts';
+import type { Archive, ArchiveEntry } from '../../../src/postgres/archive/entry.ts';
+import { parseArchive } from '../../../src/postgres/archive/parse.ts';
+import { quoteQualified } from '../../../src/postgres/archive/quote.ts';
+import { encodeText } from '../../../src/postgres/encoding.ts';
+import type { ExportInput } from '../../../src/restore/export/format.ts';
 import type { ScratchServer } from './scratchServer.ts';
 
 const LARGE_OBJECTS = `COPY (

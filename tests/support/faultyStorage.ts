@@ -1,7 +1,7 @@
-import { TidemarkError } from '../../base/errors.ts';
-import { missing } from '../object.ts';
-import type { Storage, StoredObject } from '../storage.ts';
-import { type Call, WrappedStorage } from './wrapped.ts';
+import { TidemarkError } from '../../src/base/errors.ts';
+import { missing } from '../../src/storage/object.ts';
+import type { Storage, StoredObject } from '../../src/storage/storage.ts';
+import { type Call, WrappedStorage } from '../../src/storage/wrap/wrapped.ts';
 
 /**
  * What can happen to a call:
