@@ -1,26 +1,11 @@
 import { withoutInternalOptions } from '../archive/internalOptions.ts';
 import { writeArchive } from '../archive/write.ts';
 import type { Session } from '../session.ts';
-import type { ArchiveHead, ArchiveRequest } from './head.ts';
+import type { ArchiveHead, ArchiveRequest, PgDumpRequest } from './head.ts';
 import { readNativeHead } from './nativeHead.ts';
 import { Relay } from './relay.ts';
-import { clientTooOld, type Environment, findPgDump, type PgDumpTool } from './tool.ts';
+import { clientTooOld, findPgDump } from './tool.ts';
 import { readWasmHead } from './wasmHead.ts';
-
-export interface PgDumpRequest {
-  /** Further options of pg_dump, as `--schema-only`. */
-  args: string[];
-  signal?: AbortSignal;
-  /** If the caller has chosen one already; else findPgDump chooses. */
-  tool?: PgDumpTool;
-  /**
-   * Whether `tool` may be older than the server, and is told that the server is of its own version: it knows nothing then of
-   * what is newer, and fails where a catalog is not what it was. Not for a capture.
-   */
-  older?: boolean;
-  /** Where to look for a pg_dump; the process's own environment if left out. */
-  environment?: Environment;
-}
 
 /**
  * Every object that pg_dump would dump in the session's transaction, in the same bytes. Nothing runs any more when this

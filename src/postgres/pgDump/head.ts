@@ -1,7 +1,6 @@
 import type { Archive } from '../archive/entry.ts';
 import type { Session } from '../session.ts';
-import type { PgDumpRequest } from './archiveHead.ts';
-import type { PgDumpTool } from './tool.ts';
+import type { Environment, PgDumpTool } from './tool.ts';
 
 export interface ArchiveRequest extends PgDumpRequest {
   /**
@@ -20,4 +19,19 @@ export interface ArchiveHead {
   tool: PgDumpTool;
   /** What pg_dump warned of on stderr. */
   warnings: string[];
+}
+
+export interface PgDumpRequest {
+  /** Further options of pg_dump, as `--schema-only`. */
+  args: string[];
+  signal?: AbortSignal;
+  /** If the caller has chosen one already; else findPgDump chooses. */
+  tool?: PgDumpTool;
+  /**
+   * Whether `tool` may be older than the server, and is told that the server is of its own version: it knows nothing then of
+   * what is newer, and fails where a catalog is not what it was. Not for a capture.
+   */
+  older?: boolean;
+  /** Where to look for a pg_dump; the process's own environment if left out. */
+  environment?: Environment;
 }

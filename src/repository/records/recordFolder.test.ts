@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { usageError } from '../../base/errors.ts';
 import { LocalStorage } from '../../storage/local/storage.ts';
@@ -99,4 +101,20 @@ test('what the storage can’t do now is thrown, whatever the rule', async () =>
   const storage = new LocalStorage(newFolder());
   storage.get = () => Promise.reject(trouble);
   await assert.rejects(lenient.read({ storage, keys }, newId()), trouble);
+});
+
+test('what stands in the place of a record ends the listing, unless the rule has it as damage', async () => {
+  const { storage, keys } = site();
+  const id = newId();
+  mkdirSync(join(storage.place, 'checks'), { recursive: true });
+  symlinkSync('/nowhere', join(storage.place, 'checks', id));
+  await assert.rejects(strict.list(storage), { code: 'OBJECT_FOREIGN' });
+  const named = new RecordFolder<Note, string>('checks/', {
+    ...{ damaged: 'damaged', tooNew: 'too new', newerKey: 'newer key', foreignIsDamage: true },
+  });
+  assert.deepEqual(
+    (await named.list(storage)).map(each => each.id),
+    [id],
+  );
+  assert.equal(await named.read({ storage, keys }, id), 'damaged');
 });

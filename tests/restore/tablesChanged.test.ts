@@ -1,7 +1,7 @@
 /** Tables into a database that has changed since the snapshot: refused before anything is done, or what differs is said. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backedUp } from './support/backedUp.ts';
+import { backedUp } from '../support/backedUp.ts';
 
 test('what has become another kind of thing, or lost its name, is refused and named', async t => {
   const { site, snapshot, sql, dump } = await backedUp(
