@@ -14,21 +14,24 @@ export class WorkerPool<Sent, Received> {
   /** Rejects with the first failure; never resolves. */
   readonly failure: Promise<never>;
   readonly #file: URL;
-  readonly #signal: AbortSignal;
+  readonly #signal: AbortSignal | undefined;
   readonly #threads: Worker[] = [];
-  readonly #aborted = () => this.fail(this.#signal.reason);
+  readonly #aborted = () => this.fail(this.#signal?.reason);
   #reject: (error: unknown) => void = () => {};
 
-  /** @param file the worker's; see `workerFile`. */
-  constructor(file: URL, signal: AbortSignal) {
+  /**
+   * @param file the worker's; see `workerFile`.
+   * @param signal an interruption that fails the pool; without one, its user ends what the workers are at.
+   */
+  constructor(file: URL, signal?: AbortSignal) {
     this.#file = file;
     this.#signal = signal;
     this.failure = new Promise((_, reject) => {
       this.#reject = reject;
     });
     this.failure.catch(() => {}); // whoever waits for the pool hears of it
-    if (signal.aborted) this.fail(signal.reason);
-    signal.addEventListener('abort', this.#aborted, { once: true });
+    if (signal?.aborted) this.fail(signal.reason);
+    signal?.addEventListener('abort', this.#aborted, { once: true });
   }
 
   /** @param workerData given to the thread as it is: plain data. */
@@ -60,7 +63,7 @@ export class WorkerPool<Sent, Received> {
 
   /** Ends the threads, whatever they are at. */
   async close(): Promise<void> {
-    this.#signal.removeEventListener('abort', this.#aborted);
+    this.#signal?.removeEventListener('abort', this.#aborted);
     for (const thread of this.#threads) thread.removeAllListeners('exit');
     await Promise.all(this.#threads.map(thread => thread.terminate()));
   }

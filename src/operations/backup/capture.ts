@@ -15,7 +15,7 @@ import { newSessionId, type PartRecord } from '../../repository/manifest.ts';
 import { partLines } from '../../repository/read/parts.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { WrittenStream } from '../../repository/write/chunkWriter.ts';
-import { Crew } from '../../repository/write/crew.ts';
+import { PartWriters } from '../../repository/write/partWriters.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../../repository/write/session.ts';
 import type { LogicalManifest } from '../../restore/manifest.ts';
 import { isWhole } from '../open/wholeness.ts';
@@ -77,7 +77,7 @@ export async function backup(request: BackupRequest): Promise<LogicalManifest> {
     signal.throwIfAborted();
     throw explainCaptureError(error, describeSettings(request.settings));
   } finally {
-    await run?.dismiss();
+    await run?.close();
     await lease.release();
   }
 }
@@ -90,7 +90,7 @@ class BackupRun {
   readonly #request: BackupRequest;
   readonly #session: WritingSession;
   readonly #started: Date;
-  #crew: Crew<PartJob, string> | undefined;
+  #writers: PartWriters<PartJob, string> | undefined;
 
   constructor(request: BackupRequest, session: WritingSession, started: Date) {
     this.#request = request;
@@ -102,16 +102,16 @@ class BackupRun {
   async ready(facts: ServerFacts): Promise<void> {
     const parts = this.#request.scope.schemaOnly ? 0 : partsAtMost(facts);
     if (parts === 0) return;
-    this.#crew ??= this.#hire(parts);
-    await this.#crew.opened();
+    this.#writers ??= this.#startWriters(parts);
+    await this.#writers.opened();
   }
 
-  #hire(parts: number): Crew<PartJob, string> {
+  #startWriters(parts: number): PartWriters<PartJob, string> {
     const { settings, reporter, signal } = this.#request;
     const workers: CaptureWorkerData[] = this.#session
       .workerData(parts)
       .map(data => ({ ...data, settings, sessionSettings: CAPTURE_SETTINGS }));
-    return new Crew({
+    return new PartWriters({
       file: workerFile('./worker', import.meta.url),
       workers,
       assembler: this.#session.assembler,
@@ -121,8 +121,8 @@ class BackupRun {
     });
   }
 
-  async dismiss(): Promise<void> {
-    await this.#crew?.dismiss();
+  async close(): Promise<void> {
+    await this.#writers?.close();
   }
 
   /** Every row, under locks that are given back as soon as they are read; no lock is held afterwards. */
@@ -135,8 +135,8 @@ class BackupRun {
         'reading',
         jobs.reduce((sum, job) => sum + job.weightBytes, 0),
       );
-      this.#crew ??= this.#hire(jobs.length); // where the first table was made meanwhile
-      const written = await this.#crew.run({
+      this.#writers ??= this.#startWriters(jobs.length); // where the first table was made meanwhile
+      const written = await this.#writers.run({
         jobs,
         start: anchor.snapshot,
         previous: job => this.#session.listsOf(partName(job)),

@@ -13,7 +13,7 @@ import {
 import { partLines, readParts } from '../../repository/read/parts.ts';
 import { SnapshotReader } from '../../repository/read/reader.ts';
 import type { WrittenStream } from '../../repository/write/chunkWriter.ts';
-import { Crew } from '../../repository/write/crew.ts';
+import { PartWriters } from '../../repository/write/partWriters.ts';
 import { commitUnder, total, WritingSession, type WrittenStreams } from '../../repository/write/session.ts';
 import { shareOf } from '../../storage/index.ts';
 import { unlessMissing } from '../../storage/object.ts';
@@ -166,7 +166,7 @@ class CopyRun {
         keys: from.repository.keys.ring,
         packs: { sessions: manifest.sessions, epochs: manifest.epochs, packs: manifest.packs },
       };
-      const crew = new Crew<PartRecord>({
+      const writers = new PartWriters<PartRecord>({
         file: workerFile('./worker', import.meta.url),
         workers: data.map((each): CopyWorkerData => ({ ...each, from: source })),
         assembler,
@@ -180,7 +180,7 @@ class CopyRun {
         done: (part: PartRecord, written: WrittenStream) =>
           this.#session.checkpoints.add(recordOf(part, written), written),
       };
-      const copied = await crew.run(work).finally(() => crew.dismiss());
+      const copied = await writers.run(work).finally(() => writers.close());
       for (const [i, part] of jobs.entries()) written.set(part, copied[i]!);
       reporter.end();
     }

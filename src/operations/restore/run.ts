@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { faultError, TidemarkError } from '../../base/errors.ts';
 import type { Reporter } from '../../base/progress.ts';
-import { errorAt } from '../../base/worker.ts';
+import { errorAt, workerFile } from '../../base/worker.ts';
+import { WorkerPool } from '../../base/workerPool.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { entryName } from '../../postgres/archive/entryName.ts';
 import { postponeReader, type RestorePlan, restorePlan } from '../../postgres/archive/passes.ts';
@@ -23,7 +24,7 @@ import { adapt, type TargetProfile } from '../../restore/profile.ts';
 import { mayHoldSecret } from '../../restore/secrets.ts';
 import { leftToSuperuser, statementToHandOver, type Tried } from '../../restore/superuser.ts';
 import { shareOf } from '../../storage/index.ts';
-import { Lane } from './lanes.ts';
+import { Loader, type LoaderPool } from './loader.ts';
 import type { RestoreWork, RestoreWorkerData } from './protocol.ts';
 import type { RestoredTable } from './request.ts';
 
@@ -56,13 +57,13 @@ export interface RunRequest {
 export async function runRestore(request: RunRequest): Promise<RestoredTable[]> {
   const run = new RestoreRun(request);
   try {
-    await run.openLanes();
+    await run.openLoaders();
     await run.statements('creating tables', run.plan.preData);
     await run.rowsAndIndexes();
     await run.statements('granting privileges', run.plan.acl);
     await run.settings(await request.beforeRefresh());
     await run.statements('refreshing', run.plan.postAcl);
-    await run.closeLanes();
+    await run.closeLoaders();
     return run.tables();
   } catch (error) {
     await run.abandon();
@@ -74,7 +75,8 @@ export async function runRestore(request: RunRequest): Promise<RestoredTable[]> 
 class RestoreRun {
   readonly plan: RestorePlan;
   readonly #request: RunRequest;
-  readonly #lanes: Lane[] = [];
+  readonly #pool: LoaderPool = new WorkerPool(workerFile('./worker', import.meta.url));
+  readonly #loaders: Loader[] = [];
   readonly #rows = new Map<string, number>();
   /** Parts loaded so far; and how many they were when one that was refused had been tried. */
   #loaded = 0;
@@ -88,13 +90,13 @@ class RestoreRun {
     this.plan = restorePlan(request.archive, new Set(request.entries.map(entry => entry.dumpId)));
   }
 
-  async openLanes(): Promise<void> {
+  async openLoaders(): Promise<void> {
     const { archive, settings, profile, worker, jobs, reporter, signal } = this.#request;
     const work = this.plan.data.length + this.plan.postData.length;
-    const lanes = Math.max(1, Math.min(jobs ?? Math.min(JOBS_MAX, availableParallelism()), work));
+    const loaders = Math.max(1, Math.min(jobs ?? Math.min(JOBS_MAX, availableParallelism()), work));
     const data: RestoreWorkerData = {
       ...worker,
-      storage: shareOf(worker.storage, lanes),
+      storage: shareOf(worker.storage, loaders),
       settings,
       text: archive.text,
       preamble: [
@@ -109,15 +111,15 @@ class RestoreRun {
         ...(profile.lz4 ? ['SET default_toast_compression = lz4'] : []),
       ],
     };
-    for (let i = 0; i < lanes; i++) {
+    for (let i = 0; i < loaders; i++) {
       signal.throwIfAborted();
-      this.#lanes.push(await Lane.open(data, bytes => reporter.advance(bytes)));
+      this.#loaders.push(await Loader.open(this.#pool, data, bytes => reporter.advance(bytes)));
     }
   }
 
   /** For the session that runs entries one after another. */
   async settings(statements: string[]): Promise<void> {
-    if (statements.length > 0) await this.#lanes[0]!.run({ kind: 'statements', statements });
+    if (statements.length > 0) await this.#loaders[0]!.run({ kind: 'statements', statements });
   }
 
   /** Entries one after another, many in one round trip. */
@@ -131,31 +133,31 @@ class RestoreRun {
 
   async #carryOut(entries: ArchiveEntry[]): Promise<void> {
     const { signal } = this.#request;
-    const lane = this.#lanes[0]!;
+    const loader = this.#loaders[0]!;
     for (const batch of batches(entries.map(entry => this.#adapted(entry)))) {
       signal.throwIfAborted();
-      if (batch.length === 1) await this.#one(lane, batch[0]!);
+      if (batch.length === 1) await this.#one(loader, batch[0]!);
       else {
         try {
-          await lane.run({ kind: 'statements', statements: [joined(batch)] });
+          await loader.run({ kind: 'statements', statements: [joined(batch)] });
         } catch (error) {
           if (!PostgresError.of(error)) throw this.#explain(error, batch[0]!.entry);
-          for (const each of batch) await this.#one(lane, each);
+          for (const each of batch) await this.#one(loader, each);
         }
       }
     }
   }
 
-  async #one(lane: Lane, { entry, statements }: EntryStatements): Promise<void> {
+  async #one(loader: Loader, { entry, statements }: EntryStatements): Promise<void> {
     if (this.#request.tried.isRefused(entry)) return;
     try {
-      await lane.run({ kind: 'statements', statements });
+      await loader.run({ kind: 'statements', statements });
     } catch (error) {
       if (!this.#tolerates(error, entry)) throw this.#explain(error, entry);
     }
   }
 
-  /** Rows first where they weigh most, each table's indexes as soon as its rows are there, on all lanes at once. */
+  /** Rows first where they weigh most, each table's indexes as soon as its rows are there, on all loaders at once. */
   async rowsAndIndexes(): Promise<void> {
     const { reporter } = this.#request;
     const stages = this.#stages();
@@ -168,10 +170,10 @@ class RestoreRun {
       });
       const fill = () => {
         if (schedule.finished) return resolve();
-        for (const lane of this.#lanes) {
-          const task = lane.busy ? undefined : schedule.next();
+        for (const loader of this.#loaders) {
+          const task = loader.busy ? undefined : schedule.next();
           if (task) {
-            this.#work(lane, task).then(state => {
+            this.#work(loader, task).then(state => {
               if (state === 'done') schedule.done(task);
               else if (state === 'postponed') schedule.postpone(task);
               fill();
@@ -179,7 +181,7 @@ class RestoreRun {
           }
         }
         if (schedule.finished) resolve();
-        else if (this.#refused.length > 0 && !this.#lanes.some(lane => lane.busy))
+        else if (this.#refused.length > 0 && !this.#loaders.some(loader => loader.busy))
           this.#grantFirst(schedule).then(fill, reject);
       };
       fill();
@@ -188,11 +190,11 @@ class RestoreRun {
   }
 
   /** `postponed`: to be tried again when other tables have their rows; `refused`: when privileges are granted. */
-  async #work(lane: Lane, task: Task<RestoreWork>): Promise<'done' | 'postponed' | 'refused'> {
+  async #work(loader: Loader, task: Task<RestoreWork>): Promise<'done' | 'postponed' | 'refused'> {
     const { step, work } = task;
     if (this.#request.tried.isRefused(step.entry)) return 'done';
     try {
-      const rows = await lane.run(work);
+      const rows = await loader.run(work);
       if (work.kind === 'rows') this.#rows.set(work.part.oid, (this.#rows.get(work.part.oid) ?? 0) + rows);
       if (work.kind === 'rows') this.#loaded++;
     } catch (error) {
@@ -217,7 +219,7 @@ class RestoreRun {
     this.#granted = true;
     await this.#carryOut(this.plan.acl);
     for (const task of this.#refused.splice(0)) {
-      await this.#work(this.#lanes[0]!, task);
+      await this.#work(this.#loaders[0]!, task);
       schedule.done(task);
     }
   }
@@ -295,22 +297,23 @@ class RestoreRun {
   }
 
   /** The last commit, waited for: everything before it is durable then too. */
-  async closeLanes(): Promise<void> {
+  async closeLoaders(): Promise<void> {
     const flush = 'SET synchronous_commit = on; SELECT pg_catalog.pg_current_xact_id()';
-    await this.#lanes[0]!.run({ kind: 'statements', statements: [flush] });
-    await Promise.all(this.#lanes.map(lane => lane.close()));
+    await this.#loaders[0]!.run({ kind: 'statements', statements: [flush] });
+    await Promise.all(this.#loaders.map(loader => loader.close()));
+    await this.#pool.close();
   }
 
   /** Stops what runs on the server, so that the database can be dropped at once. */
   async abandon(): Promise<void> {
-    const pids = this.#lanes.filter(lane => lane.busy).map(lane => lane.pid);
+    const pids = this.#loaders.filter(loader => loader.busy).map(loader => loader.pid);
     if (pids.length > 0) {
       const session = await Session.open(this.#request.settings).catch(() => undefined);
       for (const pid of pids)
         await session?.query('select pg_catalog.pg_cancel_backend($1)', [pid]).catch(() => {});
       await session?.close();
     }
-    await Promise.all(this.#lanes.map(lane => lane.kill()));
+    await this.#pool.close();
   }
 
   tables(): RestoredTable[] {

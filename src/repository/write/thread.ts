@@ -142,7 +142,7 @@ class Feed {
 }
 
 /**
- * What a worker of a crew does: takes parts from their source to sealed segments, in one thread. Only whole sealed
+ * What a worker of `PartWriters` does: takes parts from their source to sealed segments, in one thread. Only whole sealed
  * pieces leave it.
  */
 export function writeParts<Job, Start = undefined>(

@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
 import type { PostedError } from '../../base/worker.ts';
+import { type PoolWorker, WorkerPool } from '../../base/workerPool.ts';
 import type { WrittenStream } from './chunkWriter.ts';
 import type { PackAssembler } from './packAssembler.ts';
 import type { FromWriter, PreviousLists, ToWriter, WriterData } from './protocol.ts';
@@ -9,7 +9,9 @@ const AHEAD = 4;
 /** Bytes of rows on their way to a worker that could not read them itself. */
 const FED_BYTES = 4 << 20;
 
-export interface CrewOptions<Job> {
+type Writer<Job, Start> = PoolWorker<ToWriter<Job, Start>>;
+
+export interface WriterOptions<Job> {
   /** The worker's file, which calls `writeParts`. */
   file: URL;
   workers: WriterData[];
@@ -20,7 +22,7 @@ export interface CrewOptions<Job> {
   explain(error: PostedError, job: Job | undefined): unknown;
 }
 
-export interface CrewWork<Job, Start> {
+export interface WriterWork<Job, Start> {
   jobs: readonly Job[];
   /** For the readers, before their first part. */
   start: Start;
@@ -40,67 +42,55 @@ export interface CrewWork<Job, Start> {
 }
 
 /**
- * Workers that write parts. They are there before there is work, since threads and connections take a while to start.
- * Whoever makes one dismisses it.
+ * A pool of workers that write parts. They are started before there is work, since threads and connections take a while.
+ * Whoever makes one closes it.
  */
-export class Crew<Job, Start = undefined> {
-  readonly #options: CrewOptions<Job>;
-  readonly #workers: Worker[] = [];
+export class PartWriters<Job, Start = undefined> {
+  readonly #options: WriterOptions<Job>;
+  readonly #pool: WorkerPool<ToWriter<Job, Start>, FromWriter>;
+  readonly #workers: Writer<Job, Start>[];
   readonly #allOpened = Promise.withResolvers<void>();
   readonly #allWritten = Promise.withResolvers<WrittenStream[]>();
-  #work: CrewWork<Job, Start> | undefined;
+  #work: WriterWork<Job, Start> | undefined;
   #written: WrittenStream[] = [];
   /** Not given to a worker yet, in the order in which they will be. */
   #pending: number[] = [];
   /** Given to a worker, and not written yet. */
-  readonly #given = new Map<number, Worker>();
-  readonly #taken = new Map<Worker, (bytes: number) => void>();
+  readonly #given = new Map<number, Writer<Job, Start>>();
+  readonly #taken = new Map<Writer<Job, Start>, (bytes: number) => void>();
   #opened = 0;
   #ready = 0;
   #done = 0;
   #flushed = 0;
-  readonly #aborted = () => this.#fail(this.#options.signal.reason);
 
-  constructor(options: CrewOptions<Job>) {
+  constructor(options: WriterOptions<Job>) {
     this.#options = options;
-    this.#allOpened.promise.catch(() => {}); // whoever runs the crew hears of it
-    this.#allWritten.promise.catch(() => {});
-    const { signal, workers } = options;
-    if (signal.aborted) this.#fail(signal.reason);
-    signal.addEventListener('abort', this.#aborted);
-    for (const workerData of workers) this.#hire(workerData);
+    this.#pool = new WorkerPool(options.file, options.signal);
+    this.#workers = options.workers.map(data =>
+      this.#pool.start(data, (message, worker) => this.#received(worker, message)),
+    );
   }
 
   /** Every reader is open. */
   opened(): Promise<void> {
-    return this.#allOpened.promise;
+    return Promise.race([this.#allOpened.promise, this.#pool.failure]);
   }
 
   /** Runs all jobs on the workers, in order of the jobs; resolves to what was written, in the jobs' order. Once only. */
-  async run(work: CrewWork<Job, Start>): Promise<WrittenStream[]> {
+  run(work: WriterWork<Job, Start>): Promise<WrittenStream[]> {
     this.#work = work;
     this.#written = new Array(work.jobs.length);
     this.#pending = work.jobs.map((_, id) => id);
-    for (const worker of this.#workers) this.#tell(worker, { type: 'start', start: work.start });
-    return this.#allWritten.promise;
+    for (const worker of this.#workers) worker.send({ type: 'start', start: work.start });
+    return Promise.race([this.#allWritten.promise, this.#pool.failure]);
   }
 
-  readonly #fail = (error: unknown): void => {
-    this.#allOpened.reject(error);
-    this.#allWritten.reject(error);
-  };
-
-  #hire(workerData: WriterData): void {
-    const worker = new Worker(this.#options.file, { workerData });
-    this.#workers.push(worker);
-    worker.on('error', this.#fail);
-    worker.on('exit', code => this.#fail(new Error(`a worker ended with code ${code}`)));
-    worker.on('message', (message: FromWriter) => {
-      this.#heard(worker, message).catch(this.#fail);
-    });
+  /** Ends the workers, whatever they are at. */
+  close(): Promise<void> {
+    return this.#pool.close();
   }
 
-  async #heard(worker: Worker, message: FromWriter): Promise<void> {
+  async #received(worker: Writer<Job, Start>, message: FromWriter): Promise<void> {
     const { assembler, progress, explain } = this.#options;
     switch (message.type) {
       case 'opened':
@@ -113,7 +103,7 @@ export class Crew<Job, Start = undefined> {
         const { bytes } = message;
         assembler.piece(message.pack, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
         await assembler.drained();
-        this.#tell(worker, { type: 'credit', bytes: bytes.byteLength });
+        worker.send({ type: 'credit', bytes: bytes.byteLength });
         break;
       }
       case 'end':
@@ -133,7 +123,7 @@ export class Crew<Job, Start = undefined> {
         this.#written[message.id] = message.written;
         this.#work!.done?.(this.#jobOf(message.id), message.written);
         if (++this.#done === this.#written.length)
-          for (const each of this.#workers) this.#tell(each, { type: 'flush' });
+          for (const each of this.#workers) each.send({ type: 'flush' });
         else await this.#assign(worker);
         break;
       case 'flushed':
@@ -145,7 +135,7 @@ export class Crew<Job, Start = undefined> {
   }
 
   async #begin(): Promise<void> {
-    await this.#work!.started?.(this.#hurry, this.#fail);
+    await this.#work!.started?.(this.#hurry, error => this.#pool.fail(error));
     for (let i = 0; i < AHEAD; i++) await Promise.all(this.#workers.map(worker => this.#assign(worker)));
   }
 
@@ -153,14 +143,14 @@ export class Crew<Job, Start = undefined> {
     return this.#work!.jobs[id]!;
   }
 
-  async #assign(worker: Worker): Promise<void> {
+  async #assign(worker: Writer<Job, Start>): Promise<void> {
     const { previous, begun } = this.#work!;
     const id = this.#pending.shift();
     if (id === undefined) return;
     const job = this.#jobOf(id);
     this.#given.set(id, worker);
     begun?.(job);
-    this.#tell(worker, { type: 'part', id, job, previous: await previous(job) });
+    worker.send({ type: 'part', id, job, previous: await previous(job) });
   }
 
   readonly #hurry = (rank: (job: Job) => number): void => {
@@ -169,12 +159,12 @@ export class Crew<Job, Start = undefined> {
     this.#pending.sort(byRank);
     for (const worker of this.#workers) {
       const ids = [...this.#given].filter(([, by]) => by === worker).map(([id]) => id);
-      this.#tell(worker, { type: 'hurry', ids: ids.sort(byRank) });
+      worker.send({ type: 'hurry', ids: ids.sort(byRank) });
     }
   };
 
   /** Gives the worker the rows of a part, never too many at once. */
-  async #feed(worker: Worker, id: number): Promise<void> {
+  async #feed(worker: Writer<Job, Start>, id: number): Promise<void> {
     let onTheWay = 0;
     let wake: (() => void) | undefined;
     this.#taken.set(worker, bytes => {
@@ -183,22 +173,12 @@ export class Crew<Job, Start = undefined> {
     });
     const rows = await this.#work!.read!(this.#jobOf(id), async bytes => {
       onTheWay += bytes.length;
-      worker.postMessage({ type: 'rows', bytes } satisfies ToWriter<Job, Start>, [bytes.buffer]);
+      worker.send({ type: 'rows', bytes }, [bytes.buffer]);
       if (onTheWay <= FED_BYTES) return;
       await new Promise<void>(resolve => {
         wake = () => onTheWay > FED_BYTES || resolve();
       });
     });
-    this.#tell(worker, { type: 'rows-end', rows });
-  }
-
-  #tell(worker: Worker, message: ToWriter<Job, Start>): void {
-    worker.postMessage(message);
-  }
-
-  async dismiss(): Promise<void> {
-    this.#options.signal.removeEventListener('abort', this.#aborted);
-    for (const worker of this.#workers) worker.removeAllListeners('exit');
-    await Promise.all(this.#workers.map(worker => worker.terminate()));
+    worker.send({ type: 'rows-end', rows });
   }
 }
