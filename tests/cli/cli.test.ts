@@ -394,7 +394,7 @@ test('check tells an invalid strategy from a fault', async t => {
   await rm(join(folder, 'tidemark-backups/repository.json'));
   const gone = await run('check', '--online');
   assert.equal(gone.code, 3);
-  assert.match(gone.stdout, /repository +fault +there is no repository/);
+  assert.match(gone.stdout, /repository +fault +repository\.json is not in/);
 
   await writeFile(join(folder, 'tidemark.yaml'), 'databases: {}\nnonsense: 1\n');
   failed(await run('check'), 2, 'STRATEGY_INVALID');

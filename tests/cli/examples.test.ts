@@ -177,7 +177,7 @@ test('User management: hours for 7 days, days for 30, weeks for 90, months for a
 });
 
 test('the plans in the guide are right, and those of the five tables are the examples’', async t => {
-  const guide = await readFile(join(FOLDER, '../../docs/guides/retention.md'), 'utf8');
+  const guide = await readFile(join(FOLDER, '../docs/guides/retention.md'), 'utf8');
   const blocks = [...guide.matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(each => each[1]!);
   assert.equal(blocks.length, 7);
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-guide-'));

@@ -69,7 +69,7 @@ test('what a role may not read is named, and what a plan leaves out is not', asy
   const findings = judge('x', found);
   const denied = of(findings, 'read access')!;
   assert.equal(denied.level, 'fault');
-  const named = ['closed.a', 'public.by_column', 'public.numbers', 'public.odd table', 'public.parts'];
+  const named = ['closed.a', 'public.by_column', 'public.numbers', 'public."odd table"', 'public.parts'];
   for (const name of named) assert.ok(denied.message.includes(name), `${name}: ${denied.message}`);
   assert.ok(!denied.message.includes('guarded'));
   assert.match(denied.hint, /GRANT pg_read_all_data TO "limited"/);

@@ -14,7 +14,7 @@ export const FAILS = Symbol('fails');
 export interface RecordRule<StandIn> {
   /** Its bytes are not those that were written. */
   damaged: StandIn | typeof FAILS;
-  /** A later version of tidemark wrote it: FORMAT_TOO_NEW. */
+  /** A later version wrote it: FORMAT_TOO_NEW. */
   tooNew: StandIn | typeof FAILS;
   /** It is sealed with a key that came after the one that was given: KEY_RETIRED. */
   newerKey: StandIn | typeof FAILS;
@@ -106,7 +106,7 @@ export class RecordFolder<Content extends { format: 1 }, StandIn = never> {
 
 /**
  * A record that was sealed for this name. Throws SEAL_BROKEN where it was changed or moved, and FORMAT_TOO_NEW where a later
- * version of tidemark wrote it; both name `where`.
+ * version wrote it; both name `where`.
  */
 export function openRecord<Content extends { format: 1 }>(
   keys: RepositoryKeys,
