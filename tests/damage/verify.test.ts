@@ -160,7 +160,7 @@ test('tables without parts, parts without tables, and page ranges with gaps', as
   const codes = async (lines: PartRecord[]) =>
     (await faultsOf(await fabricate(lines))).filter(([code]) => code !== 'COUNTS_WRONG');
   assert.deepEqual(await codes(parts.filter(part => !isOf(part, 'none'))), [
-    ['ROWS_MISSING', ['public.none']],
+    ['ROWS_MISSING', ['public."none"']],
   ]);
   assert.deepEqual(await codes(parts.filter(part => part.group !== 'large objects')), [
     ['ROWS_MISSING', ['large objects']],
