@@ -115,8 +115,7 @@ test('a storm of DDL', { timeout: 400_000 }, async t => {
     await calm.end();
     const storm = new Storm();
     await storm.start(database, seed + attempt);
-    const made = await backUp(t, site);
-    await storm.end();
+    const made = await backUp(t, site).finally(() => storm.end());
     for (const snapshot of made) await restores(database, site, snapshot);
     addedMs = storm.longestMs - calm.longestMs;
     t.diagnostic(

@@ -62,7 +62,8 @@ export async function beginCapture(request: CaptureRequest): Promise<BegunCaptur
       } catch (error) {
         await session.close();
         signal.throwIfAborted();
-        if (attempt === ATTEMPTS || !isWorthAnotherTry(error)) throw error;
+        if (!isWorthAnotherTry(error)) throw error;
+        if (attempt === ATTEMPTS) throw isDropped(error) ? unreadable(error) : error;
       } finally {
         await pgDump?.end();
       }
@@ -82,7 +83,20 @@ function isWorthAnotherTry(error: unknown): boolean {
   if (!(error instanceof TidemarkError)) return isLockRefused(error);
   if (['CATALOG_UNSTEADY', 'DEFINITION_INCOMPLETE', 'LOCK_TIMEOUT', 'TABLE_UNKNOWN'].includes(error.code))
     return true;
-  return error.code === 'PG_DUMP_FAILED' && CHANGED.test(error.message);
+  return isDropped(error);
+}
+
+function isDropped(error: unknown): error is TidemarkError {
+  return error instanceof TidemarkError && error.code === 'PG_DUMP_FAILED' && CHANGED.test(error.message);
+}
+
+function unreadable(error: TidemarkError): TidemarkError {
+  return new TidemarkError(
+    'CATALOG_UNSTEADY',
+    `definitions could not be read ${ATTEMPTS} times in a row, the last time since ${error.message}`,
+    'run the backup when no job changes or drops objects; where none does, the catalogs lack what is named above',
+    { cause: error },
+  );
 }
 
 function catalogUnsteady(changed: readonly string[]): TidemarkError {

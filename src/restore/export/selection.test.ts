@@ -122,7 +122,9 @@ describe('what a restore takes, and in which order', {
 
   test('names with spaces: a key belongs to its own table', async () => {
     const first = await loadSelection(tables('"a"'));
-    assert.deepEqual(first.leftOut, ['FK CONSTRAINT a b c: it refers to public."a b", which is not selected']);
+    assert.deepEqual(first.leftOut, [
+      'FK CONSTRAINT a b c: it refers to public."a b", which is not selected',
+    ]);
     const second = await loadSelection(tables('"a b"'));
     assert.deepEqual(second.leftOut, ['FK CONSTRAINT a b c: it refers to public.a, which is not selected']);
   });
