@@ -9,7 +9,7 @@ import { EXIT } from './exit.ts';
 import { makeOutput, printable, reportError, watchOutput } from './output.ts';
 import { ProgressLine } from './progress.ts';
 import { watchSignals } from './signals.ts';
-import { SUMMARIES } from './summaries.ts';
+import { GROUPS, SUMMARIES } from './summaries.ts';
 
 const DEFAULT_STRATEGY = './tidemark.yaml';
 
@@ -23,8 +23,10 @@ export async function run(argv: string[], environment: NodeJS.ProcessEnv, versio
     const command = name && Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]!() : undefined;
     let code: number = EXIT.done;
     const program = makeProgram(version);
-    for (const [known, summary] of Object.entries(SUMMARIES)) {
-      if (known !== name) program.command(known).summary(summary).description(summary);
+    for (const [group, commands] of Object.entries(GROUPS)) {
+      program.commandsGroup(`${group}:`);
+      for (const known of commands)
+        if (known !== name) program.command(known).summary(SUMMARIES[known]).description(SUMMARIES[known]);
     }
     const run = (definition: CliCommand) => async (args: unknown[], options: Record<string, unknown>) => {
       const context = makeContext(options, environment, version, interrupt.signal);

@@ -21,3 +21,12 @@ export const SUMMARIES = {
   key: 'manage a repository’s key slots; print its recovery kit',
   demo: 'show the whole job on a throw-away PostgreSQL',
 } as const;
+
+/** What commands are for, as `--help` groups them. */
+export const GROUPS: Readonly<Record<string, readonly (keyof typeof SUMMARIES)[]>> = {
+  Protect: ['init', 'backup', 'copy', 'hold', 'release'],
+  Recover: ['list', 'show', 'restore', 'export', 'thaw'],
+  Prove: ['check', 'verify', 'demo'],
+  Maintain: ['forget', 'prune', 'heal', 'repair', 'lifecycle', 'doctor'],
+  Keys: ['key'],
+};
