@@ -8,14 +8,18 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startSshd } from './sshd.ts';
 
+/** Whether an SSH server says hello there: another test's server may have got the port since. */
 const isThere = (port: number): Promise<boolean> =>
   new Promise(resolve => {
     const socket = connect(port, '127.0.0.1');
-    socket.on('error', () => resolve(false));
-    socket.on('connect', () => {
+    const answer = (is: boolean) => {
       socket.destroy();
-      resolve(true);
-    });
+      resolve(is);
+    };
+    socket.setTimeout(2000, () => answer(false));
+    socket.on('error', () => answer(false));
+    socket.on('close', () => answer(false));
+    socket.on('data', hello => answer(hello.toString('latin1').startsWith('SSH-')));
   });
 
 test('a server ends when it is stopped, and leaves nothing', async () => {
