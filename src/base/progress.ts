@@ -6,6 +6,8 @@ export interface Reporter {
   end(): void;
   /** A line worth keeping: a warning, something left out. */
   note(line: string): void;
+  /** What is waited for: shown at once, and no part of the result. */
+  waiting?(line: string): void;
   /** What would stay behind if the process ended now without cleaning up; null where nothing would. */
   leaves?(what: string | null): void;
 }

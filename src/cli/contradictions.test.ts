@@ -110,7 +110,7 @@ function with_(defined: Defined, words: Word[]): Word[] {
   const more = rules
     .filter(([option, ...oneOf]) => has(words, option) && !oneOf.some(each => has(words, each)))
     .map(([, needed]) => all.find(each => each.name === needed)!);
-  return more.length === 0 ? words : with_(defined, [...words, ...more]);
+  return more.length === 0 ? words : with_(defined, [...words, ...new Set(more)]);
 }
 
 const optionOf = (name: string) => name.split(' ')[0]!;

@@ -141,3 +141,8 @@ export function connectionLost(cause?: unknown): TidemarkError {
     { cause },
   );
 }
+
+/** Whether the server refused a lock that somebody else holds, or waits for before us: lock_not_available, deadlock_detected. */
+export function isLockRefused(error: unknown): boolean {
+  return error instanceof PostgresError && (error.code === '55P03' || error.code === '40P01');
+}

@@ -1,6 +1,7 @@
 /** Tables into a database in use: only what was named is touched, and all that belongs to it comes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import pg from 'pg';
 import { backedUp } from '../support/backedUp.ts';
 import { freshDatabase, pgDumpText, psql, query } from '../support/databases.ts';
 import { server } from '../support/servers.ts';
@@ -324,6 +325,27 @@ test('large objects come whole with rows alone, whether they are there or not', 
     assert.equal(await psql(target.url, ['-At', '-c', sums]), before, state);
     await psql(target.url, ['-c', "select lo_put(70001, 0, 'much longer than it was before')"]);
   }
+});
+
+test('a lock that others keep is waited for, shown with who keeps it, and given up: nothing is changed', async t => {
+  const { site, url, dump } = await backedUp(t, 'create table t(i int); insert into t values (1)');
+  await query(url, 'update t set i = 2');
+  const before = await dump();
+  const reader = new pg.Client({ connectionString: url, application_name: 'a long report' });
+  await reader.connect();
+  t.after(() => reader.end());
+  await reader.query('begin; select * from t');
+  const args = ['restore', 'shop', '--to', url, '--table', 't', '--yes'];
+  const ran = await site.run(...args, '--lock-wait', '7s');
+  assert.equal(ran.code, 1, ran.stdout + ran.stderr);
+  assert.match(
+    ran.stderr,
+    /waiting for a lock that is kept by pid \d+ \(a long report, role postgres, idle in transaction\)/,
+  );
+  assert.match(ran.stderr, /kept by pid .*\[LOCK_WAIT\]\n +the database is as it was before/);
+  await reader.query('rollback');
+  assert.equal(await dump(), before);
+  assert.equal((await site.run(...args, '--lock-wait', '7s')).code, 0);
 });
 
 test('a pattern that matches nothing is an error by itself, and says what may have been meant', async t => {

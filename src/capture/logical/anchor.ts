@@ -1,12 +1,12 @@
 import { TidemarkError } from '../../base/errors.ts';
-import { PostgresError } from '../../postgres/postgresError.ts';
+import { isLockRefused, PostgresError } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { describeSettings } from '../../postgres/settings/settings.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import { explainCaptureError } from './explain.ts';
 import { lacksLockRoom, readLockRoom } from './lockRoom.ts';
-import { isLockRefused, type LockPatience } from './tableLocks.ts';
+import type { LockPatience } from './tableLocks.ts';
 
 /** Times the set of tables may change between listing and locking before we give up. */
 const LOCK_ATTEMPTS = 20;

@@ -2,13 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError } from '../../base/errors.ts';
 import { anyPattern } from '../../postgres/archive/pattern.ts';
 import type { StartedPgDump } from '../../postgres/pgDump/archiveHead.ts';
+import { isLockRefused } from '../../postgres/postgresError.ts';
 import type { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import { type Anchor, lockAnchor, openCaptureSession, readFacts, type ServerFacts } from './anchor.ts';
 import { changedMeanwhile } from './catalogState.ts';
 import { captureGlobals, type Globals } from './globals.ts';
 import { type CapturePlan, type CaptureScope, planCapture, startPgDump } from './plan.ts';
-import { isLockRefused, LockPatience } from './tableLocks.ts';
+import { LockPatience } from './tableLocks.ts';
 
 /** Times that definitions may change while they are read, each time another snapshot is taken. */
 const ATTEMPTS = 6;
@@ -93,7 +94,7 @@ function isDropped(error: unknown): error is TidemarkError {
 function unreadable(error: TidemarkError): TidemarkError {
   return new TidemarkError(
     'CATALOG_UNSTEADY',
-    `definitions could not be read ${ATTEMPTS} times in a row, the last time since ${error.message}`,
+    `definitions could not be read, ${ATTEMPTS} times in a row: ${error.message}`,
     'run the backup when no job changes or drops objects; where none does, the catalogs lack what is named above',
     { cause: error },
   );

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
+import { entryName } from '../../postgres/archive/entryName.ts';
 
 /** Whose definitions name types, functions and relations by what the server finds for their numbers. */
 const KINDS = new Set([
@@ -15,9 +16,7 @@ const TAKES_NOTHING = /^CREATE (?:FUNCTION|PROCEDURE) [^(\n]*\(\)/m;
 
 /** Objects whose definition lacks what was dropped while it was read: `FUNCTION public.f(???)`. */
 export function holesOf(archive: Archive): string[] {
-  return archive.entries
-    .filter(entry => KINDS.has(entry.desc) && hasHole(entry))
-    .map(({ desc, namespace, tag }) => [desc, [namespace, tag].filter(Boolean).join('.')].join(' '));
+  return archive.entries.filter(entry => KINDS.has(entry.desc) && hasHole(entry)).map(entryName);
 }
 
 function hasHole({ desc, tag, defn }: ArchiveEntry): boolean {

@@ -3,12 +3,14 @@
  * given back by a handover: the idle session takes the snapshot over and locks what is still needed, without waiting;
  * then the other one rolls back. See docs/decisions/0009-locks-of-a-capture.md.
  */
+
+import { isLockRefused } from '../../postgres/postgresError.ts';
 import { quoteLiteral, type Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { CopyReceiver } from '../../postgres/wire.ts';
 import { type Anchor, openCaptureSession } from './anchor.ts';
 import type { PartJob } from './partition.ts';
-import { isLockRefused, lockStatements, type TableName } from './tableLocks.ts';
+import { lockStatements, type TableName } from './tableLocks.ts';
 
 /** Between two looks at who waits for us; a look that takes long makes the next one later. */
 const WATCH_MS = 200;

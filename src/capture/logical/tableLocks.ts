@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TidemarkError } from '../../base/errors.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
-import { PostgresError } from '../../postgres/postgresError.ts';
+import { isLockRefused } from '../../postgres/postgresError.ts';
 import { quoteName, type Row, type Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 
@@ -44,11 +44,6 @@ export function* lockStatements(tables: readonly TableName[], nowait = false): I
 
 export function lockName(table: Pick<TableName, 'schema' | 'name'>): string {
   return `ONLY ${quoteName(table.schema)}.${quoteName(table.name)}`;
-}
-
-/** Whether the server refused a lock that somebody else holds, or waits for before us. */
-export function isLockRefused(error: unknown): boolean {
-  return error instanceof PostgresError && (error.code === '55P03' || error.code === '40P01');
 }
 
 /** How long is waited for locks over a whole capture, and who is told of it. */

@@ -3,6 +3,7 @@ import { type Found, readGiven } from '../../operations/open/snapshots.ts';
 import { chooseTarget } from '../../operations/restore/chooseTarget.ts';
 import { restore } from '../../operations/restore/restore.ts';
 import { isAsAsked } from '../../restore/check/result.ts';
+import { parseDuration } from '../../strategy/duration.ts';
 import type { Strategy } from '../../strategy/spec.ts';
 import { checkLines, parseCheck } from '../check.ts';
 import type { CliCommand, Context } from '../command.ts';
@@ -43,6 +44,7 @@ export const command: CliCommand = {
       .option('--no-privileges', 'leave GRANTs out')
       .option('--no-tablespaces', 'everything into the default tablespace')
       .option('--jobs <n>', 'connections that load at once')
+      .option('--lock-wait <duration>', 'how long to wait for each lock on tables in use (1m; 0s: not)')
       .option(
         '--check <level>',
         'what is read back and compared: definitions, exact (every row too) or none; what can’t be ends with exit code 3',
@@ -97,6 +99,7 @@ async function restoreFound(
     privileges: options.privileges !== false,
     tablespaces: options.tablespaces !== false,
     jobs: parseJobs(options.jobs),
+    lockWaitMs: options.lockWait === undefined ? null : parseDuration(options.lockWait as string),
     check: parseCheck(options.check as string),
     reporter: progress,
     signal,

@@ -3,11 +3,11 @@ import { workerData } from 'node:worker_threads';
 import { TidemarkError } from '../../base/errors.ts';
 import { beginUnder } from '../../capture/logical/keeper.ts';
 import type { PartJob } from '../../capture/logical/partition.ts';
-import { isLockRefused } from '../../capture/logical/tableLocks.ts';
+import { isLockRefused } from '../../postgres/postgresError.ts';
 import { Session } from '../../postgres/session.ts';
 import type { ConnectionSettings } from '../../postgres/settings/connectionSettings.ts';
 import type { WriterData } from '../../repository/write/protocol.ts';
-import { type Fed, type PartReader, type PartSink, writeParts } from '../../repository/write/thread.ts';
+import { type Fed, type PartSink, type RowSource, writeParts } from '../../repository/write/thread.ts';
 
 export interface CaptureWorkerData extends WriterData {
   settings: ConnectionSettings;
@@ -17,7 +17,7 @@ export interface CaptureWorkerData extends WriterData {
 const data = workerData as CaptureWorkerData;
 
 /** Starts with the name of the snapshot. */
-async function open(): Promise<PartReader<PartJob, string>> {
+async function open(): Promise<RowSource<PartJob, string>> {
   const session = await Session.open(data.settings, 'tidemark backup');
   await session.run(data.sessionSettings);
   return {

@@ -7,7 +7,7 @@ import type { PartRecord } from '../../repository/manifest.ts';
 import { readPart } from '../../repository/read/partReader.ts';
 import { type PackTable, SnapshotReader } from '../../repository/read/reader.ts';
 import type { WriterData } from '../../repository/write/protocol.ts';
-import { type PartReader, type PartSink, writeParts } from '../../repository/write/thread.ts';
+import { type PartSink, type RowSource, writeParts } from '../../repository/write/thread.ts';
 import { openStorage, type StoragePlace } from '../../storage/index.ts';
 
 export interface CopyWorkerData extends WriterData {
@@ -18,7 +18,7 @@ const LINE_END = 0x0a;
 
 const data = workerData as CopyWorkerData;
 
-async function open(): Promise<PartReader<PartRecord>> {
+async function open(): Promise<RowSource<PartRecord>> {
   const { from } = data;
   const storage = await openStorage(from.storage);
   const keys = RepositoryKeys.ofRing(from.keys);

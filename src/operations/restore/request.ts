@@ -49,6 +49,8 @@ export interface RestoreRequest {
   /** Whether tablespaces are kept; else everything goes into the database's default one. */
   tablespaces: boolean;
   jobs: number | null;
+  /** How long tables in use are waited for that others keep locked, a lock; null: a minute. */
+  lockWaitMs?: number | null;
   /** How far the target is read back and compared with the snapshot; `definitions` unless told. */
   check?: CheckLevel;
   /** What has been said so far of what the restore does otherwise; `restore` gathers it, see `tell`. */

@@ -125,6 +125,7 @@ function noting(reporter: Reporter, notes: string[]): Reporter {
     advance: bytes => reporter.advance(bytes),
     end: () => reporter.end(),
     note: line => notes.push(line),
+    waiting: line => reporter.note(line),
     leaves: what => reporter.leaves?.(what),
   };
 }

@@ -16,7 +16,7 @@ import { requireReadableStrings, type TargetProfile } from '../../restore/profil
 import { quietEventTriggers } from '../../restore/table/eventTriggers.ts';
 import { type Division, divide } from '../../restore/table/existing.ts';
 import { requireFitting } from '../../restore/table/fitting.ts';
-import { lockReplaced } from '../../restore/table/lock.ts';
+import { LockWatch, lockReplaced, lockTimeout } from '../../restore/table/locks.ts';
 import { touchedTables } from '../../restore/table/lost.ts';
 import { TableTarget } from '../../restore/table/target.ts';
 import { restoreBeside } from './beside.ts';
@@ -39,13 +39,15 @@ export async function restoreTables(
   const session = await Session.open(into, 'tidemark restore');
   request.signal.addEventListener('abort', () => session.destroy(), { once: true });
   let committing = false;
+  let watch: LockWatch | undefined;
   try {
     const { archive } = request.snapshot;
     const target = await TableTarget.open(session, archive);
     const profile = await readProfile(session, archive);
     requireReadableStrings(archive, profile);
     await readAsWritten(session, request.snapshot.globals.settings ?? []);
-    await session.run('BEGIN');
+    watch = await LockWatch.start(session, line => request.reporter.waiting?.(line));
+    await session.run(`BEGIN; ${lockTimeout(request.lockWaitMs)}`);
     const safety = await saveReplaced(request, target, selected);
     const begun = await beginTablesCheck(request, selected, session, profile);
     const eventTriggers = await quietEventTriggers(session);
@@ -55,6 +57,7 @@ export async function restoreTables(
       : new Map();
     for (const setting of sessionPreamble(archive, { transactionTimeout: session.serverMajor >= 17 }))
       await session.run(setting);
+    await session.run(lockTimeout(request.lockWaitMs));
     if (request.beside === undefined) await requirePossible(request, selected, division, target, profile);
     const run = new EntryRun(request, target, profile);
     const tables =
@@ -71,8 +74,9 @@ export async function restoreTables(
     return { tables, safety, check };
   } catch (error) {
     request.signal.throwIfAborted();
-    if (!(error instanceof PostgresError)) throw error;
-    throw error.explained({
+    const known = watch?.explain(error) ?? error;
+    if (!(known instanceof PostgresError)) throw known;
+    throw known.explained({
       code: 'RESTORE_FAILED',
       what: describeSettings(into),
       otherwise: committing
@@ -80,6 +84,7 @@ export async function restoreTables(
         : 'the database is as it was before; what has changed in it since the snapshot stands in no way of --new NAME, nor of --as NAME for one table',
     });
   } finally {
+    await watch?.end();
     await session.close();
   }
 }

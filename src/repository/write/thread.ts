@@ -13,7 +13,7 @@ const UNACKNOWLEDGED_BYTES = 8 << 20;
 const PROGRESS_BYTES = 4 << 20;
 
 /** Where a worker's parts come from. */
-export interface PartReader<Job, Start = undefined> {
+export interface RowSource<Job, Start = undefined> {
   /** Once, before the first part. */
   start?(start: Start): Promise<void>;
   /**
@@ -147,14 +147,14 @@ class Feed {
  */
 export function writeParts<Job, Start = undefined>(
   data: WriterData,
-  open: () => Promise<PartReader<Job, Start>>,
+  open: () => Promise<RowSource<Job, Start>>,
 ): void {
   const outlet = new Outlet();
   const writer = makeWriter(data, outlet);
   const feed = new Feed();
   let queue: ToWriter<Job, Start>[] = [];
   let running = true;
-  let reader: PartReader<Job, Start> | undefined;
+  let reader: RowSource<Job, Start> | undefined;
 
   const work = async (): Promise<void> => {
     running = true;

@@ -1,7 +1,7 @@
 import type { Archive, ArchiveEntry } from '../../postgres/archive/entry.ts';
 import { quoteQualified } from '../../postgres/archive/quote.ts';
 import { decodeText, encodeText } from '../../postgres/encoding.ts';
-import { PostgresError } from '../../postgres/postgresError.ts';
+import { isLockRefused, PostgresError } from '../../postgres/postgresError.ts';
 import type { Session } from '../../postgres/session.ts';
 import { sqlFile } from '../../postgres/sqlFile.ts';
 import type { Outcome } from '../../postgres/wire.ts';
@@ -94,7 +94,8 @@ export class TableTarget {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof PostgresError)) throw error;
+      // Whoever keeps a lock says nothing about the work.
+      if (!(error instanceof PostgresError) || isLockRefused(error)) throw error;
       await this.session.run(`ROLLBACK TO SAVEPOINT attempt; SET client_encoding = '${this.#text}'`);
       await this.session.run('RELEASE SAVEPOINT attempt');
       return error;
